@@ -1,0 +1,171 @@
+//! Messages: what may be written, what a written message looks like, and how messages group.
+
+use super::account::UserRef;
+use super::error::Error;
+use super::{MessageId, RoomId, Seq, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Longest message, in Unicode scalars after trimming (founding limit).
+pub const MAX_BODY_CHARS: usize = 10_000;
+/// Longest message, in bytes before trimming: bounds the work of everything that follows.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Messages of one author closer than this share one head (Campfire's value).
+pub const GROUP_WINDOW_MS: i64 = 5 * 60 * 1_000;
+/// Messages in one page of history.
+pub const PAGE_SIZE: usize = 50;
+
+/// The name a client gives a message before sending it, so that sending again is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientMessageId(Uuid);
+
+impl ClientMessageId {
+    /// Wraps a UUID made by the sender.
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Reads the hyphenated form.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for field `client_message_id`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| Error::invalid("client_message_id", "The message id must be a UUID."))
+    }
+}
+
+impl fmt::Display for ClientMessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A message body that obeys the rules. The only way to obtain one is [`Draft::parse`], so an
+/// unchecked body cannot reach the writer:
+///
+/// ```compile_fail
+/// let draft = campfire::domain::message::Draft { body: String::new() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    body: String,
+}
+
+impl Draft {
+    /// Checks what a person wrote: line ends become `\n`, the ends are trimmed, control
+    /// characters other than tab and line feed are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for field `body`: empty, longer than [`MAX_BODY_CHARS`] characters,
+    /// or larger than [`MAX_BODY_BYTES`].
+    pub fn parse(body: &str) -> Result<Self, Error> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Error::invalid(
+                "body",
+                "That is too long. Use at most 10,000 characters.",
+            ));
+        }
+        let unified = body.replace("\r\n", "\n").replace('\r', "\n");
+        let kept: String = unified
+            .chars()
+            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+            .collect();
+        let body = kept.trim();
+        if body.is_empty() {
+            return Err(Error::invalid("body", "Write something first."));
+        }
+        if body.chars().count() > MAX_BODY_CHARS {
+            return Err(Error::invalid(
+                "body",
+                "That is too long. Use at most 10,000 characters.",
+            ));
+        }
+        Ok(Self {
+            body: body.to_owned(),
+        })
+    }
+
+    /// The text to store.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+/// A stored message, in its latest state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Gives the order within the room.
+    pub id: MessageId,
+    /// When it last changed, as a position in the sequence of all changes.
+    pub seq: Seq,
+    /// Where it was said.
+    pub room_id: RoomId,
+    /// The name its sender gave it.
+    pub client_message_id: ClientMessageId,
+    /// Who said it.
+    pub creator: UserRef,
+    /// The source text; empty once deleted.
+    pub body: String,
+    /// The sanitised HTML of the text; empty once deleted. Shown as it is, never touched again.
+    pub body_html: String,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// When its text last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Timestamp>,
+    /// A tombstone: the message is gone, only its place remains.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// Consecutive messages of a room, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagePage {
+    /// The messages; tombstones are left out.
+    pub messages: Vec<Arc<Message>>,
+    /// Taken before the messages were read: every change up to here is included.
+    pub cursor: Seq,
+    /// Whether there is more in the direction that was asked for (older, unless `after` or
+    /// `since` was given).
+    pub has_more: bool,
+}
+
+/// Whether something said at `later` may share the head of something its author said at
+/// `earlier`.
+pub fn within_group(earlier: Timestamp, later: Timestamp) -> bool {
+    (later.ms() - earlier.ms()).abs() <= GROUP_WINDOW_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_counts_characters_after_trimming() {
+        assert_eq!(Draft::parse("  hi \n").unwrap().body(), "hi");
+        assert_eq!(Draft::parse("a\r\nb\rc\u{0}").unwrap().body(), "a\nb\nc");
+        assert!(Draft::parse(&"🔥".repeat(10_000)).is_ok());
+        assert!(Draft::parse(&format!(" {} ", "a".repeat(10_000))).is_ok());
+        for wrong in [
+            "",
+            " \n\t ",
+            "\u{7}",
+            &"a".repeat(10_001),
+            &" ".repeat(65_537),
+        ] {
+            assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
+        }
+    }
+
+    #[test]
+    fn a_client_id_is_a_uuid() {
+        let text = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        assert_eq!(ClientMessageId::parse(text).unwrap().to_string(), text);
+        assert!(ClientMessageId::parse("next").is_err());
+    }
+}

@@ -1,0 +1,257 @@
+//! The reducer of everything around the timeline: the room list, who is online, who is typing.
+
+use super::account::UserRef;
+use super::event::TYPING_TTL_MS;
+use super::room::Room;
+use super::{MessageId, RoomId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// One line of the room list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidebarRoom {
+    /// The room.
+    #[serde(flatten)]
+    pub room: Room,
+    /// The newest message, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_message_id: Option<MessageId>,
+    /// Whether somebody else wrote after the viewer last read.
+    pub unread: bool,
+}
+
+/// Somebody writing in the room on screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Typist {
+    user: UserRef,
+    /// When the sign grows stale, on the tab's own clock.
+    until_ms: i64,
+}
+
+/// Room list, presence and typing of one tab. Order of calls does not matter beyond "the last
+/// word wins": every call states a fact, none counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sidebar {
+    rooms: Vec<SidebarRoom>,
+    online: Vec<UserRef>,
+    typists: Vec<Typist>,
+}
+
+impl Sidebar {
+    /// The state a page was rendered with.
+    pub fn new(rooms: Vec<SidebarRoom>, online: Vec<UserRef>) -> Self {
+        let mut sidebar = Self::default();
+        sidebar.welcome(rooms, online);
+        sidebar
+    }
+
+    /// The rooms, by name.
+    pub fn rooms(&self) -> &[SidebarRoom] {
+        &self.rooms
+    }
+
+    /// A room the viewer is in.
+    pub fn room(&self, room_id: RoomId) -> Option<&SidebarRoom> {
+        self.rooms.iter().find(|entry| entry.room.id == room_id)
+    }
+
+    /// Who is online, by name.
+    pub fn online(&self) -> &[UserRef] {
+        &self.online
+    }
+
+    /// Whether any room has something unread.
+    pub fn has_unread(&self) -> bool {
+        self.rooms.iter().any(|entry| entry.unread)
+    }
+
+    /// Replaces list and presence by what the server knows now.
+    pub fn welcome(&mut self, rooms: Vec<SidebarRoom>, online: Vec<UserRef>) {
+        self.rooms = rooms;
+        self.online = online;
+        self.sort();
+    }
+
+    /// A new or changed room.
+    pub fn upsert_room(&mut self, entry: SidebarRoom) {
+        self.rooms.retain(|other| other.room.id != entry.room.id);
+        self.rooms.push(entry);
+        self.sort();
+    }
+
+    /// The viewer is no longer in this room.
+    pub fn remove_room(&mut self, room_id: RoomId) {
+        self.rooms.retain(|entry| entry.room.id != room_id);
+    }
+
+    /// Somebody else wrote a message in a room. Older news than what is known changes nothing.
+    pub fn activity(&mut self, room_id: RoomId, message_id: MessageId) {
+        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.room.id == room_id)
+            && entry.last_message_id < Some(message_id)
+        {
+            entry.last_message_id = Some(message_id);
+            entry.unread = true;
+        }
+    }
+
+    /// The viewer has read a room up to a message, here or elsewhere.
+    pub fn read(&mut self, room_id: RoomId, message_id: MessageId) {
+        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.room.id == room_id)
+            && entry.last_message_id <= Some(message_id)
+        {
+            entry.last_message_id = Some(message_id);
+            entry.unread = false;
+        }
+    }
+
+    /// Somebody came or went.
+    pub fn presence(&mut self, user: UserRef, online: bool) {
+        self.online.retain(|other| other.id != user.id);
+        if online {
+            self.online.push(user);
+            self.sort();
+        } else {
+            self.typists.retain(|typist| typist.user.id != user.id);
+        }
+    }
+
+    /// Somebody in the room on screen is (or is no longer) writing, as heard at `now_ms`.
+    pub fn typing(&mut self, user: UserRef, active: bool, now_ms: i64) {
+        self.typists.retain(|typist| typist.user.id != user.id);
+        if active {
+            self.typists.push(Typist {
+                user,
+                until_ms: now_ms + TYPING_TTL_MS,
+            });
+            self.typists.sort_by(|a, b| a.user.name.cmp(&b.user.name));
+        }
+    }
+
+    /// Whoever has sent a message is not writing it any more.
+    pub fn stopped_typing(&mut self, user_id: UserId) {
+        self.typists.retain(|typist| typist.user.id != user_id);
+    }
+
+    /// Forgets everybody typing: another room is on screen, or the connection is gone.
+    pub fn clear_typing(&mut self) {
+        self.typists.clear();
+    }
+
+    /// Drops stale signs of typing. True if anything changed.
+    pub fn sweep_typing(&mut self, now_ms: i64) -> bool {
+        let before = self.typists.len();
+        self.typists.retain(|typist| typist.until_ms > now_ms);
+        self.typists.len() != before
+    }
+
+    /// "Mara and Teo are typing", or nothing.
+    pub fn typing_line(&self) -> Option<String> {
+        let name = |typist: &Typist| {
+            typist
+                .user
+                .name
+                .split_whitespace()
+                .next()
+                .unwrap_or("Somebody")
+                .to_owned()
+        };
+        match self.typists.as_slice() {
+            [] => None,
+            [one] => Some(format!("{} is typing", name(one))),
+            [one, two] => Some(format!("{} and {} are typing", name(one), name(two))),
+            [one, two, three] => Some(format!(
+                "{}, {} and {} are typing",
+                name(one),
+                name(two),
+                name(three)
+            )),
+            _ => Some("Several people are typing".to_owned()),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.rooms
+            .sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
+        self.online
+            .sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::room::RoomKind;
+    use super::*;
+
+    fn room(id: i64, name: &str) -> SidebarRoom {
+        let room = Room {
+            id: RoomId::new(id),
+            name: name.to_owned(),
+            kind: RoomKind::Open,
+        };
+        SidebarRoom {
+            room,
+            last_message_id: None,
+            unread: false,
+        }
+    }
+
+    fn user(id: i64, name: &str) -> UserRef {
+        UserRef {
+            id: UserId::new(id),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn unread_follows_the_newest_fact_in_any_order() {
+        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![]);
+        let all_talk = RoomId::new(1);
+        sidebar.activity(all_talk, MessageId::new(5));
+        assert!(sidebar.has_unread());
+        sidebar.read(all_talk, MessageId::new(4));
+        assert!(
+            sidebar.has_unread(),
+            "an older read mark does not hide newer messages"
+        );
+        sidebar.read(all_talk, MessageId::new(5));
+        sidebar.activity(all_talk, MessageId::new(5));
+        assert!(
+            !sidebar.has_unread(),
+            "late news of a read message is no news"
+        );
+    }
+
+    #[test]
+    fn typing_is_named_and_goes_stale() {
+        let mut sidebar = Sidebar::default();
+        sidebar.typing(user(2, "Teo Almeida"), true, 0);
+        sidebar.typing(user(1, "Mara Lindqvist"), true, 1_000);
+        assert_eq!(
+            sidebar.typing_line().as_deref(),
+            Some("Mara and Teo are typing")
+        );
+        assert!(sidebar.sweep_typing(5_500));
+        assert_eq!(sidebar.typing_line().as_deref(), Some("Mara is typing"));
+        sidebar.presence(user(1, "Mara Lindqvist"), false);
+        assert_eq!(sidebar.typing_line(), None);
+    }
+
+    #[test]
+    fn rooms_and_people_are_sorted_by_name() {
+        let mut sidebar = Sidebar::new(vec![room(1, "watercooler")], vec![user(1, "jason")]);
+        sidebar.upsert_room(room(2, "Designers"));
+        sidebar.presence(user(2, "David"), true);
+        sidebar.presence(user(2, "David"), true);
+        let rooms: Vec<_> = sidebar
+            .rooms()
+            .iter()
+            .map(|entry| entry.room.name.as_str())
+            .collect();
+        assert_eq!(rooms, ["Designers", "watercooler"]);
+        let online: Vec<_> = sidebar
+            .online()
+            .iter()
+            .map(|user| user.name.as_str())
+            .collect();
+        assert_eq!(online, ["David", "jason"]);
+    }
+}

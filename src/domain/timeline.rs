@@ -1,0 +1,460 @@
+//! The reducer of one room's messages, as one tab knows them.
+//!
+//! It folds pages, live frames, replayed changes and the answers to the tab's own sends into one
+//! sorted list without gaps or duplicates. The promise that makes this simple: **every change of
+//! the room up to `cursor` has been applied to the loaded window.** Live frames at or before the
+//! cursor are therefore old news. Pages read over HTTP may be older than the cursor; merging one
+//! says from where the changes must be replayed. State equivalence (an old snapshot plus its
+//! changes equals a fresh snapshot) is a property test.
+//!
+//! The window is contiguous: from `start` to `end`, or to the newest message when `end` is open.
+//! Messages being sent are kept apart, after everything confirmed, until the server's copy with
+//! the same [`ClientMessageId`] arrives from whichever direction is first.
+
+use super::account::UserRef;
+use super::message::{ClientMessageId, Message, MessagePage, within_group};
+use super::{MessageId, RoomId, Seq, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Delays before the second and every further attempt to send (founding limit: 1 to 16 s).
+pub const RETRY_DELAYS_MS: [u32; 5] = [1_000, 2_000, 4_000, 8_000, 16_000];
+/// Rows kept in the document; more are dropped on the far side (Campfire's value).
+pub const MAX_ROWS: usize = 300;
+
+/// How a send is getting on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// On its way, or waiting for its turn or for the connection.
+    Pending,
+    /// Given up, with the reason in words. The text is kept until the person decides.
+    Failed(String),
+}
+
+/// A message this tab is sending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Its name, the same in every attempt.
+    pub client_message_id: ClientMessageId,
+    /// The text as typed.
+    pub body: String,
+    /// When it was sent, on the tab's clock; only shown, never stored.
+    pub created_at: Timestamp,
+    /// How it is getting on.
+    pub progress: Progress,
+    /// Attempts that have failed.
+    #[serde(default)]
+    pub attempts: usize,
+    /// Whether a request is under way.
+    #[serde(skip)]
+    pub in_flight: bool,
+}
+
+/// What follows from a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextAttempt {
+    /// Try again after this many milliseconds.
+    After(u32),
+    /// Try again when the connection is back.
+    WhenConnected,
+    /// The person decides.
+    Never,
+}
+
+/// What a row shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowContent {
+    /// A stored message.
+    Sent(Arc<Message>),
+    /// A message being sent, by the viewer.
+    Outgoing(Outgoing),
+}
+
+/// One line of the message list, ready to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The message or the attempt.
+    pub content: RowContent,
+    /// Continues the group above: no face, no name.
+    pub follow: bool,
+    /// The first of its day: a divider stands above it.
+    pub opens_day: bool,
+}
+
+impl Row {
+    /// Identifies the row through sending, confirmation and edits.
+    pub fn key(&self) -> ClientMessageId {
+        match &self.content {
+            RowContent::Sent(message) => message.client_message_id,
+            RowContent::Outgoing(outgoing) => outgoing.client_message_id,
+        }
+    }
+
+    /// When it was said.
+    pub fn created_at(&self) -> Timestamp {
+        match &self.content {
+            RowContent::Sent(message) => message.created_at,
+            RowContent::Outgoing(outgoing) => outgoing.created_at,
+        }
+    }
+}
+
+/// One room in one tab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    room_id: RoomId,
+    messages: BTreeMap<MessageId, Arc<Message>>,
+    outgoing: Vec<Outgoing>,
+    cursor: Seq,
+    /// Everything from here on is loaded; 0 when the beginning is.
+    start: MessageId,
+    /// Everything up to here is loaded; `None` when the newest message is.
+    end: Option<MessageId>,
+}
+
+const BEGINNING: MessageId = MessageId::new(0);
+
+impl Timeline {
+    /// The newest page of a room.
+    pub fn new(room_id: RoomId, page: &MessagePage) -> Self {
+        let mut timeline = Self {
+            room_id,
+            messages: BTreeMap::new(),
+            outgoing: Vec::new(),
+            cursor: page.cursor,
+            start: BEGINNING,
+            end: None,
+        };
+        timeline.load(page);
+        timeline
+    }
+
+    /// A page from the middle of a room. `has_more` of the page speaks of older messages.
+    pub fn around(room_id: RoomId, page: &MessagePage, has_newer: bool) -> Self {
+        let mut timeline = Self::new(room_id, page);
+        timeline.end = page
+            .messages
+            .last()
+            .filter(|_| has_newer)
+            .map(|last| last.id);
+        timeline
+    }
+
+    /// The room.
+    pub fn room_id(&self) -> RoomId {
+        self.room_id
+    }
+
+    /// The last change applied.
+    pub fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
+    /// Whether there is history above.
+    pub fn has_older(&self) -> bool {
+        self.start > BEGINNING
+    }
+
+    /// Whether there are messages below that are not loaded.
+    pub fn has_newer(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Ask for messages before this one to continue upwards.
+    pub fn oldest(&self) -> Option<MessageId> {
+        self.has_older().then_some(self.start)
+    }
+
+    /// Ask for messages after this one to continue downwards.
+    pub fn newest_loaded(&self) -> Option<MessageId> {
+        self.end
+    }
+
+    /// The newest stored message in the window.
+    pub fn last_id(&self) -> Option<MessageId> {
+        self.messages.keys().next_back().copied()
+    }
+
+    /// A stored message.
+    pub fn message(&self, id: MessageId) -> Option<&Arc<Message>> {
+        self.messages.get(&id)
+    }
+
+    /// Stored messages, oldest first.
+    pub fn messages(&self) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
+        self.messages.values()
+    }
+
+    /// Messages being sent, in the order of sending.
+    pub fn outgoing(&self) -> &[Outgoing] {
+        &self.outgoing
+    }
+
+    // Facts from the server.
+
+    /// Applies a live frame. True if it was news.
+    pub fn apply(&mut self, message: &Arc<Message>) -> bool {
+        if message.room_id != self.room_id || message.seq <= self.cursor {
+            return false;
+        }
+        self.cursor = message.seq;
+        self.upsert(message);
+        true
+    }
+
+    /// Applies replayed changes; they may overlap with what is known.
+    pub fn apply_changes(&mut self, messages: &[Arc<Message>], cursor: Seq) {
+        for message in messages {
+            self.upsert(message);
+        }
+        self.cursor = self.cursor.max(cursor);
+    }
+
+    /// Applies the answer to one of this tab's own requests. It proves nothing about other
+    /// changes, so the cursor stays where it is.
+    pub fn acknowledge(&mut self, message: &Arc<Message>) {
+        if message.room_id == self.room_id {
+            self.upsert(message);
+        }
+    }
+
+    /// Starts afresh from a new page, keeping only what is being sent.
+    pub fn reset(&mut self, page: &MessagePage) {
+        self.messages.clear();
+        self.cursor = page.cursor;
+        self.end = None;
+        self.load(page);
+    }
+
+    /// Adds the page that was asked for with `before`. Returns the cursor to replay from when
+    /// the page is older than what has been applied already.
+    pub fn merge_older(&mut self, before: MessageId, page: &MessagePage) -> Option<Seq> {
+        if before != self.start {
+            return None;
+        }
+        self.start = page
+            .messages
+            .first()
+            .filter(|_| page.has_more)
+            .map_or(BEGINNING, |m| m.id);
+        self.merge(page)
+    }
+
+    /// Adds the page that was asked for with `after`, like [`merge_older`](Self::merge_older).
+    pub fn merge_newer(&mut self, after: MessageId, page: &MessagePage) -> Option<Seq> {
+        if Some(after) != self.end {
+            return None;
+        }
+        self.end = page
+            .messages
+            .last()
+            .filter(|_| page.has_more)
+            .map(|last| last.id);
+        self.merge(page)
+    }
+
+    /// Drops the oldest rows beyond [`MAX_ROWS`].
+    pub fn prune_above(&mut self) {
+        while self.messages.len() > MAX_ROWS {
+            self.messages.pop_first();
+            self.start = self.messages.keys().next().copied().unwrap_or(BEGINNING);
+        }
+    }
+
+    /// Drops the newest rows beyond [`MAX_ROWS`]; live messages then wait below the window.
+    pub fn prune_below(&mut self) {
+        while self.messages.len() > MAX_ROWS {
+            self.messages.pop_last();
+            self.end = self.last_id();
+        }
+    }
+
+    // The viewer's own sends.
+
+    /// Puts a message at the end of the queue.
+    pub fn send(&mut self, client_message_id: ClientMessageId, body: &str, now: Timestamp) {
+        let known = self
+            .outgoing
+            .iter()
+            .any(|one| one.client_message_id == client_message_id);
+        if !known {
+            self.outgoing.push(Outgoing {
+                client_message_id,
+                body: body.to_owned(),
+                created_at: now,
+                progress: Progress::Pending,
+                attempts: 0,
+                in_flight: false,
+            });
+        }
+    }
+
+    /// Takes up what an earlier visit left unsent. Nothing is in flight yet.
+    pub fn restore(&mut self, outgoing: Vec<Outgoing>) {
+        for one in outgoing {
+            let stored = self
+                .messages()
+                .any(|m| m.client_message_id == one.client_message_id);
+            let known = self
+                .outgoing
+                .iter()
+                .any(|o| o.client_message_id == one.client_message_id);
+            if !stored && !known {
+                self.outgoing.push(Outgoing {
+                    in_flight: false,
+                    ..one
+                });
+            }
+        }
+    }
+
+    /// The message to put on the wire now, marked as in flight. One at a time, in order: a later
+    /// message never overtakes an earlier one that is still being tried.
+    pub fn next_to_send(&mut self) -> Option<Outgoing> {
+        let first = self
+            .outgoing
+            .iter_mut()
+            .find(|one| one.progress == Progress::Pending)?;
+        if first.in_flight {
+            return None;
+        }
+        first.in_flight = true;
+        Some(first.clone())
+    }
+
+    /// An attempt failed for a passing reason.
+    pub fn attempt_failed(
+        &mut self,
+        client_message_id: ClientMessageId,
+        connected: bool,
+    ) -> NextAttempt {
+        let Some(one) = self.find_outgoing(client_message_id) else {
+            return NextAttempt::Never;
+        };
+        one.in_flight = false;
+        let delay = RETRY_DELAYS_MS.get(one.attempts);
+        one.attempts += 1;
+        match delay {
+            Some(&delay) => NextAttempt::After(delay),
+            None if !connected => NextAttempt::WhenConnected,
+            None => {
+                one.progress = Progress::Failed("The server did not answer.".to_owned());
+                NextAttempt::Never
+            }
+        }
+    }
+
+    /// The server refused the message for good.
+    pub fn refuse(&mut self, client_message_id: ClientMessageId, reason: &str) {
+        if let Some(one) = self.find_outgoing(client_message_id) {
+            one.in_flight = false;
+            one.progress = Progress::Failed(reason.to_owned());
+        }
+    }
+
+    /// The person wants another try, with a fresh set of attempts.
+    pub fn retry(&mut self, client_message_id: ClientMessageId) {
+        if let Some(one) = self.find_outgoing(client_message_id) {
+            one.progress = Progress::Pending;
+            one.attempts = 0;
+        }
+    }
+
+    /// The connection is back: everything pending gets a fresh set of attempts.
+    pub fn connected(&mut self) {
+        for one in &mut self.outgoing {
+            if one.progress == Progress::Pending {
+                one.attempts = 0;
+            }
+        }
+    }
+
+    /// The person gives a failed message up. Returns its text, so that it need not be lost.
+    pub fn discard(&mut self, client_message_id: ClientMessageId) -> Option<String> {
+        let at = self
+            .outgoing
+            .iter()
+            .position(|o| o.client_message_id == client_message_id)?;
+        Some(self.outgoing.remove(at).body)
+    }
+
+    // What to show.
+
+    /// The rows from top to bottom. `day_of` maps a moment to the reader's calendar day;
+    /// `viewer` is the author of everything being sent.
+    pub fn rows(&self, viewer: &UserRef, day_of: impl Fn(Timestamp) -> i64) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(self.messages.len() + self.outgoing.len());
+        let mut previous: Option<(i64, &UserRef, Timestamp)> = None;
+        let sent = self.messages.values().map(|message| {
+            (
+                &message.creator,
+                message.created_at,
+                RowContent::Sent(Arc::clone(message)),
+            )
+        });
+        let outgoing = self
+            .outgoing
+            .iter()
+            .map(|one| (viewer, one.created_at, RowContent::Outgoing(one.clone())));
+        for (author, at, content) in sent.chain(outgoing) {
+            let day = day_of(at);
+            let opens_day = previous.is_none_or(|(previous_day, ..)| previous_day != day);
+            let follow = !opens_day
+                && previous.is_some_and(|(_, previous_author, previous_at)| {
+                    previous_author.id == author.id && within_group(previous_at, at)
+                });
+            rows.push(Row {
+                content,
+                follow,
+                opens_day,
+            });
+            previous = Some((day, author, at));
+        }
+        rows
+    }
+
+    fn load(&mut self, page: &MessagePage) {
+        self.start = page
+            .messages
+            .first()
+            .filter(|_| page.has_more)
+            .map_or(BEGINNING, |m| m.id);
+        for message in &page.messages {
+            self.upsert(message);
+        }
+    }
+
+    fn merge(&mut self, page: &MessagePage) -> Option<Seq> {
+        for message in &page.messages {
+            self.upsert(message);
+        }
+        (page.cursor < self.cursor).then_some(page.cursor)
+    }
+
+    /// The one place where a message enters the list: newest state wins, nothing outside the
+    /// window is taken in, a tombstone removes.
+    fn upsert(&mut self, message: &Arc<Message>) {
+        self.outgoing
+            .retain(|one| one.client_message_id != message.client_message_id);
+        let known = self.messages.get(&message.id);
+        if known.is_some_and(|known| known.seq > message.seq) {
+            return;
+        }
+        if message.deleted {
+            self.messages.remove(&message.id);
+        } else if known.is_some() || self.covers(message.id) {
+            self.messages.insert(message.id, Arc::clone(message));
+        }
+    }
+
+    fn covers(&self, id: MessageId) -> bool {
+        id >= self.start && self.end.is_none_or(|end| id <= end)
+    }
+
+    fn find_outgoing(&mut self, id: ClientMessageId) -> Option<&mut Outgoing> {
+        self.outgoing
+            .iter_mut()
+            .find(|one| one.client_message_id == id)
+    }
+}

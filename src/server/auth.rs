@@ -1,0 +1,514 @@
+//! Who is asking: passwords, session tokens, limits on guessing.
+//!
+//! A token is 32 letters and digits from the operating system's generator; only its SHA-256 is
+//! stored or remembered. Passwords are argon2id (19 MiB, two passes), computed on the blocking
+//! pool behind a semaphore, so that a hundred sign-ins at once cannot starve the chat. An unknown
+//! address costs the same time as a wrong password.
+
+use super::Clock;
+use super::config::{Config, Limits};
+use super::store::Store;
+use super::store::account::{Account, NewSession, Session, TokenDigest};
+use super::telemetry::Gap;
+use super::writer::hot::Hot;
+use super::writer::{Begun, Newcomer, Writer};
+use crate::domain::account::{self, NewUser, is_join_code, normalize_email, parse_account_name};
+use crate::domain::error::Error;
+use crate::domain::message::ClientMessageId;
+use crate::domain::{Timestamp, UserId};
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use sha2::{Digest, Sha256};
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Letters and digits in a session token: 190 bits (founding minimum).
+pub const TOKEN_LENGTH: usize = 32;
+/// A session's use is written at most this often.
+const USE_RECORDED_EVERY_MS: i64 = 60 * 60 * 1_000;
+/// Hashes at once; each takes 19 MiB and one core.
+const MAX_HASHES: usize = 2;
+/// Tokens drawn before giving up. One collision is already beyond belief.
+const TOKEN_ATTEMPTS: usize = 3;
+/// A digest of nothing in particular, so that unknown addresses cost as much as known ones.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib2R5\
+                      $YmVsb25ncyB0byBub2JvZHkgYXQgYWxsLCByZWFsbHk";
+/// Longest stored description of a browser, in bytes.
+const MAX_USER_AGENT: usize = 200;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its address, seen through trusted proxies.
+    pub ip: IpAddr,
+    /// As its browser describes itself.
+    pub user_agent: String,
+}
+
+/// A session together with the secret that proves it. The secret exists only here and in the
+/// cookie.
+#[derive(Clone)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Its token.
+    pub token: String,
+}
+
+/// Sign-in, sign-up and recognising who is asking.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    store: Store,
+    writer: Writer,
+    hot: Arc<Hot>,
+    clock: Clock,
+    session_ms: i64,
+    hashing: Arc<Semaphore>,
+    limits: Option<Arc<GuessLimits>>,
+}
+
+/// Allowances that grow back; shared by all requests.
+#[derive(Debug)]
+struct GuessLimits {
+    /// Sign-ins, joins and first runs of one address.
+    by_ip: DefaultKeyedRateLimiter<IpAddr>,
+    /// Sign-ins to one account.
+    by_email: DefaultKeyedRateLimiter<String>,
+    /// Messages of one user.
+    posts: DefaultKeyedRateLimiter<UserId>,
+}
+
+impl Auth {
+    /// Puts the parts together.
+    pub fn new(config: &Config, parts: (Store, Writer, Arc<Hot>), clock: Clock) -> Self {
+        let (store, writer, hot) = parts;
+        let guesses = || per(Duration::from_secs(180), 10);
+        let limits = (config.limits == Limits::On).then(|| {
+            Arc::new(GuessLimits {
+                by_ip: RateLimiter::keyed(guesses()),
+                by_email: RateLimiter::keyed(guesses()),
+                posts: RateLimiter::keyed(per(Duration::from_secs(3), 30)),
+            })
+        });
+        let hashing = Arc::new(Semaphore::new(MAX_HASHES));
+        let session_ms = i64::from(config.session_hours.get()) * 3_600_000;
+        Self {
+            store,
+            writer,
+            hot,
+            clock,
+            session_ms,
+            hashing,
+            limits,
+        }
+    }
+
+    /// Sets the chat up: account, administrator, first room and session.
+    ///
+    /// # Errors
+    /// [`Error::Validation`]; [`Error::AlreadySetUp`]; [`Error::RateLimited`]; those of
+    /// [`Writer`].
+    pub async fn first_run(
+        &self,
+        account_name: &str,
+        user: NewUser,
+        client: &Client,
+    ) -> Result<SignedIn, Error> {
+        let name = parse_account_name(account_name)?;
+        self.allow_guess(client.ip)?;
+        // Hashing is the expensive part; whoever comes late need not pay for it.
+        if self.store.find_account().await?.is_some() {
+            Gap::AccountAppearsMeanwhile.record("first run was asked for again");
+            return Err(Error::AlreadySetUp);
+        }
+        let password_digest = self.hash(user.password.clone()).await?;
+        let account = Account {
+            name,
+            join_code: join_code()?,
+        };
+        let done = self
+            .begin(client, |session| {
+                let person = Newcomer {
+                    user: user.clone(),
+                    password_digest: password_digest.clone(),
+                    session,
+                };
+                self.writer.first_run(account.clone(), person)
+            })
+            .await;
+        if done
+            .as_ref()
+            .is_err_and(|error| *error == Error::AlreadySetUp)
+        {
+            Gap::FirstRunRace.record("several first runs at once; one won");
+        }
+        done
+    }
+
+    /// Creates a user by invite code.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a wrong code; [`Error::AlreadyMember`]; [`Error::RateLimited`];
+    /// those of [`Writer`].
+    pub async fn join(
+        &self,
+        code: &str,
+        user: NewUser,
+        client: &Client,
+    ) -> Result<SignedIn, Error> {
+        self.allow_guess(client.ip)?;
+        self.ensure_join_code(code).await?;
+        let password_digest = self.hash(user.password.clone()).await?;
+        self.begin(client, |session| {
+            let password_digest = password_digest.clone();
+            self.writer.join(
+                code,
+                Newcomer {
+                    user: user.clone(),
+                    password_digest,
+                    session,
+                },
+            )
+        })
+        .await
+    }
+
+    /// Whether a code is the invite link's.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if not; [`Error::Unavailable`].
+    pub async fn ensure_join_code(&self, code: &str) -> Result<Account, Error> {
+        let account = self.store.find_account().await?;
+        match account {
+            Some(account) if is_join_code(code) && account.join_code == code => Ok(account),
+            _ => {
+                Gap::JoinCode.record("a wrong invite code was tried");
+                Err(Error::NotFound)
+            }
+        }
+    }
+
+    /// Begins a session for whoever knows the password.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`], alike for unknown addresses; [`Error::RateLimited`]; those of
+    /// [`Writer`].
+    pub async fn sign_in(
+        &self,
+        email_address: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<SignedIn, Error> {
+        let email_address = normalize_email(email_address);
+        self.allow_guess(client.ip)?;
+        if let Some(limits) = &self.limits {
+            allow(&limits.by_email, &email_address)?;
+        }
+        if password.len() > account::MAX_PASSWORD_BYTES {
+            return Err(Error::WrongCredentials);
+        }
+        let found = self.store.find_credentials(&email_address).await?;
+        let digest = found
+            .as_ref()
+            .map_or(NOBODY, |known| known.password_digest.as_str());
+        let right = self.verify(password.to_owned(), digest.to_owned()).await?;
+        let viewer = found
+            .filter(|_| right)
+            .ok_or(Error::WrongCredentials)?
+            .viewer;
+        self.begin(client, |session| {
+            self.writer.sign_in(viewer.clone(), session)
+        })
+        .await
+    }
+
+    /// Ends the session of a token. Its sockets close.
+    ///
+    /// # Errors
+    /// Those of [`Writer`].
+    pub async fn sign_out(&self, token: &str, session: &Session) -> Result<(), Error> {
+        self.writer.sign_out(digest(token), session.id).await
+    }
+
+    /// The running session of a token. Records its use, at most hourly.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`]; [`Error::Unavailable`].
+    pub async fn authenticate(&self, token: &str) -> Result<Arc<Session>, Error> {
+        if token.len() != TOKEN_LENGTH {
+            return Err(Error::Unauthenticated);
+        }
+        let digest = digest(token);
+        let now = self.clock.now();
+        let session = match self.hot.session(&digest) {
+            Some(session) => session,
+            None => {
+                let ticket = self.hot.ticket();
+                let found = self.store.find_session(&digest, now).await?;
+                let session = Arc::new(found.ok_or(Error::Unauthenticated)?);
+                self.hot.fill_session(ticket, digest, &session);
+                session
+            }
+        };
+        if session.expires_at <= now {
+            return Err(Error::Unauthenticated);
+        }
+        if now.ms() - session.last_active_at.ms() >= USE_RECORDED_EVERY_MS {
+            self.record_use(digest, &session, now);
+        }
+        Ok(session)
+    }
+
+    /// Takes one message from a user's allowance: 10 a second with bursts of 30.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn allow_post(&self, user_id: UserId) -> Result<(), Error> {
+        self.limits
+            .as_ref()
+            .map_or(Ok(()), |limits| allow(&limits.posts, &user_id))
+    }
+
+    /// Whether rate limits apply at all.
+    pub fn has_limits(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// Forgets allowances that have grown back, so that they do not fill memory.
+    pub fn sweep(&self) {
+        if let Some(limits) = &self.limits {
+            limits.by_ip.retain_recent();
+            limits.by_email.retain_recent();
+            limits.posts.retain_recent();
+        }
+    }
+
+    /// Recording happens beside the request: nobody waits an hourly write out.
+    fn record_use(&self, digest: TokenDigest, session: &Session, now: Timestamp) {
+        let used = Session {
+            last_active_at: now,
+            expires_at: Timestamp::from_ms(now.ms() + self.session_ms),
+            ..session.clone()
+        };
+        let writer = self.writer.clone();
+        tokio::spawn(async move {
+            if let Err(error) = writer.use_session(digest, used).await {
+                tracing::warn!(%error, "a session's use was not recorded");
+            }
+        });
+    }
+
+    fn allow_guess(&self, ip: IpAddr) -> Result<(), Error> {
+        self.limits
+            .as_ref()
+            .map_or(Ok(()), |limits| allow(&limits.by_ip, &neighbourhood(ip)))
+    }
+
+    async fn begin<F: Future<Output = Result<Begun, Error>>>(
+        &self,
+        client: &Client,
+        ask: impl Fn(NewSession) -> F,
+    ) -> Result<SignedIn, Error> {
+        let now = self.clock.now();
+        for _ in 0..TOKEN_ATTEMPTS {
+            let token = token(&mut SysRng)?;
+            let session = NewSession {
+                token_digest: digest(&token),
+                user_agent: shortened(&client.user_agent, MAX_USER_AGENT),
+                ip_address: client.ip.to_string(),
+                created_at: now,
+                expires_at: Timestamp::from_ms(now.ms() + self.session_ms),
+            };
+            match ask(session).await? {
+                Begun::Session(session) => return Ok(SignedIn { session, token }),
+                Begun::TokenTaken => Gap::TokenCollision.record("a session token was taken"),
+            }
+        }
+        Err(Error::Unexpected)
+    }
+
+    async fn hash(&self, password: String) -> Result<String, Error> {
+        self.compute(move || {
+            let mut salt = [0_u8; 16];
+            SysRng
+                .try_fill_bytes(&mut salt)
+                .map_err(|error| unexpected(&error))?;
+            Argon2::default()
+                .hash_password_with_salt(password.as_bytes(), &salt)
+                .map(|hash| hash.to_string())
+                .map_err(|error| unexpected(&error))
+        })
+        .await
+    }
+
+    async fn verify(&self, password: String, digest: String) -> Result<bool, Error> {
+        self.compute(move || {
+            let hash = PasswordHash::new(&digest).map_err(|error| unexpected(&error))?;
+            Ok(Argon2::default()
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok())
+        })
+        .await
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _permit = self
+            .hashing
+            .acquire()
+            .await
+            .map_err(|error| unexpected(&error))?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| unexpected(&error))?
+    }
+}
+
+fn unexpected(error: &dyn std::fmt::Display) -> Error {
+    tracing::error!(%error, "authentication met a bug");
+    Error::Unexpected
+}
+
+/// A fresh session token.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the generator gives nothing.
+pub fn token<R: TryRng>(random: &mut R) -> Result<String, Error>
+where
+    R::Error: std::fmt::Display,
+{
+    letters_and_digits(random, TOKEN_LENGTH)
+}
+
+/// A fresh invite code: `XXXX-XXXX-XXXX`, 71 bits.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the generator gives nothing.
+pub fn join_code() -> Result<String, Error> {
+    let text = letters_and_digits(&mut SysRng, 12)?;
+    let (first, rest) = text.split_at(4);
+    let (second, third) = rest.split_at(4);
+    Ok(format!("{first}-{second}-{third}"))
+}
+
+/// A message name for forms that are sent without scripts.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the generator gives nothing.
+pub fn client_message_id() -> Result<ClientMessageId, Error> {
+    let mut bytes = [0_u8; 16];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| unexpected(&error))?;
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    Ok(ClientMessageId::new(id))
+}
+
+/// A name for a new database.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the generator gives nothing.
+pub fn incarnation() -> Result<String, Error> {
+    letters_and_digits(&mut SysRng, 16)
+}
+
+fn letters_and_digits<R: TryRng>(random: &mut R, length: usize) -> Result<String, Error>
+where
+    R::Error: std::fmt::Display,
+{
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(length);
+    let mut bytes = [0_u8; 64];
+    while text.len() < length {
+        random
+            .try_fill_bytes(&mut bytes)
+            .map_err(|error| unexpected(&error))?;
+        // Of 64 values two are thrown away, so that every letter is equally likely.
+        let letters = bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
+        text.extend(
+            letters
+                .take(length - text.len())
+                .map(|letter| char::from(*letter)),
+        );
+    }
+    Ok(text)
+}
+
+/// What is stored of a token.
+pub fn digest(token: &str) -> TokenDigest {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// IPv6 users own whole networks: a /64 counts as one address.
+fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// `burst` at once, and as many again within every `time`.
+fn per(time: Duration, burst: u32) -> Quota {
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(time / burst.get())
+        .map_or(Quota::per_second(burst), |quota| quota.allow_burst(burst))
+}
+
+fn allow<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Error> {
+    limiter.check_key(key).map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        Error::RateLimited {
+            retry_after_s: wait.as_secs() + 1,
+        }
+    })
+}
+
+fn shortened(text: &str, bytes: usize) -> String {
+    let end = text.floor_char_boundary(bytes.min(text.len()));
+    text.split_at(end).0.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn join_codes_have_their_shape() {
+        for _ in 0..100 {
+            assert!(is_join_code(&join_code().unwrap()));
+        }
+    }
+
+    #[test]
+    fn nobodys_digest_can_be_verified_and_never_matches() {
+        let hash = PasswordHash::new(NOBODY).unwrap();
+        assert!(
+            Argon2::default()
+                .verify_password(b"anything", &hash)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn ipv6_addresses_are_limited_by_network() {
+        let a: IpAddr = "2001:db8:1:2:3:4:5:6".parse().unwrap();
+        let b: IpAddr = "2001:db8:1:2::1".parse().unwrap();
+        assert_eq!(neighbourhood(a), neighbourhood(b));
+    }
+}

@@ -1,0 +1,149 @@
+//! Every setting: its variable, default and unit. Read once, at start; nothing else in the
+//! program looks at the environment. A start without any configuration works.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// A self-hosted team chat in one binary.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "campfire", version, about)]
+pub struct Config {
+    /// What to do; `serve` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Address to listen on. Port 0 takes a free one; the first line on standard output says
+    /// which.
+    #[arg(
+        long,
+        env = "CAMPFIRE_ADDR",
+        default_value = "127.0.0.1:3000",
+        global = true
+    )]
+    pub addr: SocketAddr,
+
+    /// Folder of the database and everything else that is stored.
+    #[arg(
+        long,
+        env = "CAMPFIRE_DATA",
+        default_value = "./storage",
+        global = true
+    )]
+    pub data: PathBuf,
+
+    /// The address people type, for example `https://chat.example.com`. With `https` cookies are
+    /// restricted to TLS. Without it the `Host` of each request is believed.
+    #[arg(long, env = "CAMPFIRE_PUBLIC_URL", value_parser = parse_public_url, global = true)]
+    pub public_url: Option<String>,
+
+    /// What an acknowledgement means: `full` is on disk; `normal` survives a crash of the
+    /// process, but a power cut may lose the last moments.
+    #[arg(
+        long,
+        env = "CAMPFIRE_DURABILITY",
+        default_value = "full",
+        global = true
+    )]
+    pub durability: Durability,
+
+    /// Hours without any use after which a session ends.
+    #[arg(
+        long,
+        env = "CAMPFIRE_SESSION_HOURS",
+        default_value = "24",
+        global = true
+    )]
+    pub session_hours: NonZeroU32,
+
+    /// Log filter, for example `info` or `campfire=debug`. Append `,json` for JSON lines.
+    #[arg(long, env = "CAMPFIRE_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// Addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+    /// believed, separated by commas.
+    #[arg(
+        long,
+        env = "CAMPFIRE_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub trusted_proxies: Vec<IpAddr>,
+
+    /// `off` removes every rate limit. For tests and benchmarks.
+    #[arg(long, env = "CAMPFIRE_LIMITS", default_value = "on", global = true)]
+    pub limits: Limits,
+}
+
+/// What the program is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Serve the chat until SIGTERM or Ctrl-C.
+    Serve,
+}
+
+/// What an acknowledgement means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// Every commit is synced to disk before it is acknowledged.
+    Full,
+    /// Commits are synced at checkpoints.
+    Normal,
+}
+
+/// Whether rate limits apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Limits {
+    /// They apply.
+    On,
+    /// They do not.
+    Off,
+}
+
+impl Config {
+    /// Whether people reach this server over TLS, as far as the configuration knows.
+    pub fn is_public_over_tls(&self) -> bool {
+        self.public_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
+/// Accepts an origin and nothing more, in the form browsers send it.
+fn parse_public_url(text: &str) -> Result<String, String> {
+    let url = text.trim().trim_end_matches('/').to_lowercase();
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(url),
+        _ => Err("give scheme and host only, for example https://chat.example.com".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_without_configuration_has_every_default() {
+        let config = Config::try_parse_from(["campfire"]).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:3000");
+        assert_eq!(config.data, PathBuf::from("./storage"));
+        assert_eq!(config.durability, Durability::Full);
+        assert_eq!(config.limits, Limits::On);
+        assert!(!config.is_public_over_tls());
+    }
+
+    #[test]
+    fn the_public_address_is_an_origin() {
+        assert_eq!(
+            parse_public_url("https://Chat.Example.com/").unwrap(),
+            "https://chat.example.com"
+        );
+        for wrong in ["chat.example.com", "https://", "https://a/b", "ftp://a"] {
+            assert!(parse_public_url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The JSON API and the socket's front door. Each handler asks who it is, reads the request, makes
+//! one call and answers.
+
+use super::super::App;
+use super::super::auth::{Client, SignedIn};
+use super::super::rich_text;
+use super::super::socket;
+use super::super::store::messages::Position;
+use super::super::writer::Created;
+use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
+use super::{metrics_text, request};
+use crate::domain::account::NewUser;
+use crate::domain::error::Error;
+use crate::domain::event::MAX_CHANGES;
+use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
+use crate::domain::room::{NewRoom, Room, RoomKind};
+use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use axum::Json;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The viewer as they see themselves.
+#[derive(Serialize)]
+pub struct Me {
+    id: UserId,
+    name: String,
+    email_address: String,
+    role: crate::domain::account::Role,
+    /// The session's token, once, for programs that do not keep cookies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl Me {
+    fn new(by: &SignedIn, token: Option<String>) -> Self {
+        let viewer = by.session.viewer.clone();
+        let (id, name, email_address, role) =
+            (viewer.id, viewer.name, viewer.email_address, viewer.role);
+        Self {
+            id,
+            name,
+            email_address,
+            role,
+            token,
+        }
+    }
+}
+
+fn signed_in(app: &App, by: SignedIn) -> Response {
+    let cookie = session_cookie(&app.config, &by.token);
+    let me = Me::new(&by, Some(by.token.clone()));
+    (
+        StatusCode::CREATED,
+        [(header::SET_COOKIE, cookie)],
+        Json(me),
+    )
+        .into_response()
+}
+
+/// What first run and join take.
+#[derive(Deserialize)]
+pub struct SignUp {
+    account_name: Option<String>,
+    name: String,
+    email_address: String,
+    password: String,
+}
+
+/// `POST /api/first_run`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn first_run(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    let account_name = form.account_name.as_deref().unwrap_or("Campfire");
+    Ok(signed_in(
+        &app,
+        app.auth.first_run(account_name, user, &client).await?,
+    ))
+}
+
+/// `POST /api/join/{code}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn join(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    Ok(signed_in(&app, app.auth.join(&code, user, &client).await?))
+}
+
+/// What sign-in takes.
+#[derive(Deserialize)]
+pub struct SignIn {
+    email_address: String,
+    password: String,
+}
+
+/// `POST /api/session`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn sign_in(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignIn>,
+) -> Result<Response, Error> {
+    Ok(signed_in(
+        &app,
+        app.auth
+            .sign_in(&form.email_address, &form.password, &client)
+            .await?,
+    ))
+}
+
+/// `DELETE /api/session`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn sign_out(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
+    app.auth
+        .sign_out(&signed.by.token, &signed.by.session)
+        .await?;
+    let cookie = expired_cookie(&app.config);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// `GET /api/me`
+pub async fn me(signed: Signed) -> Json<Me> {
+    Json(Me::new(&signed.by, None))
+}
+
+/// `GET /api/rooms`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn list_rooms(
+    State(app): State<App>,
+    signed: Signed,
+) -> Result<Json<Vec<SidebarRoom>>, Error> {
+    app.load_sidebar(signed.viewer().id).await.map(Json)
+}
+
+/// What creating a room takes.
+#[derive(Deserialize)]
+pub struct CreateRoom {
+    name: String,
+    kind: RoomKind,
+}
+
+/// `POST /api/rooms`
+///
+/// # Errors
+/// As JSON; see [`Error`]. Closed and direct rooms are refused with a sentence.
+pub async fn create_room(
+    State(app): State<App>,
+    signed: Signed,
+    JsonBody(form): JsonBody<CreateRoom>,
+) -> Result<(StatusCode, Json<Room>), Error> {
+    if form.kind != RoomKind::Open {
+        return Err(Error::invalid(
+            "kind",
+            "Only open rooms can be created so far.",
+        ));
+    }
+    let room = app
+        .writer
+        .open_room(signed.viewer().id, NewRoom::parse(&form.name)?)
+        .await?;
+    Ok((StatusCode::CREATED, Json(room)))
+}
+
+/// What part of a room's history is wanted.
+#[derive(Deserialize)]
+pub struct History {
+    limit: Option<usize>,
+    before: Option<MessageId>,
+    after: Option<MessageId>,
+    since: Option<Seq>,
+}
+
+/// `GET /api/rooms/{room_id}/messages`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn list_messages(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    query: Result<Query<History>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<MessagePage>, Error> {
+    let Query(history) = query.map_err(|_| {
+        Error::Malformed("limit, before, after and since are whole numbers, one position at most.")
+    })?;
+    let position = match (history.before, history.after, history.since) {
+        (None, None, None) => Position::Newest,
+        (Some(id), None, None) => Position::Before(id),
+        (None, Some(id), None) => Position::After(id),
+        (None, None, Some(seq)) => Position::Since(seq),
+        _ => return Err(Error::Malformed("Give one of before, after and since.")),
+    };
+    let limit = history.limit.unwrap_or(PAGE_SIZE).clamp(1, MAX_CHANGES);
+    let found = app
+        .load_page(signed.viewer().id, room(&room_id)?, position, limit)
+        .await?;
+    Ok(Json(found.page))
+}
+
+/// What creating a message takes.
+#[derive(Deserialize)]
+pub struct CreateMessage {
+    body: String,
+    client_message_id: String,
+}
+
+/// `POST /api/rooms/{room_id}/messages`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn create_message(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<CreateMessage>,
+) -> Result<(StatusCode, Json<Arc<Message>>), Error> {
+    let room_id = room(&room_id)?;
+    let draft = Draft::parse(&form.body)?;
+    let id = ClientMessageId::parse(&form.client_message_id)?;
+    app.auth.allow_post(signed.viewer().id)?;
+    let (text, author) = (rich_text::render(&draft), signed.viewer().as_author());
+    match app
+        .writer
+        .create_message_with_deduplication(room_id, author, id, text)
+        .await?
+    {
+        Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
+        Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
+    }
+}
+
+/// What editing a message takes.
+#[derive(Deserialize)]
+pub struct EditMessage {
+    body: String,
+}
+
+/// `PATCH /api/messages/{id}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn edit_message(
+    State(app): State<App>,
+    signed: Signed,
+    Path(id): Path<String>,
+    JsonBody(form): JsonBody<EditMessage>,
+) -> Result<Json<Arc<Message>>, Error> {
+    let text = rich_text::render(&Draft::parse(&form.body)?);
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer
+        .edit_message(signed.viewer().clone(), message(&id)?, text)
+        .await
+        .map(Json)
+}
+
+/// `DELETE /api/messages/{id}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn remove_message(
+    State(app): State<App>,
+    signed: Signed,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Error> {
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer
+        .remove_message(signed.viewer().clone(), message(&id)?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What marking a room read takes.
+#[derive(Deserialize)]
+pub struct ReadRoom {
+    message_id: MessageId,
+}
+
+/// `PUT /api/rooms/{room_id}/read`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn read_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<ReadRoom>,
+) -> Result<StatusCode, Error> {
+    app.writer
+        .read_room(signed.viewer().id, room(&room_id)?, form.message_id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /ws`
+///
+/// # Errors
+/// As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
+pub async fn socket(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let (mut parts, _) = request.into_parts();
+    let signed = Signed::from_request_parts(&mut parts, &app).await?;
+    if !may_open_socket(&app.config, &parts.headers) {
+        return Err(Error::CrossSite);
+    }
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
+        .await
+        .map_err(|_| Error::Malformed("This address speaks WebSocket."))?;
+    let SignedIn { session, token } = signed.by;
+    Ok(socket::upgrade(app, token, session, upgrade))
+}
+
+/// How the server is.
+#[derive(Serialize)]
+pub struct Health {
+    status: &'static str,
+    timestamp: Timestamp,
+    version: &'static str,
+}
+
+/// `GET /health`: whether database and writer answer.
+pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
+    let well = app.writer.is_running() && app.store.check().await.is_ok();
+    let (code, status) = match well {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let timestamp = app.clock.now();
+    (
+        code,
+        Json(Health {
+            status,
+            timestamp,
+            version: env!("CARGO_PKG_VERSION"),
+        }),
+    )
+}
+
+/// `GET /up`: whether the process answers at all.
+pub async fn up() -> StatusCode {
+    StatusCode::OK
+}
+
+/// `GET /metrics`: for administrators, and for programs on the same computer.
+///
+/// # Errors
+/// [`Error::NotFound`] for everybody else.
+pub async fn metrics(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Error> {
+    // A proxy on this computer speaks for the world: it says so by forwarding.
+    let local = peer.ip().is_loopback() && !headers.contains_key("x-forwarded-for");
+    let (mut parts, _) = request.into_parts();
+    let signed = Signed::from_request_parts(&mut parts, &app).await;
+    if local || signed.is_ok_and(|signed| signed.viewer().may_administer()) {
+        let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+        Ok((kind, metrics_text()).into_response())
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// A room's id in an address; anything else is no address.
+pub(super) fn room(text: &str) -> Result<RoomId, Error> {
+    text.parse().map(RoomId::new).map_err(|_| Error::NotFound)
+}
+
+/// A message's id in an address; anything else is no address.
+pub(super) fn message(text: &str) -> Result<MessageId, Error> {
+    text.parse()
+        .map(MessageId::new)
+        .map_err(|_| Error::NotFound)
+}
+
+/// A user's id in an address; anything else is no address.
+pub(super) fn user(text: &str) -> Result<UserId, Error> {
+    text.parse().map(UserId::new).map_err(|_| Error::NotFound)
+}
+
+/// The origin of links that leave the page; see [`request::public_origin`].
+pub(super) fn invite_link(app: &App, headers: &HeaderMap, code: &str) -> String {
+    format!(
+        "{}/join/{code}",
+        request::public_origin(&app.config, headers)
+    )
+}

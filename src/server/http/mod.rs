@@ -1,0 +1,268 @@
+//! Everything that arrives by request: the table of routes, and what applies to all of them.
+//!
+//! Outermost first: a panic stays a failed request; each request has an id and a log line; a
+//! request from another site may not change anything; every answer carries the security headers;
+//! answers worth it are compressed. Rights are checked inside, by looking things up *through* the
+//! viewer.
+
+pub mod api;
+pub mod assets;
+pub mod pages;
+pub mod request;
+
+use super::App;
+use super::store::counting_statements;
+use super::telemetry::{self, Gap};
+use crate::domain::error::{Error, ErrorBody};
+use crate::ui;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, patch, post, put};
+use axum::{Json, Router};
+use request::RequestId;
+use std::any::Any;
+use std::time::{Duration, Instant};
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::{And, NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, DefaultPredicate};
+use tower_http::timeout::TimeoutLayer;
+
+/// The largest request body. A message of 64 KiB fits even when every byte is escaped in JSON.
+const MAX_BODY: usize = 512 * 1024;
+/// No request of ours takes this long; whoever is slower has gone.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Founding target for the work of one request.
+const REQUEST_TARGET: Duration = Duration::from_millis(50);
+
+/// No script but our own files, no inline anything, no frames, no other origin.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
+    style-src 'self'; img-src 'self' data: blob:; font-src 'self'; media-src 'self'; \
+    connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+/// Every address of the product and who answers it.
+pub fn router(app: App) -> Router {
+    ui::controls::set_asset_base(assets::base());
+    let pages = Router::new()
+        .route("/", get(pages::root))
+        .route(
+            "/first_run",
+            get(pages::first_run_form).post(pages::first_run),
+        )
+        .route("/session/new", get(pages::sign_in_form))
+        .route("/session", post(pages::sign_in))
+        .route("/session/end", post(pages::sign_out))
+        .route("/join/{code}", get(pages::join_form).post(pages::join))
+        .route("/theme", post(pages::choose_theme))
+        .route("/rooms", post(pages::create_room))
+        .route("/rooms/new", get(pages::new_room_form))
+        .route("/rooms/{room_id}", get(pages::room))
+        .route("/rooms/{room_id}/{at}", get(pages::room_at))
+        .route("/rooms/{room_id}/messages", post(pages::create_message))
+        .route("/rooms/{room_id}/read", post(pages::read_room))
+        .route(
+            "/rooms/{room_id}/messages/{id}/edit",
+            get(pages::edit_message_form).post(pages::edit_message),
+        )
+        .route(
+            "/rooms/{room_id}/messages/{id}/delete",
+            post(pages::remove_message),
+        )
+        .route("/account/edit", get(pages::account))
+        .route("/users/{user_id}", get(pages::user));
+    let api = Router::new()
+        .route("/api/first_run", post(api::first_run))
+        .route("/api/session", post(api::sign_in).delete(api::sign_out))
+        .route("/api/join/{code}", post(api::join))
+        .route("/api/me", get(api::me))
+        .route("/api/rooms", get(api::list_rooms).post(api::create_room))
+        .route(
+            "/api/rooms/{room_id}/messages",
+            get(api::list_messages).post(api::create_message),
+        )
+        .route("/api/rooms/{room_id}/read", put(api::read_room))
+        .route("/api/messages/{id}", patch(api::edit_message))
+        .route("/api/messages/{id}", delete(api::remove_message))
+        .route("/ws", get(api::socket));
+    let operations = Router::new()
+        .route("/health", get(api::health))
+        .route("/up", get(api::up))
+        .route("/metrics", get(api::metrics));
+    pages
+        .merge(api)
+        .merge(operations)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(compression())
+        // Before the compression, because assets come compressed from the build.
+        .route("/assets/{build}/{*path}", get(assets::serve))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIMEOUT,
+        ))
+        .layer(from_fn_with_state(app.clone(), refuse_cross_site))
+        .layer(from_fn_with_state(app.clone(), observe))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+type Worthwhile = And<And<DefaultPredicate, SizeAbove>, NotForContentType>;
+
+fn compression() -> CompressionLayer<Worthwhile> {
+    let worthwhile = DefaultPredicate::new()
+        .and(SizeAbove::new(512))
+        .and(NotForContentType::const_new("text/event-stream"));
+    CompressionLayer::new()
+        .quality(CompressionLevel::Precise(4))
+        .compress_when(worthwhile)
+}
+
+/// Gives each request an id, a log line, the security headers and its count of statements.
+async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::new(app.clock.now());
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let is_api = request.uri().path().starts_with("/api/");
+    request.extensions_mut().insert(id);
+    let (mut response, statements) = counting_statements(next.run(request)).await;
+    if let Some(error) = response.extensions_mut().remove::<Failed>() {
+        response = explain(&error.0, id, is_api, response.headers());
+    }
+    let status = response.status();
+    let elapsed = started.elapsed();
+    let route = route.unwrap_or_else(|| "unknown".to_owned());
+    tracing::info!(
+        request.id = %id, %method, route, status = status.as_u16(), statements,
+        duration_ms = elapsed.as_secs_f64() * 1_000.0, "request"
+    );
+    metrics::counter!("campfire_requests_total", "status" => status.as_str().to_owned())
+        .increment(1);
+    metrics::histogram!("campfire_request_seconds").record(elapsed.as_secs_f64());
+    if elapsed > REQUEST_TARGET && status != StatusCode::SWITCHING_PROTOCOLS {
+        Gap::RequestTime.record("a request took over 50 ms");
+    }
+    let tls = app.config.is_public_over_tls();
+    secure(response.headers_mut(), tls);
+    if let Ok(value) = HeaderValue::from_str(&format!("statements;desc={statements}")) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("server-timing"), value);
+    }
+    response
+}
+
+fn secure(headers: &mut HeaderMap, tls: bool) {
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=(), payment=()",
+        ),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("private, no-store"));
+    if tls {
+        let value = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+}
+
+/// Refuses whatever another site makes a browser send. Browsers say where a request comes from;
+/// programs that say nothing are let through only with requests no form on another site could
+/// have made.
+async fn refuse_cross_site(State(app): State<App>, request: Request, next: Next) -> Response {
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    if safe || request::is_same_site(&app.config, request.method(), request.headers()) {
+        next.run(request).await
+    } else {
+        Error::CrossSite.into_response()
+    }
+}
+
+/// Rides in the response until [`observe`] turns it into a page or JSON with the request's id.
+#[derive(Clone)]
+struct Failed(Error);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status());
+        let mut response = status
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response();
+        if let Self::RateLimited { retry_after_s } = self {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, retry_after_s.into());
+        }
+        response.extensions_mut().insert(Failed(self));
+        response
+    }
+}
+
+/// An error in the words and the shape its reader expects.
+fn explain(error: &Error, id: RequestId, is_api: bool, carried: &HeaderMap) -> Response {
+    let status = StatusCode::from_u16(error.status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = if is_api {
+        (status, Json(ErrorBody::new(error, Some(id.to_string())))).into_response()
+    } else {
+        let (error, request_id) = (error.clone(), id.to_string());
+        let page = ui::plain_document("Campfire", ui::Theme::System, move || {
+            leptos::view! { <ui::threshold::Problem error=error request_id=request_id/> }
+        });
+        (status, axum::response::Html(page)).into_response()
+    };
+    for (name, value) in carried {
+        response.headers_mut().entry(name).or_insert(value.clone());
+    }
+    response
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request panicked");
+    // The outermost layer: nobody is left to explain it, so the answer is complete in itself.
+    let body = Json(ErrorBody::new(&Error::Unexpected, None));
+    (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+}
+
+async fn not_found() -> Error {
+    Error::NotFound
+}
+
+async fn not_allowed() -> Response {
+    let mut response = Error::Malformed("This address does not take that method.").into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// The counters in Prometheus' text form.
+fn metrics_text() -> String {
+    telemetry::metrics()
+        .map(|handle| handle.render())
+        .unwrap_or_default()
+}

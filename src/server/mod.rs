@@ -1,0 +1,392 @@
+//! What happens: the running server, its parts and their order of life.
+//!
+//! [`App`] holds handles only and is cloned freely. [`start`] opens everything and returns once
+//! the address is bound; [`Running::finish`] drains: no new connections, a goodbye to every tab,
+//! requests under way finish, the writer empties its queue, the WAL is folded in. No acknowledged
+//! message depends on that order, only courtesy does.
+
+pub mod auth;
+pub mod config;
+pub mod connections;
+pub mod http;
+pub mod rich_text;
+pub mod socket;
+pub mod store;
+pub mod telemetry;
+pub mod writer;
+
+use crate::domain::error::Error;
+use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{RoomId, Timestamp, UserId};
+use auth::Auth;
+use axum::serve::ListenerExt;
+use config::{Config, Limits};
+use connections::Connections;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use store::account::Account;
+use store::messages::{Position, RoomWithPage};
+use store::rooms::ViewerRooms;
+use telemetry::Gap;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use writer::Writer;
+use writer::hot::{Hot, Lookup, sidebar_room};
+
+/// Asks everything that runs in the background to stop.
+pub type Stop = CancellationToken;
+
+/// Requests and sockets get this long to finish when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often presence is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Expired sessions and spent allowances are forgotten this many sweeps apart.
+const SWEEPS_PER_CLEANING: u32 = 600;
+/// Founding target for a start.
+const STARTUP_TARGET: Duration = Duration::from_millis(100);
+
+/// The only source of the time of day; tests bring their own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The computer's clock.
+    pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+        Self::new(|| Timestamp::from_ms(chrono::Utc::now().timestamp_millis()))
+    }
+
+    /// A clock that tells whatever `now` says.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Handles to every part of the running server.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The readers.
+    pub store: Store,
+    /// The way to the only task that writes.
+    pub writer: Writer,
+    /// What most requests need.
+    pub hot: Arc<Hot>,
+    /// Every tab.
+    pub connections: Arc<Connections>,
+    /// Who is asking.
+    pub auth: Auth,
+    /// The time.
+    pub clock: Clock,
+    /// Names the database.
+    pub incarnation: Arc<str>,
+    /// Sockets and background work, awaited at the end.
+    pub tracker: TaskTracker,
+}
+
+impl App {
+    /// The account, once first run is done: from memory, else one read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_account(&self) -> Result<Option<Arc<Account>>, Error> {
+        if let Some(account) = self.hot.account() {
+            return Ok(Some(account));
+        }
+        let ticket = self.hot.ticket();
+        let account = self.store.find_account().await?.map(Arc::new);
+        if let Some(account) = &account {
+            self.hot.fill_account(ticket, account);
+        }
+        Ok(account)
+    }
+
+    /// The rooms of a viewer's sidebar, by name: from memory, else one read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn load_sidebar(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
+        let mut rooms = match self.hot.sidebar(viewer) {
+            Some(rooms) => rooms,
+            None => {
+                let ticket = self.hot.ticket();
+                let read = self.store.list_viewer_rooms(viewer).await?;
+                self.hot.fill_rooms(ticket, viewer, &read);
+                visible_rooms(&read, viewer)
+            }
+        };
+        rooms.sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
+        Ok(rooms)
+    }
+
+    /// A room of the viewer's with some of its messages: the newest from memory if it is warm,
+    /// else one read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a room that does not exist or is not theirs;
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn load_page(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        position: Position,
+        limit: usize,
+    ) -> Result<RoomWithPage, Error> {
+        let newest = position == Position::Newest;
+        if newest {
+            match self.hot.newest_page(viewer, room_id, limit) {
+                Lookup::Found(found) => return Ok(found),
+                Lookup::Absent => return Err(Error::NotFound),
+                Lookup::Unknown => {}
+            }
+        }
+        let ticket = self.hot.ticket();
+        let read = self
+            .store
+            .find_page(viewer, room_id, position, limit)
+            .await?;
+        let read = read.ok_or(Error::NotFound)?;
+        if newest && limit == crate::domain::message::PAGE_SIZE {
+            self.hot.fill_tail(ticket, &read);
+        }
+        Ok(read)
+    }
+}
+
+fn visible_rooms(read: &ViewerRooms, viewer: UserId) -> Vec<SidebarRoom> {
+    use crate::domain::membership::Involvement;
+    read.rooms
+        .iter()
+        .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
+        .map(|(head, membership)| sidebar_room(head, *membership, viewer))
+        .collect()
+}
+
+/// Why the server could not start, in a sentence an operator can act on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be created or written.
+    #[error("the data folder {folder} cannot be used: {cause}")]
+    DataFolder {
+        /// The folder.
+        folder: String,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// Another process has the data folder.
+    #[error("another campfire is already running on the data folder {0}; stop it first")]
+    DataInUse(String),
+    /// The database cannot be opened.
+    #[error("the database in {folder} cannot be opened: {cause}")]
+    Database {
+        /// The folder.
+        folder: String,
+        /// What SQLite says.
+        cause: sqlx::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {cause}. Choose another address with CAMPFIRE_ADDR")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The operating system's random generator gives nothing.
+    #[error("the operating system gives no random numbers")]
+    Random,
+}
+
+/// A server that is listening.
+#[derive(Debug)]
+pub struct Running {
+    /// Where.
+    pub addr: SocketAddr,
+    /// Its parts.
+    pub app: App,
+    stop: Stop,
+    serving: JoinHandle<std::io::Result<()>>,
+    writing: JoinHandle<()>,
+    /// Held until the end: nobody else may use the data folder meanwhile.
+    _lock: File,
+}
+
+/// Opens the data folder, binds the address and serves in the background.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running.
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let started = std::time::Instant::now();
+    let lock = lock_data_folder(&config)?;
+    let folder = config.data.display().to_string();
+    let incarnation = auth::incarnation().map_err(|_| StartError::Random)?;
+    let listener = TcpListener::bind(config.addr)
+        .await
+        .map_err(|cause| StartError::Listen {
+            addr: config.addr,
+            cause,
+        })?;
+    let addr = listener.local_addr().map_err(|cause| StartError::Listen {
+        addr: config.addr,
+        cause,
+    })?;
+    let opened = Store::open(&config.data, config.durability, &incarnation)
+        .await
+        .map_err(|cause| StartError::Database { folder, cause })?;
+    telemetry::metrics();
+    if config.limits == Limits::Off {
+        tracing::warn!("RATE LIMITS ARE OFF; use this for tests and benchmarks only");
+    }
+
+    let stop = Stop::new();
+    let tracker = TaskTracker::new();
+    let hot = Arc::new(Hot::new(opened.head.seq));
+    let connections = Arc::new(Connections::default());
+    let parts = (opened.writing, &opened.head, &opened.store);
+    let (writer, task) = writer::writer(
+        parts,
+        clock.clone(),
+        Arc::clone(&hot),
+        Arc::clone(&connections),
+    );
+    let writing = tokio::spawn(task.run());
+    let auth_parts = (opened.store.clone(), writer.clone(), Arc::clone(&hot));
+    let app = App {
+        auth: Auth::new(&config, auth_parts, clock.clone()),
+        config: Arc::new(config),
+        writer,
+        hot,
+        connections,
+        clock,
+        incarnation: opened.head.incarnation.into(),
+        tracker: tracker.clone(),
+        store: opened.store,
+    };
+    let wal = app.store.wal();
+    tracker.spawn(writer::checkpoint_beside(
+        opened.checkpointing,
+        wal,
+        stop.clone(),
+    ));
+    tracker.spawn(sweep(app.clone(), stop.clone()));
+
+    // Without TCP_NODELAY every small answer waits some 40 ms for a delayed acknowledgement.
+    let listener = listener.tap_io(|tcp| {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
+    let router = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let draining = stop.clone().cancelled_owned();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(draining);
+    let serving = tokio::spawn(serving.into_future());
+    if started.elapsed() > STARTUP_TARGET {
+        Gap::StartupTarget.record("a start took over 100 ms");
+    }
+    Ok(Running {
+        addr,
+        app,
+        stop,
+        serving,
+        writing,
+        _lock: lock,
+    })
+}
+
+impl Running {
+    /// Serves until `asked` says stop or the writer dies, then drains. True if the writer ended
+    /// in good order.
+    pub async fn run_until(mut self, asked: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = asked => {}
+            died = &mut self.writing => {
+                tracing::error!(panicked = died.is_err(), "the writer has died; stopping");
+                self.stop.cancel();
+                self.app.connections.end_all();
+                return false;
+            }
+        }
+        self.finish().await
+    }
+
+    /// Stops in good order: every acknowledged write is on disk in any case. True if everything
+    /// ended in time.
+    pub async fn finish(self) -> bool {
+        let Self {
+            app,
+            stop,
+            serving,
+            writing,
+            ..
+        } = self;
+        stop.cancel();
+        app.connections.end_all();
+        app.tracker.close();
+        let drained = tokio::time::timeout(DRAIN, async {
+            app.tracker.wait().await;
+            serving.await
+        });
+        if drained.await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+        app.store.close().await;
+        // The last handle to the writer goes with the app; the task then empties its queue.
+        drop(app);
+        tokio::time::timeout(DRAIN, writing)
+            .await
+            .is_ok_and(|ended| ended.is_ok())
+    }
+}
+
+/// Creates the data folder and keeps every other process out of it.
+fn lock_data_folder(config: &Config) -> Result<File, StartError> {
+    let folder = config.data.display().to_string();
+    let unusable = |cause| StartError::DataFolder {
+        folder: folder.clone(),
+        cause,
+    };
+    std::fs::create_dir_all(&config.data).map_err(unusable)?;
+    let lock = File::create(config.data.join("campfire.lock")).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder)),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+/// Presence by the second; sessions and allowances every ten minutes.
+async fn sweep(app: App, stop: Stop) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
+    let mut sweeps: u32 = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        app.connections.sweep();
+        sweeps = sweeps.wrapping_add(1);
+        if sweeps.is_multiple_of(SWEEPS_PER_CLEANING) {
+            app.auth.sweep();
+            if let Err(error) = app.writer.sweep().await {
+                tracing::warn!(%error, "expired sessions were not removed");
+            }
+        }
+    }
+}

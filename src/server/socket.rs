@@ -1,0 +1,399 @@
+//! One task for each tab: hello, catch-up, commands in, frames out.
+//!
+//! The order that leaves no gap: the tab is registered, then its session is checked once more,
+//! then the room is watched, then everything after the cursor is read and sent, and only then
+//! queued live frames go out. What arrives twice is ignored by seq. Whatever is ready goes out in
+//! one write.
+
+use super::App;
+use super::auth::Auth;
+use super::connections::{ConnectionId, Connections, Ending, Registered, encode};
+use super::store::account::Session;
+use super::store::messages::Position;
+use super::telemetry::Gap;
+use crate::domain::account::UserRef;
+use crate::domain::error::Error;
+use crate::domain::event::{
+    ClientFrame, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
+};
+use crate::domain::{RoomId, Seq};
+use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures_util::SinkExt;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+/// The largest frame a tab may send. The longest message fits many times over.
+const MAX_INBOUND: usize = 64 * 1024;
+/// axum's own buffer (128 KiB, zero-filled) costs 20 times the memory and 6 times the CPU.
+const READ_BUFFER: usize = 4 * 1024;
+const WRITE_BUFFER: usize = 4 * 1024;
+/// A tab that takes longer to accept a write is cut.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A tab says hello within this time.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Commands of one tab: 20 a second, bursts of 60. A person typing and reading stays far below.
+const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
+const COMMAND_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
+/// Turns an authenticated request into a tab's connection.
+pub fn upgrade(
+    app: App,
+    token: String,
+    session: Arc<Session>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let tracker = app.tracker.clone();
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(1 << 20)
+        .max_message_size(MAX_INBOUND)
+        .max_frame_size(MAX_INBOUND)
+        .on_upgrade(move |socket| tracker.track_future(serve(app, token, session, socket)))
+}
+
+/// Removes the tab from the registry however its task ends.
+struct Registration {
+    connections: Arc<Connections>,
+    id: ConnectionId,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.connections.unregister(self.id);
+    }
+}
+
+/// One tab.
+struct Tab {
+    app: App,
+    token: String,
+    user: UserRef,
+    id: ConnectionId,
+    socket: WebSocket,
+    /// The room whose membership was proved when it was opened.
+    room: Option<RoomId>,
+    greeted: bool,
+    commands: Option<DefaultDirectRateLimiter>,
+}
+
+/// The connection is over: closed by the tab, cut, or broken.
+struct Over;
+
+async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket) {
+    let user = session.viewer.as_author();
+    let registered = app.connections.register(&user, session.id);
+    let _registration = Registration {
+        connections: Arc::clone(&app.connections),
+        id: registered.id,
+    };
+    let quota = Quota::per_second(COMMANDS_PER_SECOND).allow_burst(COMMAND_BURST);
+    let commands = app.auth.has_limits().then(|| RateLimiter::direct(quota));
+    let id = registered.id;
+    let mut tab = Tab {
+        app,
+        token,
+        user,
+        id,
+        socket,
+        room: None,
+        greeted: false,
+        commands,
+    };
+    // Signed out between the upgrade and the registration: nobody would have told this tab.
+    if !tab.is_signed_in().await {
+        tab.say_goodbye(Ending::SignedOut).await;
+        return;
+    }
+    if let Err(Over) = tab.run(registered).await {
+        tracing::debug!(user.id = %tab.user.id, "a tab has gone");
+    }
+}
+
+impl Tab {
+    async fn run(&mut self, registered: Registered) -> Result<(), Over> {
+        let Registered {
+            mut frames,
+            mut ending,
+            ..
+        } = registered;
+        let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_MS.into()));
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let started = Instant::now();
+        let mut last_heard = started;
+        loop {
+            tokio::select! {
+                biased;
+                why = &mut ending => {
+                    self.say_goodbye(why.unwrap_or(Ending::Restart)).await;
+                    return Ok(());
+                }
+                heard = self.socket.recv() => {
+                    last_heard = Instant::now();
+                    self.hear(heard).await?;
+                }
+                Some(frame) = frames.recv() => {
+                    self.feed(frame).await?;
+                    while let Ok(frame) = frames.try_recv() {
+                        self.feed(frame).await?;
+                    }
+                    self.flush().await?;
+                }
+                _ = heartbeat.tick() => {
+                    let silence = last_heard.elapsed();
+                    let unknown = !self.greeted && started.elapsed() > HELLO_TIMEOUT;
+                    if unknown || silence > Duration::from_millis(PRESENCE_TTL_MS) {
+                        self.say_goodbye(Ending::Silent).await;
+                        return Ok(());
+                    }
+                    self.beat().await?;
+                }
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Over> {
+        // Also moves the session's end, so that an open tab keeps its person signed in.
+        if !self.is_signed_in().await {
+            self.say_goodbye(Ending::SignedOut).await;
+            return Err(Over);
+        }
+        self.feed_message(WsMessage::Ping(bytes::Bytes::new()))
+            .await?;
+        self.flush().await
+    }
+
+    async fn is_signed_in(&mut self) -> bool {
+        let auth: &Auth = &self.app.auth;
+        // A database that does not answer is no reason to sign anybody out.
+        !matches!(
+            auth.authenticate(&self.token).await,
+            Err(Error::Unauthenticated)
+        )
+    }
+
+    async fn hear(&mut self, heard: Option<Result<WsMessage, axum::Error>>) -> Result<(), Over> {
+        let message = match heard {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => {
+                // Too large or not UTF-8: the stream cannot be trusted any further.
+                tracing::debug!(%error, "a tab sent something unreadable");
+                Gap::WireFormat.record("an unreadable frame ended its connection");
+                self.close(1_008, "unreadable frame").await;
+                return Err(Over);
+            }
+            None => return Err(Over),
+        };
+        self.app.connections.heard(self.user.id);
+        match message {
+            WsMessage::Text(text) => self.obey(&text).await,
+            WsMessage::Binary(_) => {
+                self.refuse(&Error::Malformed("Send JSON text frames."))
+                    .await
+            }
+            WsMessage::Close(_) => Err(Over),
+            WsMessage::Ping(_) | WsMessage::Pong(_) => Ok(()),
+        }
+    }
+
+    async fn obey(&mut self, text: &str) -> Result<(), Over> {
+        if self
+            .commands
+            .as_ref()
+            .is_some_and(|commands| commands.check().is_err())
+        {
+            self.say_goodbye(Ending::Flood).await;
+            return Err(Over);
+        }
+        let frame = match serde_json::from_str(text) {
+            Ok(frame) => frame,
+            Err(error) if error.to_string().starts_with("unknown variant") => {
+                Gap::WireFormat.record("a frame of unknown type was ignored");
+                return Ok(());
+            }
+            Err(_) => {
+                Gap::WireFormat.record("a malformed frame was refused");
+                return self
+                    .refuse(&Error::Malformed("That frame could not be read."))
+                    .await;
+            }
+        };
+        match (frame, self.greeted) {
+            (
+                ClientFrame::Hello {
+                    incarnation,
+                    room_id,
+                    cursor,
+                    ..
+                },
+                _,
+            ) => self.greet(incarnation.as_deref(), room_id, cursor).await,
+            (_, false) => self.refuse(&Error::Malformed("Say hello first.")).await,
+            (ClientFrame::OpenRoom { room_id, cursor }, true) => {
+                self.open_room(room_id, cursor).await
+            }
+            (
+                ClientFrame::Read {
+                    room_id,
+                    message_id,
+                },
+                true,
+            ) => {
+                match self
+                    .app
+                    .writer
+                    .read_room(self.user.id, room_id, message_id)
+                    .await
+                {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.refuse(&error).await,
+                }
+            }
+            (ClientFrame::TypingStart { room_id }, true) => self.type_in(room_id, true).await,
+            (ClientFrame::TypingStop { room_id }, true) => self.type_in(room_id, false).await,
+            (ClientFrame::Ping, true) => self.say(&ServerFrame::Pong).await,
+        }
+    }
+
+    async fn greet(
+        &mut self,
+        incarnation: Option<&str>,
+        room_id: Option<RoomId>,
+        cursor: Option<Seq>,
+    ) -> Result<(), Over> {
+        let rooms = match self.app.load_sidebar(self.user.id).await {
+            Ok(rooms) => rooms,
+            Err(error) => return self.refuse(&error).await,
+        };
+        self.app
+            .connections
+            .add_rooms(self.user.id, rooms.iter().map(|entry| entry.room.id));
+        self.greeted = true;
+        let ours = self.app.incarnation.to_string();
+        let same = incarnation.is_none_or(|theirs| theirs == ours);
+        let online = self.app.connections.online();
+        let welcome = ServerFrame::Welcome {
+            protocol: PROTOCOL,
+            incarnation: ours,
+            rooms,
+            online,
+        };
+        self.say(&welcome).await?;
+        match room_id {
+            Some(room_id) if same => self.open_room(room_id, cursor).await,
+            Some(room_id) => {
+                Gap::EventualConsistency.record("a tab came from another database");
+                self.open_room(room_id, None).await?;
+                self.say(&ServerFrame::Reset { room_id }).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn open_room(&mut self, room_id: RoomId, cursor: Option<Seq>) -> Result<(), Over> {
+        self.app.connections.watch(self.id, Some(room_id));
+        let since = Position::Since(cursor.unwrap_or(Seq::new(i64::MAX)));
+        let limit = if cursor.is_some() { MAX_CHANGES } else { 0 };
+        let read = self
+            .app
+            .store
+            .find_page(self.user.id, room_id, since, limit)
+            .await;
+        let page = match read {
+            Ok(Some(found)) => found.page,
+            Ok(None) | Err(_) => {
+                self.app.connections.watch(self.id, None);
+                self.room = None;
+                return self.refuse(&read.err().unwrap_or(Error::NotFound)).await;
+            }
+        };
+        self.room = Some(room_id);
+        match cursor {
+            None => Ok(()),
+            Some(cursor) if page.has_more || cursor > page.cursor => {
+                Gap::EventualConsistency.record("a tab was reset to a fresh page");
+                self.say(&ServerFrame::Reset { room_id }).await
+            }
+            Some(_) => {
+                let (messages, cursor) = (page.messages, page.cursor);
+                self.say(&ServerFrame::Changes {
+                    room_id,
+                    messages,
+                    cursor,
+                })
+                .await
+            }
+        }
+    }
+
+    async fn type_in(&mut self, room_id: RoomId, active: bool) -> Result<(), Over> {
+        if self.room == Some(room_id) {
+            self.app.connections.typing(room_id, &self.user, active);
+            Ok(())
+        } else {
+            self.refuse(&Error::NotFound).await
+        }
+    }
+
+    async fn refuse(&mut self, error: &Error) -> Result<(), Over> {
+        let (code, message) = (error.code().to_owned(), error.to_string());
+        self.say(&ServerFrame::Error { code, message }).await
+    }
+
+    async fn say_goodbye(&mut self, ending: Ending) {
+        let (reason, retry_ms) = (ending.reason().to_owned(), self.id.retry_ms());
+        let said = self.say(&ServerFrame::Goodbye { reason, retry_ms }).await;
+        if said.is_ok() {
+            // 1012 is "service restart", 1008 "policy violation".
+            let code = if ending == Ending::Restart {
+                1_012
+            } else {
+                1_008
+            };
+            self.close(code, ending.reason()).await;
+        }
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame {
+            code,
+            reason: Utf8Bytes::from_static(reason),
+        };
+        // The tab may be gone already; there is nobody left to tell.
+        let _gone = self.feed_message(WsMessage::Close(Some(frame))).await;
+        let _gone = self.flush().await;
+    }
+
+    async fn say(&mut self, frame: &ServerFrame) -> Result<(), Over> {
+        let bytes = encode(frame).ok_or(Over)?;
+        self.feed(bytes).await?;
+        self.flush().await
+    }
+
+    async fn feed(&mut self, bytes: Utf8Bytes) -> Result<(), Over> {
+        self.feed_message(WsMessage::Text(bytes)).await
+    }
+
+    async fn feed_message(&mut self, message: WsMessage) -> Result<(), Over> {
+        in_time(self.socket.feed(message)).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Over> {
+        in_time(SinkExt::<WsMessage>::flush(&mut self.socket)).await
+    }
+}
+
+async fn in_time(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Over> {
+    match timeout(WRITE_TIMEOUT, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Over),
+        Err(_) => {
+            Gap::ConnectionFailure.record("a tab did not accept a write in time");
+            Err(Over)
+        }
+    }
+}

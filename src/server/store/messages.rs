@@ -1,0 +1,381 @@
+//! Messages, their search rows, history pages and the changes after a cursor.
+//!
+//! A page is one statement and one row: SQLite packs the messages into a JSON array, which costs
+//! half of fetching forty rows one by one (42-51 µs against 80-88 µs, measured on a prototype).
+
+use super::rooms::{RoomHead, room_head};
+use super::{Store, Tx, inconsistent, read_failed};
+use crate::domain::account::UserRef;
+use crate::domain::error::Error;
+use crate::domain::message::{ClientMessageId, Message, MessagePage};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Which messages of a room are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The newest.
+    Newest,
+    /// Those just before a message.
+    Before(MessageId),
+    /// Those just after a message.
+    After(MessageId),
+    /// Everything that changed after a seq, tombstones included, by rising seq.
+    Since(Seq),
+}
+
+/// A room and some of its messages, read in one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomWithPage {
+    /// The room.
+    pub head: RoomHead,
+    /// The messages that were asked for.
+    pub page: MessagePage,
+}
+
+/// `json_array` of one message, in the order of the statements below.
+#[derive(Deserialize)]
+struct Packed(
+    i64,
+    i64,
+    i64,
+    String,
+    ClientMessageId,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    Option<i64>,
+);
+
+impl Packed {
+    fn unpack(self, room_id: RoomId) -> Message {
+        Message {
+            id: MessageId::new(self.0),
+            seq: Seq::new(self.1),
+            room_id,
+            client_message_id: self.4,
+            creator: UserRef {
+                id: UserId::new(self.2),
+                name: self.3,
+            },
+            body: self.5,
+            body_html: self.6,
+            created_at: Timestamp::from_ms(self.7),
+            edited_at: self.8.map(Timestamp::from_ms),
+            deleted: self.9.is_some(),
+        }
+    }
+}
+
+/// The columns of [`Packed`], from `messages m` and `users u`.
+macro_rules! packed_columns {
+    () => {
+        "json_array(m.id, m.seq, m.creator_id, u.name, m.client_message_id, m.body, m.body_html,
+                    m.created_at, m.edited_at, m.deleted_at)"
+    };
+}
+
+/// Starts from the membership of viewer ?1 in room ?2; at most ?3 messages; ?4 is the position.
+macro_rules! page_statement {
+    ($filter:literal, $order:literal) => {
+        concat!(
+            "SELECT r.id, r.name, r.kind, r.last_message_id, r.last_creator_id,
+                    (SELECT last_seq FROM sequence),
+                    (SELECT json_group_array(json(packed)) FROM
+                        (SELECT ",
+            packed_columns!(),
+            " AS packed FROM messages m JOIN users u ON u.id = m.creator_id
+              WHERE m.room_id = ms.room_id AND ",
+            $filter,
+            " ORDER BY ",
+            $order,
+            " LIMIT ?3))
+             FROM memberships ms JOIN rooms r ON r.id = ms.room_id
+             WHERE ms.user_id = ?1 AND ms.room_id = ?2 AND (?4 IS NOT NULL)"
+        )
+    };
+}
+
+type PageRow = (i64, String, String, Option<i64>, Option<i64>, i64, String);
+
+impl Store {
+    /// A room of the viewer's with at most `limit` messages, or nothing if they are not in it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn find_page(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Option<RoomWithPage>, Error> {
+        let (statement, at) = match position {
+            Position::Newest => (page_statement!("m.deleted_at IS NULL", "m.id DESC"), 0),
+            Position::Before(id) => (
+                page_statement!("m.deleted_at IS NULL AND m.id < ?4", "m.id DESC"),
+                id.get(),
+            ),
+            Position::After(id) => (
+                page_statement!("m.deleted_at IS NULL AND m.id > ?4", "m.id ASC"),
+                id.get(),
+            ),
+            Position::Since(seq) => (page_statement!("m.seq > ?4", "m.seq ASC"), seq.get()),
+        };
+        // One more than wanted tells whether there are more.
+        let probe = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let row: Option<PageRow> = sqlx::query_as(statement)
+            .bind(viewer.get())
+            .bind(room_id.get())
+            .bind(probe)
+            .bind(at)
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        let Some((id, name, kind, last_id, last_creator, cursor, packed)) = row else {
+            return Ok(None);
+        };
+        let head = room_head(id, name, &kind, last_id.zip(last_creator))?;
+        let mut messages = unpack_all(&packed, room_id)?;
+        let has_more = messages.len() > limit;
+        messages.truncate(limit);
+        if !matches!(position, Position::Since(_)) {
+            messages.sort_by_key(|message| message.id);
+        }
+        let page = MessagePage {
+            messages,
+            cursor: Seq::new(cursor),
+            has_more,
+        };
+        Ok(Some(RoomWithPage { head, page }))
+    }
+
+    /// A message, if the viewer is in its room and it still exists.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn load_message(&self, viewer: UserId, id: MessageId) -> Result<Message, Error> {
+        let row: Option<(i64, String)> = sqlx::query_as(MESSAGE_OF_MEMBER)
+            .bind(viewer.get())
+            .bind(id.get())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        let (room_id, packed) = row.ok_or(Error::NotFound)?;
+        unpack(&packed, RoomId::new(room_id))
+    }
+}
+
+const MESSAGE_OF_MEMBER: &str = concat!(
+    "SELECT m.room_id, ",
+    packed_columns!(),
+    " FROM messages m JOIN users u ON u.id = m.creator_id
+      JOIN memberships ms ON ms.room_id = m.room_id AND ms.user_id = ?1
+      WHERE m.id = ?2 AND m.deleted_at IS NULL"
+);
+
+fn unpack(packed: &str, room_id: RoomId) -> Result<Message, Error> {
+    serde_json::from_str::<Packed>(packed)
+        .map(|one| one.unpack(room_id))
+        .map_err(|error| inconsistent("messages", room_id.get(), &error.to_string()))
+}
+
+fn unpack_all(packed: &str, room_id: RoomId) -> Result<Vec<Arc<Message>>, Error> {
+    let all: Vec<Packed> = serde_json::from_str(packed)
+        .map_err(|error| inconsistent("messages", room_id.get(), &error.to_string()))?;
+    Ok(all
+        .into_iter()
+        .map(|one| Arc::new(one.unpack(room_id)))
+        .collect())
+}
+
+/// A message on its way into the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewMessage {
+    /// Given by the writer.
+    pub id: MessageId,
+    /// Given by the writer.
+    pub seq: Seq,
+    /// Where it is said.
+    pub room_id: RoomId,
+    /// Who says it.
+    pub creator_id: UserId,
+    /// The name its sender gave it.
+    pub client_message_id: ClientMessageId,
+    /// The source text.
+    pub body: String,
+    /// The sanitised HTML.
+    pub body_html: String,
+}
+
+/// Inserts what may be inserted, set-based: authors who are members, client ids that are new in
+/// their room. Returns the ids that went in; search rows and room heads go with them.
+///
+/// # Errors
+/// Whatever SQLite says; then nothing of the transaction may be kept.
+pub async fn insert_messages(
+    tx: &mut Tx,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<Vec<MessageId>, sqlx::Error> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "INSERT INTO messages
+             (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at)
+         SELECT j.value ->> 'id', j.value ->> 'seq', ms.room_id, ms.user_id,
+                j.value ->> 'client_message_id', j.value ->> 'body', j.value ->> 'body_html', ?2
+         FROM json_each(?1) j CROSS JOIN memberships ms
+             ON ms.user_id = j.value ->> 'creator_id' AND ms.room_id = j.value ->> 'room_id'
+         WHERE true
+         ON CONFLICT (client_message_id, room_id) DO NOTHING RETURNING id",
+    )
+    .bind(to_json(messages)?)
+    .bind(now.ms())
+    .fetch_all(&mut *tx)
+    .await?;
+    let inserted: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId::new(id)).collect();
+    let stored: Vec<&NewMessage> = messages
+        .iter()
+        .filter(|message| inserted.contains(&message.id))
+        .collect();
+    if stored.is_empty() {
+        return Ok(inserted);
+    }
+    sqlx::query(
+        "INSERT INTO message_search (rowid, body)
+         SELECT j.value ->> 'id', j.value ->> 'body' FROM json_each(?1) j",
+    )
+    .bind(to_json(&stored)?)
+    .execute(&mut *tx)
+    .await?;
+    // Ids rise within the group, so the last row of a room is its newest.
+    let mut newest: Vec<(i64, i64, i64)> = Vec::new();
+    for message in &stored {
+        let head = (
+            message.room_id.get(),
+            message.id.get(),
+            message.creator_id.get(),
+        );
+        newest.retain(|(room_id, ..)| *room_id != head.0);
+        newest.push(head);
+    }
+    sqlx::query(
+        "UPDATE rooms SET last_message_id = j.value ->> 1, last_creator_id = j.value ->> 2,
+                          last_message_at = ?2
+         FROM json_each(?1) j WHERE rooms.id = j.value ->> 0",
+    )
+    .bind(to_json(&newest)?)
+    .bind(now.ms())
+    .execute(tx)
+    .await?;
+    Ok(inserted)
+}
+
+fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// The message that already carries a client id in a room.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn find_by_client_id(
+    tx: &mut Tx,
+    room_id: RoomId,
+    client_message_id: ClientMessageId,
+) -> Result<Option<Message>, sqlx::Error> {
+    let row: Option<(String,)> = sqlx::query_as(concat!(
+        "SELECT ",
+        packed_columns!(),
+        " FROM messages m JOIN users u ON u.id = m.creator_id
+          WHERE m.client_message_id = ?1 AND m.room_id = ?2"
+    ))
+    .bind(client_message_id.to_string())
+    .bind(room_id.get())
+    .fetch_optional(tx)
+    .await?;
+    row.map(|(packed,)| decode(&packed, room_id)).transpose()
+}
+
+/// A message of a room the viewer is in, unless it is deleted.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn find_message_of_member(
+    tx: &mut Tx,
+    viewer: UserId,
+    id: MessageId,
+) -> Result<Option<Message>, sqlx::Error> {
+    let row: Option<(i64, String)> = sqlx::query_as(MESSAGE_OF_MEMBER)
+        .bind(viewer.get())
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await?;
+    row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id)))
+        .transpose()
+}
+
+fn decode(packed: &str, room_id: RoomId) -> Result<Message, sqlx::Error> {
+    serde_json::from_str::<Packed>(packed)
+        .map(|one| one.unpack(room_id))
+        .map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Stores a message's new text and its search row.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_message(tx: &mut Tx, message: &Message) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE messages SET seq = ?2, body = ?3, body_html = ?4, edited_at = ?5 WHERE id = ?1",
+    )
+    .bind(message.id.get())
+    .bind(message.seq.get())
+    .bind(&message.body)
+    .bind(&message.body_html)
+    .bind(message.edited_at.map(Timestamp::ms))
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
+        .bind(message.id.get())
+        .bind(&message.body)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Turns a message into a tombstone: its text and search row go, its place stays. The room's
+/// newest message becomes the newest one left, which is returned.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn remove_message(
+    tx: &mut Tx,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Option<(MessageId, UserId)>, sqlx::Error> {
+    sqlx::query(
+        "UPDATE messages SET seq = ?2, body = '', body_html = '', deleted_at = ?3 WHERE id = ?1",
+    )
+    .bind(message.id.get())
+    .bind(message.seq.get())
+    .bind(now.ms())
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM message_search WHERE rowid = ?1")
+        .bind(message.id.get())
+        .execute(&mut *tx)
+        .await?;
+    let left: Option<(Option<i64>, Option<i64>)> = sqlx::query_as(
+        "UPDATE rooms SET (last_message_id, last_creator_id) =
+             (SELECT id, creator_id FROM messages
+              WHERE room_id = rooms.id AND deleted_at IS NULL ORDER BY id DESC LIMIT 1)
+         WHERE id = ?1 RETURNING last_message_id, last_creator_id",
+    )
+    .bind(message.room_id.get())
+    .fetch_optional(tx)
+    .await?;
+    let newest = left.and_then(|(id, creator)| id.zip(creator));
+    Ok(newest.map(|(id, creator)| (MessageId::new(id), UserId::new(creator))))
+}

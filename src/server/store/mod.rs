@@ -1,0 +1,250 @@
+//! Every SQL statement of the product, one file for each noun.
+//!
+//! Reads go through [`Store`], a pool that cannot write. Writes need a [`Tx`], which only the
+//! writer task holds. Reads of rooms and messages start from the viewer's membership: without
+//! one there is nothing to find, so a forgotten check finds nothing. Statements are literals with
+//! bound values, and every read is counted, so that a test can hold each route to its limit.
+
+pub mod account;
+pub mod messages;
+pub mod rooms;
+
+use super::config::Durability;
+use crate::domain::error::Error;
+use crate::domain::{MessageId, Seq};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Readers at most (founding limit).
+const MAX_READERS: u32 = 10;
+/// Prepared statements kept by each connection; the product has fewer.
+const STATEMENT_CACHE: usize = 256;
+/// How long a foreign lock on the database is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Older versions can corrupt a WAL when checkpoints run beside the writer.
+const MIN_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+tokio::task_local! {
+    /// Statements the current request has cost so far.
+    static STATEMENTS: Cell<u32>;
+}
+
+/// Runs a request and tells how many database statements it cost. A round trip to the writer
+/// counts as one.
+pub async fn counting_statements<F: Future>(request: F) -> (F::Output, u32) {
+    STATEMENTS
+        .scope(Cell::new(0), async {
+            let output = request.await;
+            (output, STATEMENTS.with(Cell::get))
+        })
+        .await
+}
+
+/// Adds one to the statements of the current request, if there is one.
+pub fn count_statement() {
+    // Outside a request (start-up, background work) nobody counts, and that is no failure.
+    let _counted = STATEMENTS.try_with(|count| count.set(count.get() + 1));
+}
+
+/// The transaction of one group of writes. Only the writer constructs it.
+pub type Tx = SqliteConnection;
+
+/// The readers.
+#[derive(Clone, Debug)]
+pub struct Store {
+    readers: SqlitePool,
+    path: PathBuf,
+}
+
+/// A freshly opened database.
+#[derive(Debug)]
+pub struct Opened {
+    /// For everybody.
+    pub store: Store,
+    /// For the writer alone.
+    pub writing: SqliteConnection,
+    /// For the checkpoints that run beside the writer.
+    pub checkpointing: SqliteConnection,
+    /// Where the sequence stands.
+    pub head: Head,
+}
+
+/// Where the sequence stands, and of which database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Names this database; cursors of another one are worthless.
+    pub incarnation: String,
+    /// The last committed change.
+    pub seq: Seq,
+    /// The newest message id ever given out.
+    pub message_id: MessageId,
+}
+
+impl Store {
+    /// Opens `campfire.db` in `folder`, creates and migrates it as needed. `incarnation` is used
+    /// when the database is new.
+    ///
+    /// # Errors
+    /// Whatever SQLite says (not a database, read-only, disk full), or that it is too old.
+    pub async fn open(
+        folder: &Path,
+        durability: Durability,
+        incarnation: &str,
+    ) -> Result<Opened, sqlx::Error> {
+        let path = folder.join("campfire.db");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(match durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::Normal => SqliteSynchronous::Normal,
+            })
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("temp_store", "MEMORY")
+            .pragma("wal_autocheckpoint", "0")
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .disable_statement_logging();
+        let mut writing = options.connect().await?;
+        refuse_old_sqlite(&mut writing).await?;
+        sqlx::migrate!("./migrations").run(&mut writing).await?;
+        sqlx::query(
+            "INSERT INTO sequence (id, incarnation, last_seq, last_message_id)
+             VALUES (1, ?1, 0, 0) ON CONFLICT DO NOTHING",
+        )
+        .bind(incarnation)
+        .execute(&mut writing)
+        .await?;
+        let head = read_head(&mut writing).await?;
+        let checkpointing = options.clone().connect().await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(MAX_READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Opened {
+            store: Self { readers, path },
+            writing,
+            checkpointing,
+            head,
+        })
+    }
+
+    /// The write-ahead log beside the database file.
+    pub fn wal(&self) -> PathBuf {
+        let mut wal = self.path.as_os_str().to_owned();
+        wal.push("-wal");
+        wal.into()
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not.
+    pub async fn check(&self) -> Result<(), Error> {
+        count_statement();
+        sqlx::query("SELECT 1")
+            .execute(&self.readers)
+            .await
+            .map(|_| ())
+            .map_err(read_failed)
+    }
+
+    /// Closes the readers.
+    pub async fn close(&self) {
+        self.readers.close().await;
+    }
+
+    fn reader(&self) -> &SqlitePool {
+        count_statement();
+        &self.readers
+    }
+}
+
+async fn read_head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
+    let (incarnation, seq, message_id): (String, i64, i64) =
+        sqlx::query_as("SELECT incarnation, last_seq, last_message_id FROM sequence")
+            .fetch_one(connection)
+            .await?;
+    Ok(Head {
+        incarnation,
+        seq: Seq::new(seq),
+        message_id: MessageId::new(message_id),
+    })
+}
+
+async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()")
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    if (part(), part(), part()) >= MIN_SQLITE {
+        Ok(())
+    } else {
+        let problem = format!("SQLite {version} is too old; at least 3.51.3 is needed");
+        Err(sqlx::Error::Configuration(problem.into()))
+    }
+}
+
+/// Records where the sequence stands, in the transaction that moved it.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_head(tx: &mut Tx, seq: Seq, message_id: MessageId) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE sequence SET last_seq = ?1, last_message_id = ?2")
+        .bind(seq.get())
+        .bind(message_id.get())
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Copies what it can of the WAL into the database without disturbing the writer.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn checkpoint_passively(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Copies the whole WAL into the database and empties it. Waits for readers; the writer calls it
+/// between groups when the WAL has grown too far, and at the end.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn checkpoint_fully(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Ends the writer's connection in good order.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn close(connection: SqliteConnection) -> Result<(), sqlx::Error> {
+    connection.close().await
+}
+
+/// Logs what a read ran into and answers with what a person may know.
+pub(super) fn read_failed(error: sqlx::Error) -> Error {
+    tracing::error!(%error, "a read failed");
+    Error::Unavailable
+}
+
+/// A stored row that cannot be a valid value: names it in the log.
+pub(super) fn inconsistent(table: &'static str, row: i64, problem: &str) -> Error {
+    tracing::error!(table, row, problem, "a stored row is not valid");
+    Error::Unexpected
+}

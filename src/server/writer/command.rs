@@ -1,0 +1,409 @@
+//! The commands of the writer and what each does inside the transaction.
+//!
+//! Every command authorises itself in the transaction, so a right that was taken away earlier in
+//! the same group is already gone. A command that is refused for a reason of its own (a taken
+//! address, a stranger) has changed nothing; a command that fails for SQLite's reasons fails its
+//! whole group, which is then replayed one by one.
+
+use super::Event;
+use crate::domain::account::{NewUser, Role, UserRef, Viewer};
+use crate::domain::error::Error;
+use crate::domain::membership::LastMessage;
+use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::room::Room;
+use crate::domain::{MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
+use crate::server::rich_text::Rendered;
+use crate::server::store::account::{self, Account, NewSession, Session, TokenDigest};
+use crate::server::store::messages::{self, NewMessage};
+use crate::server::store::{self, Tx, rooms};
+use std::sync::Arc;
+
+/// The name of the room every account begins with (Campfire's).
+const FIRST_ROOM: &str = "All Talk";
+
+/// A wish, checked as far as it can be without the database.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    /// Account, administrator, first room and session, all at once.
+    FirstRun { account: Account, person: Newcomer },
+    /// A user and their session, by invite code.
+    Join { code: String, person: Newcomer },
+    /// A session for a user whose password was right.
+    SignIn { viewer: Viewer, session: NewSession },
+    /// A session is in use.
+    UseSession {
+        digest: TokenDigest,
+        session: Session,
+    },
+    /// A session ends.
+    SignOut { digest: TokenDigest, id: SessionId },
+    /// An open room for everybody.
+    OpenRoom { viewer: UserId, name: String },
+    /// A message; see [`CreateMessage`].
+    CreateMessage(CreateMessage),
+    /// New text for a message.
+    EditMessage {
+        viewer: Viewer,
+        id: MessageId,
+        text: Rendered,
+    },
+    /// A message becomes a tombstone.
+    RemoveMessage { viewer: Viewer, id: MessageId },
+    /// A viewer has seen a room up to a message.
+    ReadRoom {
+        viewer: UserId,
+        room_id: RoomId,
+        message_id: MessageId,
+    },
+    /// Expired sessions go.
+    Sweep,
+}
+
+/// Somebody who is about to become a user.
+#[derive(Clone)]
+pub struct Newcomer {
+    /// What they typed, checked.
+    pub user: NewUser,
+    /// Their password's argon2id digest.
+    pub password_digest: String,
+    /// The session they will have.
+    pub session: NewSession,
+}
+
+impl std::fmt::Debug for Newcomer {
+    // Secrets stay out of logs even by accident.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Newcomer").finish_non_exhaustive()
+    }
+}
+
+/// A message that somebody wants to say.
+#[derive(Clone, Debug)]
+pub(super) struct CreateMessage {
+    /// Where.
+    pub room_id: RoomId,
+    /// Who.
+    pub creator: UserRef,
+    /// The name its sender gave it.
+    pub client_message_id: ClientMessageId,
+    /// What, already rendered.
+    pub text: Rendered,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// A session has begun.
+    Session(Arc<Session>),
+    /// Nothing was done: the session's token is taken. Draw another one.
+    TokenTaken,
+    /// A room has been opened.
+    Room(Room),
+    /// The message as it is now stored.
+    Message(Arc<Message>),
+    /// The message was stored by an earlier call with the same client id.
+    Duplicate(Arc<Message>),
+    /// Nothing to tell.
+    Done,
+}
+
+/// The group's running state: the transaction, its moment, and the next places in the sequence.
+pub(super) struct Group<'a> {
+    /// The open transaction.
+    pub tx: &'a mut Tx,
+    /// The moment of everything in this group.
+    pub now: Timestamp,
+    /// The last place given out.
+    pub seq: Seq,
+    /// The last message id given out.
+    pub message_id: MessageId,
+    /// What has happened so far, in order; published after the commit.
+    pub events: Vec<Event>,
+}
+
+/// Refused for a reason of its own, or failed for SQLite's.
+pub(super) enum Failure {
+    /// The command changed nothing; the group goes on.
+    Refused(Error),
+    /// The group cannot be kept.
+    Database(sqlx::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+type Applied = Result<Outcome, Failure>;
+
+impl Group<'_> {
+    /// Does one command that is not a message.
+    pub async fn apply(&mut self, command: &Command) -> Applied {
+        match command {
+            Command::FirstRun { account, person } => self.first_run(account, person).await,
+            Command::Join { code, person } => self.join(code, person).await,
+            Command::SignIn { session, .. }
+                if account::is_token_taken(self.tx, &session.token_digest).await? =>
+            {
+                Ok(Outcome::TokenTaken)
+            }
+            Command::SignIn { viewer, session } => self.begin_session(viewer, session).await,
+            Command::UseSession { digest, session } => {
+                let Session {
+                    id,
+                    last_active_at,
+                    expires_at,
+                    ..
+                } = session;
+                account::update_session_use(self.tx, *id, *last_active_at, *expires_at).await?;
+                let session = Arc::new(session.clone());
+                self.events.push(Event::SessionUsed {
+                    digest: *digest,
+                    session,
+                });
+                Ok(Outcome::Done)
+            }
+            Command::SignOut { digest, id } => {
+                account::remove_session(self.tx, *id).await?;
+                self.events.push(Event::SessionEnded {
+                    digest: *digest,
+                    id: *id,
+                });
+                Ok(Outcome::Done)
+            }
+            Command::OpenRoom { viewer, name } => {
+                let room = rooms::insert_open_room(self.tx, *viewer, name, self.now).await?;
+                self.events.push(Event::RoomOpened { room: room.clone() });
+                Ok(Outcome::Room(room))
+            }
+            Command::CreateMessage(message) => {
+                let mut answers = self.create_messages(&[message]).await?;
+                answers
+                    .pop()
+                    .unwrap_or(Err(Error::Unexpected))
+                    .map_err(Failure::Refused)
+            }
+            Command::EditMessage { viewer, id, text } => self.edit(viewer, *id, text).await,
+            Command::RemoveMessage { viewer, id } => self.remove(viewer, *id).await,
+            Command::ReadRoom {
+                viewer,
+                room_id,
+                message_id,
+            } => {
+                let moved =
+                    rooms::update_read_cursor(self.tx, *viewer, *room_id, *message_id).await?;
+                let message_id = moved.ok_or(Error::NotFound)?;
+                let (user_id, room_id) = (*viewer, *room_id);
+                self.events.push(Event::RoomRead {
+                    user_id,
+                    room_id,
+                    message_id,
+                });
+                Ok(Outcome::Done)
+            }
+            Command::Sweep => {
+                account::remove_expired_sessions(self.tx, self.now).await?;
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    async fn first_run(&mut self, account: &Account, person: &Newcomer) -> Applied {
+        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
+            return Ok(Outcome::TokenTaken);
+        }
+        if !account::insert_account(self.tx, account, self.now).await? {
+            return Err(Error::AlreadySetUp.into());
+        }
+        let viewer = self.insert_person(person, Role::Administrator).await?;
+        let room = rooms::insert_open_room(self.tx, viewer.id, FIRST_ROOM, self.now).await?;
+        let outcome = self.begin_session(&viewer, &person.session).await?;
+        self.events.push(Event::AccountCreated {
+            account: account.clone(),
+        });
+        self.events.push(Event::RoomOpened { room });
+        Ok(outcome)
+    }
+
+    async fn join(&mut self, code: &str, person: &Newcomer) -> Applied {
+        if !account::is_current_join_code(self.tx, code).await? {
+            return Err(Error::NotFound.into());
+        }
+        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
+            return Ok(Outcome::TokenTaken);
+        }
+        let viewer = self.insert_person(person, Role::Member).await?;
+        rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
+        let outcome = self.begin_session(&viewer, &person.session).await?;
+        self.events.push(Event::UserJoined {
+            user: viewer.as_author(),
+        });
+        Ok(outcome)
+    }
+
+    async fn insert_person(&mut self, person: &Newcomer, role: Role) -> Result<Viewer, Failure> {
+        let Newcomer {
+            user,
+            password_digest,
+            ..
+        } = person;
+        let id = account::insert_user(self.tx, user, password_digest, role, self.now)
+            .await?
+            .ok_or(Error::AlreadyMember)?;
+        let (name, email_address) = (user.name.clone(), user.email_address.clone());
+        Ok(Viewer {
+            id,
+            name,
+            role,
+            email_address,
+        })
+    }
+
+    async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
+        // No row: the user was deactivated after the password was checked.
+        let id = account::insert_session(self.tx, viewer.id, new)
+            .await?
+            .ok_or(Error::WrongCredentials)?;
+        let session = Arc::new(Session {
+            id,
+            viewer: viewer.clone(),
+            last_active_at: new.created_at,
+            expires_at: new.expires_at,
+        });
+        let digest = new.token_digest;
+        self.events.push(Event::SessionBegan {
+            digest,
+            session: Arc::clone(&session),
+        });
+        Ok(Outcome::Session(session))
+    }
+
+    async fn edit(&mut self, viewer: &Viewer, id: MessageId, text: &Rendered) -> Applied {
+        let mut message = self.own_message(viewer, id).await?;
+        if message.body == text.body {
+            return Ok(Outcome::Message(Arc::new(message)));
+        }
+        self.seq = self.seq.next();
+        message.seq = self.seq;
+        message.body.clone_from(&text.body);
+        message.body_html.clone_from(&text.html);
+        message.edited_at = Some(self.now);
+        messages::update_message(self.tx, &message).await?;
+        let message = Arc::new(message);
+        self.events
+            .push(Event::MessageUpdated(Arc::clone(&message)));
+        Ok(Outcome::Message(message))
+    }
+
+    async fn remove(&mut self, viewer: &Viewer, id: MessageId) -> Applied {
+        let mut message = self.own_message(viewer, id).await?;
+        self.seq = self.seq.next();
+        message.seq = self.seq;
+        message.body.clear();
+        message.body_html.clear();
+        message.deleted = true;
+        let newest = messages::remove_message(self.tx, &message, self.now).await?;
+        let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
+        self.events.push(Event::MessageDeleted {
+            message: Arc::new(message),
+            newest,
+        });
+        Ok(Outcome::Done)
+    }
+
+    /// A message the viewer may change: their own, or any of their rooms' for administrators.
+    async fn own_message(&mut self, viewer: &Viewer, id: MessageId) -> Result<Message, Failure> {
+        let message = messages::find_message_of_member(self.tx, viewer.id, id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        if message.creator.id == viewer.id || viewer.may_administer() {
+            Ok(message)
+        } else {
+            Err(Error::Forbidden.into())
+        }
+    }
+
+    /// Does a run of messages at once. The answers are in the order of the commands.
+    pub async fn create_messages(
+        &mut self,
+        commands: &[&CreateMessage],
+    ) -> Result<Vec<Result<Outcome, Error>>, sqlx::Error> {
+        let first_id = self.message_id.get() + 1;
+        let mut rows = Vec::with_capacity(commands.len());
+        for (command, id) in commands.iter().zip(first_id..) {
+            self.seq = self.seq.next();
+            self.message_id = MessageId::new(id);
+            rows.push(NewMessage {
+                id: self.message_id,
+                seq: self.seq,
+                room_id: command.room_id,
+                creator_id: command.creator.id,
+                client_message_id: command.client_message_id,
+                body: command.text.body.clone(),
+                body_html: command.text.html.clone(),
+            });
+        }
+        let inserted = messages::insert_messages(self.tx, &rows, self.now).await?;
+        let mut answers = Vec::with_capacity(rows.len());
+        for (row, command) in rows.into_iter().zip(commands) {
+            answers.push(if inserted.contains(&row.id) {
+                let message = Arc::new(stored(row, &command.creator, self.now));
+                self.events
+                    .push(Event::MessageCreated(Arc::clone(&message)));
+                Ok(Outcome::Message(message))
+            } else {
+                self.why_not(command).await?
+            });
+        }
+        Ok(answers)
+    }
+
+    /// A message that did not go in: from a stranger, or there already.
+    async fn why_not(
+        &mut self,
+        command: &CreateMessage,
+    ) -> Result<Result<Outcome, Error>, sqlx::Error> {
+        if !rooms::is_member(self.tx, command.creator.id, command.room_id).await? {
+            return Ok(Err(Error::NotFound));
+        }
+        let found =
+            messages::find_by_client_id(self.tx, command.room_id, command.client_message_id);
+        Ok(match found.await? {
+            Some(first) if first.creator.id == command.creator.id => {
+                Ok(Outcome::Duplicate(Arc::new(first)))
+            }
+            Some(_) => Err(Error::ClientIdTaken),
+            None => Err(Error::Unexpected),
+        })
+    }
+
+    /// Records the new head of the sequence, if it moved.
+    pub async fn finish(&mut self, before: (Seq, MessageId)) -> Result<(), sqlx::Error> {
+        if before == (self.seq, self.message_id) {
+            return Ok(());
+        }
+        store::update_head(self.tx, self.seq, self.message_id).await
+    }
+}
+
+fn stored(row: NewMessage, creator: &UserRef, now: Timestamp) -> Message {
+    Message {
+        id: row.id,
+        seq: row.seq,
+        room_id: row.room_id,
+        client_message_id: row.client_message_id,
+        creator: creator.clone(),
+        body: row.body,
+        body_html: row.body_html,
+        created_at: now,
+        edited_at: None,
+        deleted: false,
+    }
+}

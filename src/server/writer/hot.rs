@@ -1,0 +1,458 @@
+//! Hot state: what most requests need, kept in memory by the writer.
+//!
+//! Sessions, the rooms and read cursors of people who are around, and the newest messages of
+//! active rooms. Only the writer changes facts, after their commit; readers may fill in what they
+//! have just read from the database. A fill is refused when the writer has committed something
+//! relevant since the read began, so a stale answer can never overwrite a newer fact, and a
+//! session that was revoked during the read stays revoked. Every part is bounded in bytes; what
+//! is dropped is read again on demand.
+
+use super::Event;
+use crate::domain::membership::{Involvement, LastMessage, is_unread};
+use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
+use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::server::store::account::{Account, Session, TokenDigest};
+use crate::server::store::messages::RoomWithPage;
+use crate::server::store::rooms::{Membership, RoomHead, ViewerRooms};
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Rough memory of all cached sessions; one weighs about 400 bytes.
+const MAX_SESSION_BYTES: usize = 8 << 20;
+/// Rough memory of all cached memberships; one weighs about 48 bytes.
+const MAX_MEMBERSHIP_BYTES: usize = 16 << 20;
+/// Rough memory of all cached messages.
+const MAX_TAIL_BYTES: usize = 32 << 20;
+
+/// Proves that a fill began before a moment the writer can compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What memory knows about a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// The answer.
+    Found(T),
+    /// The answer is that there is none.
+    Absent,
+    /// Ask the database.
+    Unknown,
+}
+
+/// The hot state. Cheap to read from many tasks.
+#[derive(Debug)]
+pub struct Hot {
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    seq: Seq,
+    /// Counts commits that changed anything but messages; guards fills.
+    structure: u64,
+    account: Option<Arc<Account>>,
+    sessions: Bounded<TokenDigest, Arc<Session>>,
+    memberships: Bounded<UserId, HashMap<RoomId, Membership>>,
+    tails: Bounded<RoomId, Tail>,
+    /// Heads of every room that appears in `memberships` or `tails`.
+    rooms: HashMap<RoomId, RoomHead>,
+    /// The last change of each room since the start; guards fills of heads and tails.
+    changed: HashMap<RoomId, Seq>,
+}
+
+/// The newest messages of a room.
+#[derive(Debug)]
+struct Tail {
+    messages: VecDeque<Arc<Message>>,
+    has_older: bool,
+}
+
+impl Hot {
+    /// Knows nothing but where the sequence stands.
+    pub fn new(seq: Seq) -> Self {
+        Self {
+            state: RwLock::new(State {
+                seq,
+                structure: 0,
+                account: None,
+                sessions: Bounded::new(MAX_SESSION_BYTES),
+                memberships: Bounded::new(MAX_MEMBERSHIP_BYTES),
+                tails: Bounded::new(MAX_TAIL_BYTES),
+                rooms: HashMap::new(),
+                changed: HashMap::new(),
+            }),
+        }
+    }
+
+    /// The last committed change.
+    pub fn seq(&self) -> Seq {
+        self.read().seq
+    }
+
+    /// Take one before reading what a fill will store.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.read().structure)
+    }
+
+    /// The account, if it is known to exist.
+    pub fn account(&self) -> Option<Arc<Account>> {
+        self.read().account.clone()
+    }
+
+    /// Remembers the account that was read from the database.
+    pub fn fill_account(&self, ticket: Ticket, account: &Arc<Account>) {
+        let mut state = self.write();
+        if state.structure == ticket.0 {
+            state.account = Some(Arc::clone(account));
+        }
+    }
+
+    /// The session of a token; expiry is for the caller to judge.
+    pub fn session(&self, digest: &TokenDigest) -> Option<Arc<Session>> {
+        self.read().sessions.get(digest).cloned()
+    }
+
+    /// Remembers a session that was read from the database.
+    pub fn fill_session(&self, ticket: Ticket, digest: TokenDigest, session: &Arc<Session>) {
+        let mut state = self.write();
+        if state.structure == ticket.0 {
+            state.sessions.insert(digest, Arc::clone(session), 400);
+        }
+    }
+
+    /// The rooms of a viewer's sidebar, unsorted.
+    pub fn sidebar(&self, viewer: UserId) -> Option<Vec<SidebarRoom>> {
+        let state = self.read();
+        let memberships = state.memberships.get(&viewer)?;
+        memberships
+            .iter()
+            .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
+            .map(|(room_id, membership)| {
+                state
+                    .rooms
+                    .get(room_id)
+                    .map(|head| sidebar_room(head, *membership, viewer))
+            })
+            .collect()
+    }
+
+    /// Remembers the rooms of a viewer that were read from the database.
+    pub fn fill_rooms(&self, ticket: Ticket, viewer: UserId, read: &ViewerRooms) {
+        let mut state = self.write();
+        let stale = read
+            .rooms
+            .iter()
+            .any(|(head, _)| state.changed_after(head.room.id, read.cursor));
+        if state.structure != ticket.0 || stale {
+            return;
+        }
+        for (head, _) in &read.rooms {
+            state
+                .rooms
+                .entry(head.room.id)
+                .or_insert_with(|| head.clone());
+        }
+        let memberships: HashMap<_, _> = read
+            .rooms
+            .iter()
+            .map(|(head, membership)| (head.room.id, *membership))
+            .collect();
+        let weight = 96 + memberships.len() * 48;
+        state.memberships.insert(viewer, memberships, weight);
+    }
+
+    /// The newest messages of a viewer's room.
+    pub fn newest_page(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        limit: usize,
+    ) -> Lookup<RoomWithPage> {
+        let state = self.read();
+        let Some(memberships) = state.memberships.get(&viewer) else {
+            return Lookup::Unknown;
+        };
+        if !memberships.contains_key(&room_id) {
+            return Lookup::Absent;
+        }
+        let (Some(tail), Some(head)) = (state.tails.get(&room_id), state.rooms.get(&room_id))
+        else {
+            return Lookup::Unknown;
+        };
+        let loaded = tail.messages.len();
+        if loaded < limit && tail.has_older {
+            return Lookup::Unknown;
+        }
+        let skipped = loaded.saturating_sub(limit);
+        let page = MessagePage {
+            messages: tail.messages.iter().skip(skipped).cloned().collect(),
+            cursor: state.seq,
+            has_more: tail.has_older || skipped > 0,
+        };
+        Lookup::Found(RoomWithPage {
+            head: head.clone(),
+            page,
+        })
+    }
+
+    /// Remembers the newest page of a room that was read from the database.
+    pub fn fill_tail(&self, ticket: Ticket, read: &RoomWithPage) {
+        let mut state = self.write();
+        let room_id = read.head.room.id;
+        if state.structure != ticket.0 || state.changed_after(room_id, read.page.cursor) {
+            return;
+        }
+        state
+            .rooms
+            .entry(room_id)
+            .or_insert_with(|| read.head.clone());
+        let messages: VecDeque<_> = read.page.messages.iter().cloned().collect();
+        let tail = Tail {
+            messages,
+            has_older: read.page.has_more,
+        };
+        let weight = tail.weight();
+        state.tails.insert(room_id, tail, weight);
+    }
+
+    /// Learns what a group has committed, in order. Only the writer calls this.
+    pub fn apply(&self, events: &[Event], seq: Seq) {
+        let mut state = self.write();
+        state.seq = seq;
+        for event in events {
+            state.apply(event);
+        }
+    }
+
+    // A poisoned lock is taken all the same: every change below leaves the maps usable at each
+    // step, and facts can be read again from the database.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the sidebar shows of a room to one of its members.
+pub fn sidebar_room(head: &RoomHead, membership: Membership, viewer: UserId) -> SidebarRoom {
+    SidebarRoom {
+        room: head.room.clone(),
+        last_message_id: head.last_message.map(|last| last.id),
+        unread: is_unread(head.last_message, membership.last_read, viewer),
+    }
+}
+
+impl State {
+    fn changed_after(&self, room_id: RoomId, cursor: Seq) -> bool {
+        self.changed
+            .get(&room_id)
+            .is_some_and(|changed| *changed > cursor)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::MessageCreated(message) => {
+                self.changed.insert(message.room_id, message.seq);
+                let last = LastMessage {
+                    id: message.id,
+                    creator_id: message.creator.id,
+                };
+                self.set_last(message.room_id, Some(last));
+                self.change_tail(message.room_id, |tail| tail.push(message));
+            }
+            Event::MessageUpdated(message) => {
+                self.changed.insert(message.room_id, message.seq);
+                self.change_tail(message.room_id, |tail| tail.replace(message));
+            }
+            Event::MessageDeleted { message, newest } => {
+                self.changed.insert(message.room_id, message.seq);
+                self.set_last(message.room_id, *newest);
+                self.change_tail(message.room_id, |tail| tail.remove(message.id));
+            }
+            Event::RoomRead {
+                user_id,
+                room_id,
+                message_id,
+            } => {
+                self.structure += 1;
+                if let Some(memberships) = self.memberships.get_mut(user_id)
+                    && let Some(membership) = memberships.get_mut(room_id)
+                {
+                    membership.last_read = Some(*message_id);
+                }
+            }
+            Event::RoomOpened { room } => {
+                self.structure += 1;
+                let head = RoomHead {
+                    room: room.clone(),
+                    last_message: None,
+                };
+                self.rooms.insert(room.id, head);
+                // Rare, and the database knows exactly who was let in: read again on demand.
+                self.memberships.clear();
+            }
+            Event::AccountCreated { account } => {
+                self.structure += 1;
+                self.account = Some(Arc::new(account.clone()));
+            }
+            Event::UserJoined { .. } => self.structure += 1,
+            Event::SessionBegan { digest, session } | Event::SessionUsed { digest, session } => {
+                self.structure += 1;
+                self.sessions.insert(*digest, Arc::clone(session), 400);
+            }
+            Event::SessionEnded { digest, .. } => {
+                self.structure += 1;
+                self.sessions.remove(digest);
+            }
+        }
+    }
+
+    fn set_last(&mut self, room_id: RoomId, last: Option<LastMessage>) {
+        if let Some(head) = self.rooms.get_mut(&room_id) {
+            head.last_message = last;
+        }
+    }
+
+    fn change_tail(&mut self, room_id: RoomId, change: impl FnOnce(&mut Tail)) {
+        let Some(mut tail) = self.tails.remove(&room_id) else {
+            return;
+        };
+        change(&mut tail);
+        // Deletions have eaten the tail away: let the next reader load a full one.
+        if tail.messages.len() * 2 >= PAGE_SIZE || !tail.has_older {
+            let weight = tail.weight();
+            self.tails.insert(room_id, tail, weight);
+        }
+    }
+}
+
+impl Tail {
+    fn weight(&self) -> usize {
+        let text = |message: &Arc<Message>| message.body.len() + message.body_html.len() + 256;
+        self.messages.iter().map(text).sum()
+    }
+
+    fn push(&mut self, message: &Arc<Message>) {
+        self.messages.push_back(Arc::clone(message));
+        if self.messages.len() > PAGE_SIZE {
+            self.messages.pop_front();
+            self.has_older = true;
+        }
+    }
+
+    fn replace(&mut self, message: &Arc<Message>) {
+        if let Some(old) = self.messages.iter_mut().find(|old| old.id == message.id) {
+            *old = Arc::clone(message);
+        }
+    }
+
+    fn remove(&mut self, id: MessageId) {
+        self.messages.retain(|message| message.id != id);
+    }
+}
+
+/// A map that forgets what was used longest ago once its contents weigh too much.
+#[derive(Debug)]
+struct Bounded<K, V> {
+    entries: HashMap<K, Entry<V>>,
+    weight: usize,
+    max_weight: usize,
+    tick: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: V,
+    weight: usize,
+    used: AtomicU64,
+}
+
+impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
+    fn new(max_weight: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            weight: 0,
+            max_weight,
+            tick: AtomicU64::new(0),
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        let entry = self.entries.get(key)?;
+        entry
+            .used
+            .store(self.tick.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(&entry.value)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    fn insert(&mut self, key: K, value: V, weight: usize) {
+        self.remove(&key);
+        let used = AtomicU64::new(self.tick.fetch_add(1, Ordering::Relaxed));
+        self.entries.insert(
+            key,
+            Entry {
+                value,
+                weight,
+                used,
+            },
+        );
+        self.weight += weight;
+        if self.weight > self.max_weight {
+            self.forget_older_half();
+        }
+    }
+
+    fn remove(&mut self, key: &K) -> Option<V> {
+        let entry = self.entries.remove(key)?;
+        self.weight -= entry.weight;
+        Some(entry.value)
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.weight = 0;
+    }
+
+    /// Half at a time, so that a full map is scanned rarely.
+    fn forget_older_half(&mut self) {
+        let mut ticks: Vec<u64> = self
+            .entries
+            .values()
+            .map(|entry| entry.used.load(Ordering::Relaxed))
+            .collect();
+        let middle = ticks.len() / 2;
+        let (_, median, _) = ticks.select_nth_unstable(middle);
+        let median = *median;
+        self.entries
+            .retain(|_, entry| entry.used.load(Ordering::Relaxed) > median);
+        self.weight = self.entries.values().map(|entry| entry.weight).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_map_forgets_what_was_used_longest_ago() {
+        let mut map = Bounded::new(10);
+        for key in 0..10 {
+            map.insert(key, key, 1);
+        }
+        assert!(map.get(&0).is_some());
+        map.insert(10, 10, 1);
+        assert!(map.weight <= 10);
+        assert!(map.get(&0).is_some(), "recently used");
+        assert!(map.get(&1).is_none(), "used longest ago");
+        assert!(map.get(&10).is_some(), "just inserted");
+    }
+}

@@ -1,0 +1,552 @@
+//! The only task that writes.
+//!
+//! It owns the writing connection. Callers put commands into a bounded queue and wait for their
+//! answer; the task takes everything that is waiting into one transaction (*group commit*), so
+//! that sixteen posts share one sync of the disk. After the commit, in order: hot state learns
+//! the events, connections are told, callers are answered. Nothing is published or acknowledged
+//! before it is on disk, and a caller that goes away cancels nothing.
+//!
+//! If a group fails, it is rolled back and replayed command by command, so one bad command fails
+//! alone. Rendering, hashing and every other slow thing happens before the queue.
+
+mod command;
+pub mod hot;
+
+use super::connections::Connections;
+use super::rich_text::Rendered;
+use super::store::account::{Account, NewSession, Session, TokenDigest};
+use super::store::{self, Head};
+use super::telemetry::Gap;
+use super::{Clock, store::Tx};
+use crate::domain::account::{UserRef, Viewer};
+use crate::domain::error::Error;
+use crate::domain::membership::LastMessage;
+use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::room::{NewRoom, Room};
+use crate::domain::{MessageId, RoomId, Seq, SessionId, UserId};
+pub use command::Newcomer;
+use command::{Command, CreateMessage, Failure, Group, Outcome};
+use hot::Hot;
+use sqlx::sqlite::SqliteConnection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
+const QUEUE: usize = 256;
+/// Commands in one transaction at most.
+const MAX_GROUP: usize = 64;
+/// Beyond this the writer itself empties the WAL; it stays below 64 MB.
+const MAX_WAL_BYTES: u64 = 48 << 20;
+/// How often the checkpoint task looks at the WAL.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// A smaller WAL is left alone: 1,000 pages, SQLite's own threshold.
+const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// A group that takes longer is counted as a gap.
+const SLOW_GROUP: Duration = Duration::from_secs(1);
+/// From queue to sockets; longer is counted as a gap (founding deadline).
+const BROADCAST_DEADLINE: Duration = Duration::from_millis(100);
+
+/// A committed fact.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// First run is done.
+    AccountCreated {
+        /// The account.
+        account: Account,
+    },
+    /// Somebody joined.
+    UserJoined {
+        /// Who.
+        user: UserRef,
+    },
+    /// Somebody signed in.
+    SessionBegan {
+        /// Of the session's token.
+        digest: TokenDigest,
+        /// The session.
+        session: Arc<Session>,
+    },
+    /// A session's use was recorded.
+    SessionUsed {
+        /// Of the session's token.
+        digest: TokenDigest,
+        /// The session with its new times.
+        session: Arc<Session>,
+    },
+    /// Somebody signed out.
+    SessionEnded {
+        /// Of the session's token.
+        digest: TokenDigest,
+        /// The session.
+        id: SessionId,
+    },
+    /// An open room was created, and everybody let in.
+    RoomOpened {
+        /// The room.
+        room: Room,
+    },
+    /// Somebody has seen a room up to a message.
+    RoomRead {
+        /// Who.
+        user_id: UserId,
+        /// Which room.
+        room_id: RoomId,
+        /// The newest message seen.
+        message_id: MessageId,
+    },
+    /// A message was written.
+    MessageCreated(Arc<Message>),
+    /// A message was edited.
+    MessageUpdated(Arc<Message>),
+    /// A message was deleted.
+    MessageDeleted {
+        /// Its tombstone.
+        message: Arc<Message>,
+        /// The newest message left in the room.
+        newest: Option<LastMessage>,
+    },
+}
+
+/// What creating a message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is stored now.
+    New(Arc<Message>),
+    /// It was stored by an earlier call; this one had no effect.
+    Duplicate(Arc<Message>),
+}
+
+impl Created {
+    /// The message, whoever stored it.
+    pub fn message(&self) -> &Arc<Message> {
+        match self {
+            Self::New(message) | Self::Duplicate(message) => message,
+        }
+    }
+}
+
+/// What beginning a session came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It runs.
+    Session(Arc<Session>),
+    /// Nothing was done: the token is taken. Draw another one and ask again.
+    TokenTaken,
+}
+
+struct Queued {
+    command: Command,
+    since: Instant,
+    reply: oneshot::Sender<Result<Outcome, Error>>,
+}
+
+/// The way to the writer. Every method waits until its effect is on disk (or refused); dropping
+/// the future does not undo it. All fail with [`Error::WriterUnavailable`] when the writer has
+/// stopped, [`Error::StorageFull`] when the disk takes nothing, [`Error::Unavailable`] when the
+/// database is locked or broken.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    queue: mpsc::Sender<Queued>,
+}
+
+impl std::fmt::Debug for Queued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queued").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Creates account, administrator, first room and session in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::AlreadySetUp`] for all but one of many simultaneous callers.
+    pub async fn first_run(&self, account: Account, person: Newcomer) -> Result<Begun, Error> {
+        self.begin(Command::FirstRun { account, person }).await
+    }
+
+    /// Creates a user, their memberships of open rooms and their session.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a code that is not the invite link's; [`Error::AlreadyMember`].
+    pub async fn join(&self, code: &str, person: Newcomer) -> Result<Begun, Error> {
+        self.begin(Command::Join {
+            code: code.to_owned(),
+            person,
+        })
+        .await
+    }
+
+    /// Begins a session for a user whose password was right.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`] when the user was deactivated meanwhile.
+    pub async fn sign_in(&self, viewer: Viewer, session: NewSession) -> Result<Begun, Error> {
+        self.begin(Command::SignIn { viewer, session }).await
+    }
+
+    /// Records a session's use and its new end.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn use_session(&self, digest: TokenDigest, session: Session) -> Result<(), Error> {
+        self.run(Command::UseSession { digest, session })
+            .await
+            .map(|_| ())
+    }
+
+    /// Ends a session; its sockets close.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn sign_out(&self, digest: TokenDigest, id: SessionId) -> Result<(), Error> {
+        self.run(Command::SignOut { digest, id }).await.map(|_| ())
+    }
+
+    /// Opens a room for everybody.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn open_room(&self, viewer: UserId, room: NewRoom) -> Result<Room, Error> {
+        match self
+            .run(Command::OpenRoom {
+                viewer,
+                name: room.name,
+            })
+            .await?
+        {
+            Outcome::Room(room) => Ok(room),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Stores a message once, however often it is sent. Founding decision table: a stranger is
+    /// refused; a repeated id of the same author returns the first message, content and all, with
+    /// no side effects; otherwise message, search row and room head are stored together, and
+    /// then everybody watching is told.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room; [`Error::ClientIdTaken`] when the id is
+    /// another author's.
+    pub async fn create_message_with_deduplication(
+        &self,
+        room_id: RoomId,
+        creator: UserRef,
+        client_message_id: ClientMessageId,
+        text: Rendered,
+    ) -> Result<Created, Error> {
+        let message = CreateMessage {
+            room_id,
+            creator,
+            client_message_id,
+            text,
+        };
+        match self.run(Command::CreateMessage(message)).await? {
+            Outcome::Message(message) => Ok(Created::New(message)),
+            Outcome::Duplicate(message) => {
+                Gap::DuplicateClientId.record("a message was sent again");
+                Ok(Created::Duplicate(message))
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Gives a message new text. The same text again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Forbidden`]
+    /// for a member who is neither its author nor an administrator.
+    pub async fn edit_message(
+        &self,
+        viewer: Viewer,
+        id: MessageId,
+        text: Rendered,
+    ) -> Result<Arc<Message>, Error> {
+        match self.run(Command::EditMessage { viewer, id, text }).await? {
+            Outcome::Message(message) => Ok(message),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Turns a message into a tombstone.
+    ///
+    /// # Errors
+    /// As for [`edit_message`](Self::edit_message).
+    pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
+        self.run(Command::RemoveMessage { viewer, id })
+            .await
+            .map(|_| ())
+    }
+
+    /// Moves a viewer's read cursor forward; it never moves back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room.
+    pub async fn read_room(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        message_id: MessageId,
+    ) -> Result<(), Error> {
+        self.run(Command::ReadRoom {
+            viewer,
+            room_id,
+            message_id,
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Removes expired sessions.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        self.run(Command::Sweep).await.map(|_| ())
+    }
+
+    /// Whether the writer still takes commands.
+    pub fn is_running(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
+    async fn begin(&self, command: Command) -> Result<Begun, Error> {
+        match self.run(command).await? {
+            Outcome::Session(session) => Ok(Begun::Session(session)),
+            Outcome::TokenTaken => Ok(Begun::TokenTaken),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    async fn run(&self, command: Command) -> Result<Outcome, Error> {
+        store::count_statement();
+        let (reply, answer) = oneshot::channel();
+        let queued = Queued {
+            command,
+            since: Instant::now(),
+            reply,
+        };
+        self.queue
+            .send(queued)
+            .await
+            .map_err(|_| Error::WriterUnavailable)?;
+        answer.await.map_err(|_| Error::WriterUnavailable)?
+    }
+}
+
+/// The writer's side: run it as a task; it ends when every [`Writer`] is gone and the queue is
+/// empty, with the WAL folded into the database.
+#[derive(Debug)]
+pub struct WriterTask {
+    queue: mpsc::Receiver<Queued>,
+    connection: SqliteConnection,
+    wal: PathBuf,
+    seq: Seq,
+    message_id: MessageId,
+    clock: Clock,
+    hot: Arc<Hot>,
+    connections: Arc<Connections>,
+}
+
+/// Builds the writer for a freshly opened database.
+pub fn writer(
+    opened: (SqliteConnection, &Head, &store::Store),
+    clock: Clock,
+    hot: Arc<Hot>,
+    connections: Arc<Connections>,
+) -> (Writer, WriterTask) {
+    let (connection, head, store) = opened;
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let task = WriterTask {
+        queue,
+        connection,
+        wal: store.wal(),
+        seq: head.seq,
+        message_id: head.message_id,
+        clock,
+        hot,
+        connections,
+    };
+    (Writer { queue: sender }, task)
+}
+
+impl WriterTask {
+    /// Writes until nobody can ask any more.
+    pub async fn run(mut self) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        // `recv_many` takes everything that is waiting and never waits for more, so a lone post
+        // pays no delay; while a commit is on its way to the disk the next group gathers.
+        while self.queue.recv_many(&mut group, MAX_GROUP).await > 0 {
+            let started = Instant::now();
+            self.write(std::mem::take(&mut group)).await;
+            if started.elapsed() > SLOW_GROUP {
+                Gap::SlowDatabase.record("a group of writes took over a second");
+            }
+            self.bound_wal().await;
+        }
+        if let Err(error) = store::checkpoint_fully(&mut self.connection).await {
+            tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
+        }
+        if let Err(error) = store::close(self.connection).await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
+
+    async fn write(&mut self, group: Vec<Queued>) {
+        let commands: Vec<&Command> = group.iter().map(|queued| &queued.command).collect();
+        match self.commit(&commands).await {
+            Ok((answers, events)) => {
+                let oldest = group.first().map(|queued| queued.since);
+                self.publish(&events, oldest);
+                for (queued, answer) in group.into_iter().zip(answers) {
+                    // The caller may have gone away; the write stands all the same.
+                    let _gone = queued.reply.send(answer);
+                }
+            }
+            Err(error) if group.len() == 1 => {
+                let answer = refusal(&error);
+                for queued in group {
+                    let _gone = queued.reply.send(Err(answer.clone()));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, commands = group.len(), "a group failed; replaying it");
+                for queued in group {
+                    Box::pin(self.write(vec![queued])).await;
+                }
+            }
+        }
+    }
+
+    /// One transaction. On failure nothing has happened.
+    async fn commit(
+        &mut self,
+        commands: &[&Command],
+    ) -> Result<(Vec<Result<Outcome, Error>>, Vec<Event>), sqlx::Error> {
+        execute(&mut self.connection, "BEGIN IMMEDIATE").await?;
+        let before = (self.seq, self.message_id);
+        let mut group = Group {
+            tx: &mut self.connection,
+            now: self.clock.now(),
+            seq: self.seq,
+            message_id: self.message_id,
+            events: Vec::new(),
+        };
+        let done = async {
+            let answers = apply_all(&mut group, commands).await?;
+            group.finish(before).await?;
+            execute(group.tx, "COMMIT").await?;
+            Ok(answers)
+        };
+        match done.await {
+            Ok(answers) => {
+                let Group {
+                    seq,
+                    message_id,
+                    events,
+                    ..
+                } = group;
+                (self.seq, self.message_id) = (seq, message_id);
+                Ok((answers, events))
+            }
+            Err(error) => {
+                // SQLite has rolled back by itself after some errors; a second time is refused,
+                // which is what we want to know nothing about.
+                let _already = execute(&mut self.connection, "ROLLBACK").await;
+                Err(error)
+            }
+        }
+    }
+
+    fn publish(&self, events: &[Event], oldest: Option<Instant>) {
+        if events.is_empty() {
+            return;
+        }
+        self.hot.apply(events, self.seq);
+        for event in events {
+            self.connections.publish(event);
+        }
+        if oldest.is_some_and(|since| since.elapsed() > BROADCAST_DEADLINE) {
+            Gap::BroadcastDeadline.record("a write took over 100 ms from queue to sockets");
+        }
+    }
+
+    async fn bound_wal(&mut self) {
+        let size = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
+        if size > MAX_WAL_BYTES
+            && let Err(error) = store::checkpoint_fully(&mut self.connection).await
+        {
+            tracing::warn!(%error, size_bytes = size, "could not empty the WAL; trying again later");
+        }
+    }
+}
+
+/// Applies a group, runs of messages set-based.
+async fn apply_all(
+    group: &mut Group<'_>,
+    commands: &[&Command],
+) -> Result<Vec<Result<Outcome, Error>>, sqlx::Error> {
+    let mut answers = Vec::with_capacity(commands.len());
+    let mut rest = commands;
+    while let Some((first, others)) = rest.split_first() {
+        let run: Vec<&CreateMessage> = rest
+            .iter()
+            .map_while(|command| match command {
+                Command::CreateMessage(message) => Some(message),
+                _ => None,
+            })
+            .collect();
+        if !run.is_empty() {
+            answers.extend(group.create_messages(&run).await?);
+            rest = rest.split_at(run.len()).1;
+            continue;
+        }
+        match group.apply(first).await {
+            Ok(outcome) => answers.push(Ok(outcome)),
+            Err(Failure::Refused(error)) => answers.push(Err(error)),
+            Err(Failure::Database(error)) => return Err(error),
+        }
+        rest = others;
+    }
+    Ok(answers)
+}
+
+async fn execute(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(tx).await.map(|_| ())
+}
+
+/// What a caller may know of a failed write.
+fn refusal(error: &sqlx::Error) -> Error {
+    tracing::error!(%error, "a write failed");
+    let code = error.as_database_error().and_then(|error| error.code());
+    // Primary codes FULL, IOERR, READONLY and CANTOPEN; extended ones carry them in the low byte.
+    let primary = code
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff);
+    match primary {
+        Some(8 | 10 | 13 | 14) => Error::StorageFull,
+        _ => Error::Unavailable,
+    }
+}
+
+/// Copies the WAL into the database beside the writer, until `stop`.
+pub async fn checkpoint_beside(mut connection: SqliteConnection, wal: PathBuf, stop: super::Stop) {
+    let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick() => {}
+        }
+        let size = std::fs::metadata(&wal).map_or(0, |file| file.len());
+        if size > CHECKPOINT_BYTES
+            && let Err(error) = store::checkpoint_passively(&mut connection).await
+        {
+            tracing::warn!(%error, "a checkpoint failed; trying again");
+        }
+    }
+    if let Err(error) = store::close(connection).await {
+        tracing::warn!(%error, "the checkpoint connection did not close cleanly");
+    }
+}

@@ -1,0 +1,265 @@
+//! The browser's own services, each behind a function that cannot fail: a missing window, storage
+//! that is full, a locale that is odd all fall back to something sensible.
+//!
+//! Only event handlers and effects call these, so none runs on the server.
+
+use crate::domain::Timestamp;
+use crate::domain::message::ClientMessageId;
+use js_sys::{Array, Date, Function, Intl, Object, Reflect};
+use std::cell::RefCell;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, HtmlElement, Storage, Window};
+
+/// The window.
+pub fn window() -> Option<Window> {
+    web_sys::window()
+}
+
+/// The document.
+pub fn document() -> Option<Document> {
+    window()?.document()
+}
+
+/// An element by its id.
+pub fn element(id: &str) -> Option<HtmlElement> {
+    document()?.get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// Now, on this computer's clock. For showing, never for ordering.
+pub fn now() -> Timestamp {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "Date.now() is a whole number of ms"
+    )]
+    Timestamp::from_ms(Date::now() as i64)
+}
+
+/// A fresh name for a message. `crypto.randomUUID` exists only over TLS; random bytes always do.
+pub fn client_message_id() -> Option<ClientMessageId> {
+    let mut bytes = [0_u8; 16];
+    window()?
+        .crypto()
+        .ok()?
+        .get_random_values_with_u8_array(&mut bytes)
+        .ok()?;
+    Some(ClientMessageId::new(
+        uuid::Builder::from_random_bytes(bytes).into_uuid(),
+    ))
+}
+
+/// A number from 0 up to `below`, for spreading retries.
+pub fn jitter(below: u32) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the product lies between 0 and a u32"
+    )]
+    let value = (js_sys::Math::random() * f64::from(below)) as u32;
+    value
+}
+
+/// Whether somebody can see the page.
+pub fn is_visible() -> bool {
+    document().is_some_and(|document| !document.hidden())
+}
+
+/// Whether the main pointer is a finger, so that Enter should break the line.
+pub fn has_coarse_pointer() -> bool {
+    window()
+        .and_then(|window| window.match_media("(pointer: coarse)").ok().flatten())
+        .is_some_and(|query| query.matches())
+}
+
+/// The calendar day of a moment in the reader's zone, counted from 1970-01-01.
+pub fn local_day(at: Timestamp) -> i64 {
+    let date = js_date(at);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an offset is a few hundred minutes"
+    )]
+    let offset_minutes = date.get_timezone_offset() as i64;
+    Timestamp::from_ms(at.ms() - offset_minutes * 60_000).utc_day()
+}
+
+/// Hours and minutes in the reader's zone and language.
+pub fn clock(at: Timestamp) -> String {
+    format(&CLOCK, at, &[("hour", "numeric"), ("minute", "2-digit")])
+}
+
+/// A day in words in the reader's zone and language.
+pub fn day_name(at: Timestamp) -> String {
+    let parts = [
+        ("weekday", "long"),
+        ("day", "numeric"),
+        ("month", "long"),
+        ("year", "numeric"),
+    ];
+    format(&DAY, at, &parts)
+}
+
+thread_local! {
+    // Making a formatter costs a hundred times more than using it.
+    static CLOCK: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static DAY: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+fn format(
+    cache: &'static std::thread::LocalKey<RefCell<Option<Function>>>,
+    at: Timestamp,
+    parts: &[(&str, &str)],
+) -> String {
+    cache.with_borrow_mut(|formatter| {
+        let formatter = formatter.get_or_insert_with(|| {
+            let options = Object::new();
+            for (part, style) in parts {
+                // Setting a property of a fresh plain object cannot fail.
+                let _set = Reflect::set(&options, &(*part).into(), &(*style).into());
+            }
+            Intl::DateTimeFormat::new(&Array::new(), &options).format()
+        });
+        let text = formatter.call1(&JsValue::UNDEFINED, &js_date(at));
+        text.ok()
+            .and_then(|text| text.as_string())
+            .unwrap_or_else(|| at.utc_clock())
+    })
+}
+
+fn js_date(at: Timestamp) -> Date {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds stay exact for 285,000 years"
+    )]
+    Date::new(&JsValue::from_f64(at.ms() as f64))
+}
+
+fn storage() -> Option<Storage> {
+    window()?.local_storage().ok().flatten()
+}
+
+/// Something kept in this browser.
+pub fn stored(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok().flatten()
+}
+
+/// Keeps something in this browser; an empty text removes it. A full or forbidden storage keeps
+/// nothing, and the page works on without it.
+pub fn store(key: &str, text: &str) {
+    let Some(storage) = storage() else {
+        return;
+    };
+    let _kept = if text.is_empty() {
+        storage.remove_item(key)
+    } else {
+        storage.set_item(key, text)
+    };
+}
+
+/// The keys of everything kept that begin with `prefix`, without it.
+pub fn stored_keys(prefix: &str) -> Vec<String> {
+    let Some(storage) = storage() else {
+        return Vec::new();
+    };
+    let count = storage.length().unwrap_or(0);
+    let keys = (0..count).filter_map(|at| storage.key(at).ok().flatten());
+    keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned))
+        .collect()
+}
+
+/// Remembers a choice for a year, readable by the server.
+pub fn set_cookie(name: &str, value: &str) {
+    let document =
+        document().and_then(|document| document.dyn_into::<web_sys::HtmlDocument>().ok());
+    if let Some(document) = document {
+        let cookie = format!("{name}={value}; Path=/; Max-Age=31536000; SameSite=Lax");
+        let _set = document.set_cookie(&cookie);
+    }
+}
+
+/// Leaves for another page.
+pub fn go_to(path: &str) {
+    if let Some(window) = window() {
+        let _left = window.location().set_href(path);
+    }
+}
+
+/// Loads the page again.
+pub fn reload() {
+    if let Some(window) = window() {
+        let _left = window.location().reload();
+    }
+}
+
+/// Puts another address into the bar, with a way back.
+pub fn push_path(path: &str) {
+    if let Some(history) = window().and_then(|window| window.history().ok()) {
+        let _pushed = history.push_state_with_url(&JsValue::NULL, "", Some(path));
+    }
+}
+
+/// The address in the bar, without the host.
+pub fn path() -> String {
+    window()
+        .and_then(|window| window.location().pathname().ok())
+        .unwrap_or_default()
+}
+
+/// Where the chat's socket is.
+pub fn socket_url() -> Option<String> {
+    let location = window()?.location();
+    let scheme = if location.protocol().ok()? == "https:" {
+        "wss"
+    } else {
+        "ws"
+    };
+    Some(format!("{scheme}://{}/ws", location.host().ok()?))
+}
+
+/// Sets the page's title.
+pub fn set_title(title: &str) {
+    if let Some(document) = document() {
+        document.set_title(title);
+    }
+}
+
+/// Sets or removes an attribute of `<html>`.
+pub fn set_root_attribute(name: &str, value: Option<&str>) {
+    let Some(root) = document().and_then(|document| document.document_element()) else {
+        return;
+    };
+    let _set = match value {
+        Some(value) => root.set_attribute(name, value),
+        None => root.remove_attribute(name),
+    };
+}
+
+/// Closes a popover if it is open.
+pub fn hide_popover(id: &str) {
+    // Called by name: a browser without popovers has no such method, and nothing to close.
+    if let Some(element) = element(id)
+        && let Ok(hide) = Reflect::get(&element, &"hidePopover".into())
+        && let Ok(hide) = hide.dyn_into::<Function>()
+        && element.matches(":popover-open").unwrap_or(false)
+    {
+        let _hidden = hide.call0(&element);
+    }
+}
+
+/// Copies text to the clipboard, where the browser allows it.
+pub fn copy(text: &str) {
+    if let Some(window) = window() {
+        let clipboard = Reflect::get(&window.navigator(), &"clipboard".into());
+        // Absent without TLS.
+        if let Ok(clipboard) = clipboard
+            && let Ok(clipboard) = clipboard.dyn_into::<web_sys::Clipboard>()
+        {
+            let _copied = clipboard.write_text(text);
+        }
+    }
+}
+
+/// The page's address up to the path.
+pub fn origin() -> String {
+    window()
+        .and_then(|window| window.location().origin().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,187 @@
+//! The composer: what is written, who else is writing, and the way back to the newest message.
+//!
+//! A plain form that posts without scripts. Live, Enter sends (not while an input method is
+//! composing, not on touch screens), Shift+Enter breaks the line, Ctrl or Cmd+Enter always sends.
+//! The draft is kept in this browser on every keystroke, so nothing written is lost.
+
+use super::browser;
+use super::controls::Icon;
+use super::state::Chat;
+use crate::domain::RoomId;
+use crate::domain::event::ClientFrame;
+use crate::domain::message::ClientMessageId;
+use crate::domain::sidebar::Sidebar;
+use leptos::ev::KeyboardEvent;
+use leptos::html::Textarea;
+use leptos::prelude::*;
+
+/// A sign of typing is repeated at most this often (Campfire's value).
+const TYPING_EVERY_MS: i64 = 1_000;
+
+/// Everything below the message list.
+#[component]
+pub fn Composer(
+    /// The chat.
+    chat: Chat,
+    /// The name of the next message, for browsers without scripts.
+    client_message_id: ClientMessageId,
+    /// What could not be sent without scripts, and why.
+    unsent: Option<(String, String)>,
+) -> impl IntoView {
+    let field = NodeRef::<Textarea>::new();
+    let (typed, problem) = unsent.unzip();
+    let problem = RwSignal::new(problem);
+    let room_id = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
+    let action = move || room_id().map(|id| format!("/rooms/{id}/messages"));
+    let placeholder = move || {
+        let name = chat
+            .room
+            .with(|room| room.as_ref().map(|room| room.name.clone()));
+        format!("Message {}", name.unwrap_or_default())
+    };
+    follow_draft(chat, field);
+    let send = move || {
+        let Some(text) = field.get_untracked().map(|field| field.value()) else {
+            return;
+        };
+        if text.trim().is_empty() {
+            return;
+        }
+        match chat.send(&text) {
+            Ok(()) => {
+                problem.set(None);
+                chat.draft.set(String::new());
+                chat.keep_draft();
+            }
+            Err(sentence) => problem.set(Some(sentence)),
+        }
+        if let Some(field) = field.get_untracked() {
+            let _focused = field.focus();
+        }
+    };
+    let typing = Typing::new(chat);
+    let input = move |_| {
+        if let Some(field) = field.get_untracked() {
+            chat.draft.set(field.value());
+            chat.keep_draft();
+            typing.changed(field.value().trim().is_empty());
+        }
+    };
+    let keys = move |event: KeyboardEvent| {
+        if sends(&event) {
+            event.prevent_default();
+            send();
+        }
+    };
+    view! {
+        <div class="dock">
+            <JumpPill chat=chat/>
+            <p class="typing" aria-live="polite">
+                {move || chat.sidebar.with(Sidebar::typing_line).map(|line| view! {
+                    <span class="typing__dots" aria-hidden="true"><i></i><i></i><i></i></span>
+                    {line}
+                })}
+            </p>
+            <form class="composer" action=action method="post" aria-label="New message"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    send();
+                }>
+                {move || problem.get().map(|sentence| view! {
+                    <p class="composer__context composer__problem" role="alert">
+                        <Icon name="warning" class="icon icon--s"/>{sentence}
+                    </p>
+                })}
+                <input type="hidden" name="client_message_id" value=client_message_id.to_string()/>
+                <div class="composer__row">
+                    <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
+                        placeholder=placeholder aria-label=placeholder node_ref=field
+                        on:input=input on:keydown=keys>{typed}</textarea>
+                    <button type="submit" class="icon-button send" aria-label="Send message"
+                        title="Send message"><Icon name="send"/></button>
+                </div>
+            </form>
+        </div>
+    }
+}
+
+/// Whether this key sends.
+fn sends(event: &KeyboardEvent) -> bool {
+    // 229 is what browsers report while an input method is at work, even after it says it is not.
+    let composing = event.is_composing() || event.key_code() == 229;
+    if event.key() != "Enter" || composing {
+        return false;
+    }
+    event.ctrl_key() || event.meta_key() || !(event.shift_key() || browser::has_coarse_pointer())
+}
+
+/// Keeps field and draft equal. What was typed before the page came alive wins over nothing.
+fn follow_draft(chat: Chat, field: NodeRef<Textarea>) {
+    Effect::new(move |seen: Option<Option<RoomId>>| {
+        let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id));
+        let draft = chat.draft.get();
+        let Some(field) = field.get() else {
+            return None;
+        };
+        let typed = field.value();
+        if seen.flatten().is_none() && !typed.is_empty() {
+            chat.draft.set(typed);
+            chat.keep_draft();
+        } else if typed != draft {
+            field.set_value(&draft);
+        }
+        if seen != Some(room_id) && !browser::has_coarse_pointer() {
+            let _focused = field.focus();
+        }
+        room_id
+    });
+}
+
+/// Says that the viewer is writing, but not all the time.
+#[derive(Clone, Copy)]
+struct Typing {
+    chat: Chat,
+    last_said_ms: StoredValue<i64>,
+}
+
+impl Typing {
+    fn new(chat: Chat) -> Self {
+        Self {
+            chat,
+            last_said_ms: StoredValue::new(0),
+        }
+    }
+
+    fn changed(self, is_empty: bool) {
+        let Some(room_id) = self.chat.room_id() else {
+            return;
+        };
+        let now = browser::now().ms();
+        if is_empty {
+            self.last_said_ms.set_value(0);
+            self.chat.say(ClientFrame::TypingStop { room_id });
+        } else if now - self.last_said_ms.get_value() >= TYPING_EVERY_MS {
+            self.last_said_ms.set_value(now);
+            self.chat.say(ClientFrame::TypingStart { room_id });
+        }
+    }
+}
+
+/// The way back to the newest message, with the number of those not seen yet.
+#[component]
+fn JumpPill(chat: Chat) -> impl IntoView {
+    let text = move || match chat.unseen.get() {
+        0 => "Jump to newest".to_owned(),
+        1 => "1 new message".to_owned(),
+        count => format!("{count} new messages"),
+    };
+    move || {
+        (chat.away.get() || chat.has_newer.get()).then(|| {
+            view! {
+                <button type="button" class="jump" on:click=move |_| chat.jump_to_newest()>
+                    <Icon name="arrow-down" class="icon icon--s"/>{text}
+                </button>
+            }
+        })
+    }
+}

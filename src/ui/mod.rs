@@ -1,0 +1,353 @@
+//! What people see. The same components render complete pages on the server and come alive in
+//! the browser.
+//!
+//! A page is rendered from [`Boot`], which is also embedded in it as JSON; the browser builds the
+//! very same view from that JSON, so there is nothing to fetch before the page is live. Only the
+//! signed-in chat ships WebAssembly; [`threshold`] pages are plain HTML with forms. Nothing in a
+//! first render depends on a clock, a locale or chance, and no script is inline, so that a page
+//! can be cached and its Content-Security-Policy needs no nonce.
+
+pub mod browser;
+pub mod client;
+mod composer;
+pub mod controls;
+mod live;
+mod message;
+mod room;
+pub mod scroll;
+mod settings;
+mod sidebar;
+pub mod state;
+pub mod threshold;
+mod timeline;
+
+use crate::domain::account::{User, UserRef, Viewer};
+use crate::domain::error::Error;
+use crate::domain::message::{ClientMessageId, Message, MessagePage};
+use crate::domain::room::Room;
+use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::{MessageId, RoomId};
+use controls::{Icon, LocalTime, asset};
+use gloo_timers::future::TimeoutFuture;
+use leptos::ev;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use state::{Chat, Link};
+use std::sync::Arc;
+use wasm_bindgen_futures::spawn_local;
+
+/// Everything a signed-in page is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Who is signed in.
+    pub viewer: Viewer,
+    /// What the chat is called.
+    pub account_name: String,
+    /// The database every cursor belongs to.
+    pub incarnation: String,
+    /// Where built files are served.
+    pub assets: String,
+    /// The viewer's rooms.
+    pub rooms: Vec<SidebarRoom>,
+    /// Who is online.
+    pub online: Vec<UserRef>,
+    /// What the sheet shows.
+    pub screen: Screen,
+}
+
+/// What the sheet shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Screen {
+    /// A room.
+    Room(Box<RoomScreen>),
+    /// There is no room to show.
+    NoRooms,
+    /// The form of a new room.
+    NewRoom {
+        /// What was typed.
+        name: String,
+        /// What is wrong with it.
+        problem: Option<String>,
+    },
+    /// A message's text, for browsers without scripts.
+    EditMessage {
+        /// The message.
+        message: Box<Message>,
+        /// What is wrong with the new text.
+        problem: Option<String>,
+    },
+    /// The account and its people.
+    Account {
+        /// The invite link.
+        invite: String,
+        /// The people.
+        people: Vec<User>,
+    },
+    /// A person.
+    Person {
+        /// Who.
+        user: User,
+        /// The theme chosen in this browser, on the viewer's own page.
+        theme: Option<Theme>,
+    },
+}
+
+/// A room's part of a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomScreen {
+    /// The room.
+    pub room: Room,
+    /// Its messages.
+    pub page: MessagePage,
+    /// Whether newer ones were left out.
+    pub has_newer: bool,
+    /// The invite link, in the first room while it is young.
+    pub welcome: Option<String>,
+    /// The name of the next message, for browsers without scripts.
+    pub client_message_id: ClientMessageId,
+    /// What could not be sent, and why.
+    pub unsent: Option<(String, String)>,
+}
+
+/// Light, dark, or whatever the system says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    /// Follow the system.
+    #[default]
+    System,
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
+}
+
+impl Theme {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
+    /// The cookie's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// Reads the cookie's value; anything else means the system.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "light" => Self::Light,
+            "dark" => Self::Dark,
+            _ => Self::System,
+        }
+    }
+
+    /// The value of `<html data-theme>`.
+    pub fn attribute(self) -> Option<&'static str> {
+        (self != Self::System).then(|| self.as_str())
+    }
+}
+
+/// The signed-in page.
+#[component]
+pub fn App(
+    /// What it is made of.
+    boot: Arc<Boot>,
+) -> impl IntoView {
+    let local_time = LocalTime(RwSignal::new(false));
+    provide_context(local_time);
+    let chat = Chat::new(&boot, local_time);
+    Effect::new(move || come_alive(chat));
+    let screen = boot.screen.clone();
+    let sheet = match screen {
+        Screen::Room(screen) => view! { <room::RoomSheet chat=chat screen=*screen/> }.into_any(),
+        other => view! { <settings::SettingsSheet chat=chat screen=other/> }.into_any(),
+    };
+    view! {
+        <a class="skip" href="#main">"Skip to content"</a>
+        <div class="app">
+            <sidebar::SidebarNav chat=chat/>
+            {sheet}
+        </div>
+        <div class="toasts" role="status" aria-live="polite">
+            {move || chat.notice.get().map(|text| view! {
+                <div class="toast">
+                    <Icon name="warning" class="icon icon--s"/>
+                    <span class="grow">{text}</span>
+                    <button type="button" class="button button--s"
+                        on:click=move |_| chat.notice.set(None)>"Close"</button>
+                </div>
+            })}
+        </div>
+    }
+}
+
+/// The data a page was rendered from, read back from the page. `None` where there is none.
+pub fn embedded_boot() -> Option<Arc<Boot>> {
+    let json = browser::element("boot")?.text_content()?;
+    let boot: Boot = serde_json::from_str(&json).ok()?;
+    controls::set_asset_base(boot.assets.clone());
+    Some(Arc::new(boot))
+}
+
+/// Everything that begins once the page is live, in the order a person notices it.
+fn come_alive(chat: Chat) {
+    chat.use_local_time();
+    chat.restore();
+    window_event_listener(ev::popstate, move |_| follow_address(chat));
+    window_event_listener(ev::online, move |_| chat.wake());
+    window_event_listener(ev::focus, move |_| chat.wake());
+    let visibility = ev::Custom::<ev::Event>::new("visibilitychange");
+    window_event_listener(visibility, move |_| {
+        if browser::is_visible() {
+            chat.wake();
+        }
+    });
+    Effect::new(move || browser::set_title(&title(chat)));
+    spawn_local(live::stay_connected(chat));
+    spawn_local(forget_typists(chat));
+    browser::set_root_attribute("data-hydrated", Some("true"));
+}
+
+/// The page's title: what is on screen, marked when something waits elsewhere.
+fn title(chat: Chat) -> String {
+    let account = chat.account_name.get_value();
+    let waiting = if chat.sidebar.with(Sidebar::has_unread) {
+        "• "
+    } else {
+        ""
+    };
+    match chat.room.get() {
+        Some(room) => format!("{waiting}{} · {account}", room.name),
+        None => format!("{waiting}{account}"),
+    }
+}
+
+/// Back and forward show the room of the address.
+fn follow_address(chat: Chat) {
+    match room_of_path(&browser::path()) {
+        Some(room_id) if chat.room_id().is_some() => chat.open_room(room_id),
+        _ => browser::reload(),
+    }
+}
+
+/// The room of `/rooms/7`.
+fn room_of_path(path: &str) -> Option<RoomId> {
+    path.strip_prefix("/rooms/")?.parse().ok().map(RoomId::new)
+}
+
+async fn forget_typists(chat: Chat) {
+    loop {
+        TimeoutFuture::new(1_000).await;
+        let now = browser::now().ms();
+        let stale = chat
+            .sidebar
+            .with_untracked(|sidebar| sidebar.clone().sweep_typing(now));
+        if stale {
+            chat.sidebar.update(|sidebar| {
+                sidebar.sweep_typing(now);
+            });
+        }
+    }
+}
+
+/// The calm line that says the connection is gone. It waits a moment: a restart of the server
+/// should hardly be noticed.
+#[component]
+fn ConnectionBanner(
+    /// The chat.
+    chat: Chat,
+) -> impl IntoView {
+    const PATIENCE_MS: u32 = 1_500;
+    let shown = RwSignal::new(false);
+    Effect::new(move || {
+        if chat.link.get() == Link::Lost {
+            spawn_local(async move {
+                TimeoutFuture::new(PATIENCE_MS).await;
+                shown.set(chat.link.get_untracked() == Link::Lost);
+            });
+        } else {
+            shown.set(false);
+        }
+    });
+    view! {
+        <div class="banner" role="status" hidden=move || !shown.get()>
+            <Icon name="offline" class="icon icon--s"/>
+            <span class="grow">
+                "The connection is gone. Write on: messages wait here and send themselves."
+            </span>
+            <button type="button" class="button button--s button--plain"
+                on:click=move |_| chat.wake()>"Reconnect"</button>
+        </div>
+    }
+}
+
+/// A complete signed-in document.
+pub fn chat_document(boot: Boot, theme: Theme) -> String {
+    let title = match &boot.screen {
+        Screen::Room(screen) => format!("{} · {}", screen.room.name, boot.account_name),
+        _ => boot.account_name.clone(),
+    };
+    // `<` cannot close the script element from inside a JSON string once it is escaped.
+    let data = serde_json::to_string(&boot)
+        .unwrap_or_default()
+        .replace('<', "\\u003c");
+    let boot = Arc::new(boot);
+    let body = render(move || view! { <App boot=boot/> });
+    let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
+    let wasm = asset("pkg/campfire.wasm");
+    let head = format!(
+        "<link rel=\"modulepreload\" href=\"{program}\">\
+         <link rel=\"preload\" as=\"fetch\" type=\"application/wasm\" crossorigin href=\"{wasm}\">\
+         <script type=\"module\" src=\"{script}\"></script>"
+    );
+    let data = format!("<script type=\"application/json\" id=\"boot\">{data}</script>");
+    document(&title, theme, &head, &[&body, &data])
+}
+
+/// A complete document without scripts.
+pub fn plain_document<V: IntoView>(
+    title: &str,
+    theme: Theme,
+    body: impl FnOnce() -> V + 'static,
+) -> String {
+    document(title, theme, "", &[&render(body)])
+}
+
+/// A broken rule's sentence for the screens that show just one.
+pub fn sentence(error: &Error) -> String {
+    error.to_string()
+}
+
+fn render<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
+    let owner = Owner::new_root(None);
+    let html = owner.with(|| view().into_view().to_html());
+    owner.cleanup();
+    html
+}
+
+fn document(title: &str, theme: Theme, head: &str, body: &[&str]) -> String {
+    let theme = theme
+        .attribute()
+        .map(|theme| format!(" data-theme=\"{theme}\""));
+    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    let (theme, body) = (theme.unwrap_or_default(), body.concat());
+    let (style, icon) = (asset("pkg/campfire.css"), asset("favicon.svg"));
+    format!(
+        "<!doctype html><html lang=\"en\" dir=\"ltr\"{theme}><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1, \
+         interactive-widget=resizes-content\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <meta name=\"theme-color\" media=\"(prefers-color-scheme: light)\" content=\"#f4f1ee\">\
+         <meta name=\"theme-color\" media=\"(prefers-color-scheme: dark)\" content=\"#0f0e0c\">\
+         <title>{title}</title><link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"{style}\">{head}</head><body>{body}</body></html>"
+    )
+}
+
+/// The address of a message.
+pub(crate) fn permalink(room_id: RoomId, id: MessageId) -> String {
+    format!("/rooms/{room_id}/@{id}")
+}
