@@ -68,9 +68,7 @@ fn table(site: &Site) -> io::Result<String> {
     let mut rows = String::new();
     let mut build = 0xcbf2_9ce4_8422_2325;
     for (path, file) in site {
-        let plain = path
-            .strip_suffix(".br")
-            .or_else(|| path.strip_suffix(".gz"));
+        let plain = path.strip_suffix(".br").or_else(|| path.strip_suffix(".gz"));
         if plain.is_some_and(|plain| site.contains_key(plain)) {
             continue; // a compressed copy, attached to its original
         }
@@ -96,9 +94,7 @@ fn table(site: &Site) -> io::Result<String> {
 
 /// 64-bit FNV-1a: small, and the same on every machine. It names builds, it protects nothing.
 fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn content_type(path: &str) -> &'static str {

@@ -20,6 +20,9 @@
 //! socket and says where it stands. The server registers the tab, then reads what followed the
 //! cursor, then lets live frames through: nothing falls between page and socket.
 
+// Views are deep types by design.
+#![recursion_limit = "256"]
+
 pub mod domain;
 #[cfg(feature = "ssr")]
 pub mod server;

@@ -13,9 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 fn main() -> ExitCode {
     let config = Config::parse();
     telemetry::start_logging(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(run(config)),
         Err(error) => fail(&format!("cannot start: {error}")),
@@ -24,10 +22,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> ExitCode {
     let Command::Serve = config.command.unwrap_or(Command::Serve);
-    let (interrupt, terminate) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
         return fail("cannot listen for signals");
     };
@@ -44,11 +39,7 @@ async fn run(config: Config) -> ExitCode {
         }
         tracing::info!("stopping");
     };
-    if running.run_until(asked).await {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if running.run_until(asked).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -88,10 +88,7 @@ pub struct Viewer {
 impl Viewer {
     /// How others see this person.
     pub fn as_author(&self) -> UserRef {
-        UserRef {
-            id: self.id,
-            name: self.name.clone(),
-        }
+        UserRef { id: self.id, name: self.name.clone() }
     }
 
     /// Whether account settings and the invite link's renewal are theirs.
@@ -132,11 +129,7 @@ impl NewUser {
             broken.push(FieldError::new("password", "Use at most 1,024 characters."));
         }
         if broken.is_empty() {
-            Ok(Self {
-                name,
-                email_address,
-                password: password.to_owned(),
-            })
+            Ok(Self { name, email_address, password: password.to_owned() })
         } else {
             Err(Error::Validation(broken))
         }
@@ -150,11 +143,7 @@ impl NewUser {
 pub fn parse_account_name(name: &str) -> Result<String, Error> {
     let mut broken = Vec::new();
     let name = checked_name(name, "account_name", MAX_ACCOUNT_NAME, &mut broken);
-    if broken.is_empty() {
-        Ok(name)
-    } else {
-        Err(Error::Validation(broken))
-    }
+    if broken.is_empty() { Ok(name) } else { Err(Error::Validation(broken)) }
 }
 
 /// Trims a one-line name and records what is wrong with it.
@@ -168,10 +157,7 @@ pub(super) fn checked_name(
     if name.is_empty() {
         broken.push(FieldError::new(field, "This cannot be empty."));
     } else if name.chars().count() > longest {
-        broken.push(FieldError::new(
-            field,
-            &format!("Use at most {longest} characters."),
-        ));
+        broken.push(FieldError::new(field, &format!("Use at most {longest} characters.")));
     } else if name.chars().any(char::is_control) {
         broken.push(FieldError::new(field, "Use plain characters on one line."));
     }
@@ -202,9 +188,7 @@ pub fn initials(name: &str, at_most: usize) -> String {
     let mut words = name.split_whitespace();
     let first = words.next().and_then(|word| word.chars().next());
     let last = words.next_back().and_then(|word| word.chars().next());
-    let picked = first
-        .into_iter()
-        .chain(if at_most > 1 { last } else { None });
+    let picked = first.into_iter().chain(if at_most > 1 { last } else { None });
     picked.flat_map(char::to_uppercase).collect()
 }
 
@@ -229,14 +213,8 @@ mod tests {
 
     #[test]
     fn every_broken_field_is_named() {
-        let error = NewUser::parse(" ", "nobody", "short")
-            .map(|_| ())
-            .unwrap_err();
-        let fields: Vec<_> = error
-            .fields()
-            .iter()
-            .map(|field| field.field.as_str())
-            .collect();
+        let error = NewUser::parse(" ", "nobody", "short").map(|_| ()).unwrap_err();
+        let fields: Vec<_> = error.fields().iter().map(|field| field.field.as_str()).collect();
         assert_eq!(fields, ["name", "email_address", "password"]);
     }
 

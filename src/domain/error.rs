@@ -19,10 +19,7 @@ pub struct FieldError {
 impl FieldError {
     /// A broken rule of `field`.
     pub fn new(field: &str, message: &str) -> Self {
-        Self {
-            field: field.to_owned(),
-            message: message.to_owned(),
-        }
+        Self { field: field.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -137,10 +134,7 @@ impl Error {
 
     /// The sentence for one field, for a form that is shown again.
     pub fn for_field(&self, field: &str) -> Option<&str> {
-        self.fields()
-            .iter()
-            .find(|error| error.field == field)
-            .map(|error| error.message.as_str())
+        self.fields().iter().find(|error| error.field == field).map(|error| error.message.as_str())
     }
 }
 

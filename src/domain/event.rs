@@ -179,29 +179,19 @@ mod tests {
 
     #[test]
     fn frames_are_tagged_by_type_in_snake_case() {
-        let frame = ClientFrame::OpenRoom {
-            room_id: RoomId::new(7),
-            cursor: Some(Seq::new(3)),
-        };
+        let frame = ClientFrame::OpenRoom { room_id: RoomId::new(7), cursor: Some(Seq::new(3)) };
         let json = serde_json::to_string(&frame).unwrap();
         assert_eq!(json, r#"{"type":"open_room","room_id":7,"cursor":3}"#);
         assert_eq!(serde_json::from_str::<ClientFrame>(&json).unwrap(), frame);
-        assert_eq!(
-            serde_json::to_string(&ServerFrame::Pong).unwrap(),
-            r#"{"type":"pong"}"#
-        );
+        assert_eq!(serde_json::to_string(&ServerFrame::Pong).unwrap(), r#"{"type":"pong"}"#);
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_missing_options_are_none() {
         let frame: ClientFrame =
             serde_json::from_str(r#"{"type":"hello","protocol":1,"colour":"red"}"#).unwrap();
-        let expected = ClientFrame::Hello {
-            protocol: 1,
-            incarnation: None,
-            room_id: None,
-            cursor: None,
-        };
+        let expected =
+            ClientFrame::Hello { protocol: 1, incarnation: None, room_id: None, cursor: None };
         assert_eq!(frame, expected);
     }
 }

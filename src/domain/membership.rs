@@ -62,10 +62,7 @@ mod tests {
     #[test]
     fn unread_means_somebody_else_wrote_after_the_read_cursor() {
         let (david, jason) = (UserId::new(1), UserId::new(2));
-        let last = Some(LastMessage {
-            id: MessageId::new(7),
-            creator_id: jason,
-        });
+        let last = Some(LastMessage { id: MessageId::new(7), creator_id: jason });
         assert!(is_unread(last, None, david));
         assert!(is_unread(last, Some(MessageId::new(6)), david));
         assert!(!is_unread(last, Some(MessageId::new(7)), david));

@@ -65,29 +65,19 @@ impl Draft {
     /// or larger than [`MAX_BODY_BYTES`].
     pub fn parse(body: &str) -> Result<Self, Error> {
         if body.len() > MAX_BODY_BYTES {
-            return Err(Error::invalid(
-                "body",
-                "That is too long. Use at most 10,000 characters.",
-            ));
+            return Err(Error::invalid("body", "That is too long. Use at most 10,000 characters."));
         }
         let unified = body.replace("\r\n", "\n").replace('\r', "\n");
-        let kept: String = unified
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .collect();
+        let kept: String =
+            unified.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
         let body = kept.trim();
         if body.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
         }
         if body.chars().count() > MAX_BODY_CHARS {
-            return Err(Error::invalid(
-                "body",
-                "That is too long. Use at most 10,000 characters.",
-            ));
+            return Err(Error::invalid("body", "That is too long. Use at most 10,000 characters."));
         }
-        Ok(Self {
-            body: body.to_owned(),
-        })
+        Ok(Self { body: body.to_owned() })
     }
 
     /// The text to store.
@@ -151,13 +141,7 @@ mod tests {
         assert_eq!(Draft::parse("a\r\nb\rc\u{0}").unwrap().body(), "a\nb\nc");
         assert!(Draft::parse(&"🔥".repeat(10_000)).is_ok());
         assert!(Draft::parse(&format!(" {} ", "a".repeat(10_000))).is_ok());
-        for wrong in [
-            "",
-            " \n\t ",
-            "\u{7}",
-            &"a".repeat(10_001),
-            &" ".repeat(65_537),
-        ] {
+        for wrong in ["", " \n\t ", "\u{7}", &"a".repeat(10_001), &" ".repeat(65_537)] {
             assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
         }
     }

@@ -153,9 +153,7 @@ impl Timestamp {
         }
         let ms = format!("{fraction:0<3}").parse::<i64>().ok()?;
         let seconds = hour * 3_600 + minute * 60 + second;
-        Some(Self(
-            days_from_civil(year, month, day) * DAY_MS + seconds * 1_000 + ms,
-        ))
+        Some(Self(days_from_civil(year, month, day) * DAY_MS + seconds * 1_000 + ms))
     }
 }
 
@@ -165,10 +163,7 @@ impl fmt::Display for Timestamp {
         let ms = self.0.rem_euclid(DAY_MS);
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         let (second, ms) = (ms / 1_000 % 60, ms % 1_000);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
     }
 }
 
@@ -227,12 +222,7 @@ mod tests {
             assert_eq!(Timestamp::from_ms(ms).to_string(), text);
             assert_eq!(Timestamp::parse(text), Some(Timestamp::from_ms(ms)));
         }
-        for wrong in [
-            "",
-            "yesterday",
-            "2026-13-01T00:00:00Z",
-            "2026-01-01T00:00:00+01:00",
-        ] {
+        for wrong in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00+01:00"] {
             assert_eq!(Timestamp::parse(wrong), None, "{wrong}");
         }
     }

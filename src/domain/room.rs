@@ -68,11 +68,7 @@ impl NewRoom {
     pub fn parse(name: &str) -> Result<Self, Error> {
         let mut broken: Vec<FieldError> = Vec::new();
         let name = checked_name(name, "name", MAX_ROOM_NAME, &mut broken);
-        if broken.is_empty() {
-            Ok(Self { name })
-        } else {
-            Err(Error::Validation(broken))
-        }
+        if broken.is_empty() { Ok(Self { name }) } else { Err(Error::Validation(broken)) }
     }
 }
 
@@ -80,11 +76,7 @@ impl NewRoom {
 /// however often they are named. Unique in the database, so two rooms for one set cannot exist.
 pub fn direct_key(people: impl IntoIterator<Item = UserId>) -> String {
     let people: BTreeSet<UserId> = people.into_iter().collect();
-    people
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+    people.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -118,10 +118,7 @@ impl Sidebar {
     pub fn typing(&mut self, user: UserRef, active: bool, now_ms: i64) {
         self.typists.retain(|typist| typist.user.id != user.id);
         if active {
-            self.typists.push(Typist {
-                user,
-                until_ms: now_ms + TYPING_TTL_MS,
-            });
+            self.typists.push(Typist { user, until_ms: now_ms + TYPING_TTL_MS });
             self.typists.sort_by(|a, b| a.user.name.cmp(&b.user.name));
         }
     }
@@ -146,33 +143,22 @@ impl Sidebar {
     /// "Mara and Teo are typing", or nothing.
     pub fn typing_line(&self) -> Option<String> {
         let name = |typist: &Typist| {
-            typist
-                .user
-                .name
-                .split_whitespace()
-                .next()
-                .unwrap_or("Somebody")
-                .to_owned()
+            typist.user.name.split_whitespace().next().unwrap_or("Somebody").to_owned()
         };
         match self.typists.as_slice() {
             [] => None,
             [one] => Some(format!("{} is typing", name(one))),
             [one, two] => Some(format!("{} and {} are typing", name(one), name(two))),
-            [one, two, three] => Some(format!(
-                "{}, {} and {} are typing",
-                name(one),
-                name(two),
-                name(three)
-            )),
+            [one, two, three] => {
+                Some(format!("{}, {} and {} are typing", name(one), name(two), name(three)))
+            }
             _ => Some("Several people are typing".to_owned()),
         }
     }
 
     fn sort(&mut self) {
-        self.rooms
-            .sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
-        self.online
-            .sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
+        self.rooms.sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
+        self.online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
     }
 }
 
@@ -182,23 +168,12 @@ mod tests {
     use super::*;
 
     fn room(id: i64, name: &str) -> SidebarRoom {
-        let room = Room {
-            id: RoomId::new(id),
-            name: name.to_owned(),
-            kind: RoomKind::Open,
-        };
-        SidebarRoom {
-            room,
-            last_message_id: None,
-            unread: false,
-        }
+        let room = Room { id: RoomId::new(id), name: name.to_owned(), kind: RoomKind::Open };
+        SidebarRoom { room, last_message_id: None, unread: false }
     }
 
     fn user(id: i64, name: &str) -> UserRef {
-        UserRef {
-            id: UserId::new(id),
-            name: name.to_owned(),
-        }
+        UserRef { id: UserId::new(id), name: name.to_owned() }
     }
 
     #[test]
@@ -208,16 +183,10 @@ mod tests {
         sidebar.activity(all_talk, MessageId::new(5));
         assert!(sidebar.has_unread());
         sidebar.read(all_talk, MessageId::new(4));
-        assert!(
-            sidebar.has_unread(),
-            "an older read mark does not hide newer messages"
-        );
+        assert!(sidebar.has_unread(), "an older read mark does not hide newer messages");
         sidebar.read(all_talk, MessageId::new(5));
         sidebar.activity(all_talk, MessageId::new(5));
-        assert!(
-            !sidebar.has_unread(),
-            "late news of a read message is no news"
-        );
+        assert!(!sidebar.has_unread(), "late news of a read message is no news");
     }
 
     #[test]
@@ -225,10 +194,7 @@ mod tests {
         let mut sidebar = Sidebar::default();
         sidebar.typing(user(2, "Teo Almeida"), true, 0);
         sidebar.typing(user(1, "Mara Lindqvist"), true, 1_000);
-        assert_eq!(
-            sidebar.typing_line().as_deref(),
-            Some("Mara and Teo are typing")
-        );
+        assert_eq!(sidebar.typing_line().as_deref(), Some("Mara and Teo are typing"));
         assert!(sidebar.sweep_typing(5_500));
         assert_eq!(sidebar.typing_line().as_deref(), Some("Mara is typing"));
         sidebar.presence(user(1, "Mara Lindqvist"), false);
@@ -241,17 +207,9 @@ mod tests {
         sidebar.upsert_room(room(2, "Designers"));
         sidebar.presence(user(2, "David"), true);
         sidebar.presence(user(2, "David"), true);
-        let rooms: Vec<_> = sidebar
-            .rooms()
-            .iter()
-            .map(|entry| entry.room.name.as_str())
-            .collect();
+        let rooms: Vec<_> = sidebar.rooms().iter().map(|entry| entry.room.name.as_str()).collect();
         assert_eq!(rooms, ["Designers", "watercooler"]);
-        let online: Vec<_> = sidebar
-            .online()
-            .iter()
-            .map(|user| user.name.as_str())
-            .collect();
+        let online: Vec<_> = sidebar.online().iter().map(|user| user.name.as_str()).collect();
         assert_eq!(online, ["David", "jason"]);
     }
 }

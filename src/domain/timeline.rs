@@ -133,11 +133,7 @@ impl Timeline {
     /// A page from the middle of a room. `has_more` of the page speaks of older messages.
     pub fn around(room_id: RoomId, page: &MessagePage, has_newer: bool) -> Self {
         let mut timeline = Self::new(room_id, page);
-        timeline.end = page
-            .messages
-            .last()
-            .filter(|_| has_newer)
-            .map(|last| last.id);
+        timeline.end = page.messages.last().filter(|_| has_newer).map(|last| last.id);
         timeline
     }
 
@@ -233,11 +229,7 @@ impl Timeline {
         if before != self.start {
             return None;
         }
-        self.start = page
-            .messages
-            .first()
-            .filter(|_| page.has_more)
-            .map_or(BEGINNING, |m| m.id);
+        self.start = page.messages.first().filter(|_| page.has_more).map_or(BEGINNING, |m| m.id);
         self.merge(page)
     }
 
@@ -246,11 +238,7 @@ impl Timeline {
         if Some(after) != self.end {
             return None;
         }
-        self.end = page
-            .messages
-            .last()
-            .filter(|_| page.has_more)
-            .map(|last| last.id);
+        self.end = page.messages.last().filter(|_| page.has_more).map(|last| last.id);
         self.merge(page)
     }
 
@@ -274,10 +262,7 @@ impl Timeline {
 
     /// Puts a message at the end of the queue.
     pub fn send(&mut self, client_message_id: ClientMessageId, body: &str, now: Timestamp) {
-        let known = self
-            .outgoing
-            .iter()
-            .any(|one| one.client_message_id == client_message_id);
+        let known = self.outgoing.iter().any(|one| one.client_message_id == client_message_id);
         if !known {
             self.outgoing.push(Outgoing {
                 client_message_id,
@@ -293,18 +278,10 @@ impl Timeline {
     /// Takes up what an earlier visit left unsent. Nothing is in flight yet.
     pub fn restore(&mut self, outgoing: Vec<Outgoing>) {
         for one in outgoing {
-            let stored = self
-                .messages()
-                .any(|m| m.client_message_id == one.client_message_id);
-            let known = self
-                .outgoing
-                .iter()
-                .any(|o| o.client_message_id == one.client_message_id);
+            let stored = self.messages().any(|m| m.client_message_id == one.client_message_id);
+            let known = self.outgoing.iter().any(|o| o.client_message_id == one.client_message_id);
             if !stored && !known {
-                self.outgoing.push(Outgoing {
-                    in_flight: false,
-                    ..one
-                });
+                self.outgoing.push(Outgoing { in_flight: false, ..one });
             }
         }
     }
@@ -312,10 +289,7 @@ impl Timeline {
     /// The message to put on the wire now, marked as in flight. One at a time, in order: a later
     /// message never overtakes an earlier one that is still being tried.
     pub fn next_to_send(&mut self) -> Option<Outgoing> {
-        let first = self
-            .outgoing
-            .iter_mut()
-            .find(|one| one.progress == Progress::Pending)?;
+        let first = self.outgoing.iter_mut().find(|one| one.progress == Progress::Pending)?;
         if first.in_flight {
             return None;
         }
@@ -372,10 +346,7 @@ impl Timeline {
 
     /// The person gives a failed message up. Returns its text, so that it need not be lost.
     pub fn discard(&mut self, client_message_id: ClientMessageId) -> Option<String> {
-        let at = self
-            .outgoing
-            .iter()
-            .position(|o| o.client_message_id == client_message_id)?;
+        let at = self.outgoing.iter().position(|o| o.client_message_id == client_message_id)?;
         Some(self.outgoing.remove(at).body)
     }
 
@@ -387,11 +358,7 @@ impl Timeline {
         let mut rows = Vec::with_capacity(self.messages.len() + self.outgoing.len());
         let mut previous: Option<(i64, &UserRef, Timestamp)> = None;
         let sent = self.messages.values().map(|message| {
-            (
-                &message.creator,
-                message.created_at,
-                RowContent::Sent(Arc::clone(message)),
-            )
+            (&message.creator, message.created_at, RowContent::Sent(Arc::clone(message)))
         });
         let outgoing = self
             .outgoing
@@ -404,22 +371,14 @@ impl Timeline {
                 && previous.is_some_and(|(_, previous_author, previous_at)| {
                     previous_author.id == author.id && within_group(previous_at, at)
                 });
-            rows.push(Row {
-                content,
-                follow,
-                opens_day,
-            });
+            rows.push(Row { content, follow, opens_day });
             previous = Some((day, author, at));
         }
         rows
     }
 
     fn load(&mut self, page: &MessagePage) {
-        self.start = page
-            .messages
-            .first()
-            .filter(|_| page.has_more)
-            .map_or(BEGINNING, |m| m.id);
+        self.start = page.messages.first().filter(|_| page.has_more).map_or(BEGINNING, |m| m.id);
         for message in &page.messages {
             self.upsert(message);
         }
@@ -435,8 +394,7 @@ impl Timeline {
     /// The one place where a message enters the list: newest state wins, nothing outside the
     /// window is taken in, a tombstone removes.
     fn upsert(&mut self, message: &Arc<Message>) {
-        self.outgoing
-            .retain(|one| one.client_message_id != message.client_message_id);
+        self.outgoing.retain(|one| one.client_message_id != message.client_message_id);
         let known = self.messages.get(&message.id);
         if known.is_some_and(|known| known.seq > message.seq) {
             return;
@@ -453,8 +411,6 @@ impl Timeline {
     }
 
     fn find_outgoing(&mut self, id: ClientMessageId) -> Option<&mut Outgoing> {
-        self.outgoing
-            .iter_mut()
-            .find(|one| one.client_message_id == id)
+        self.outgoing.iter_mut().find(|one| one.client_message_id == id)
     }
 }

@@ -101,15 +101,7 @@ impl Auth {
         });
         let hashing = Arc::new(Semaphore::new(MAX_HASHES));
         let session_ms = i64::from(config.session_hours.get()) * 3_600_000;
-        Self {
-            store,
-            writer,
-            hot,
-            clock,
-            session_ms,
-            hashing,
-            limits,
-        }
+        Self { store, writer, hot, clock, session_ms, hashing, limits }
     }
 
     /// Sets the chat up: account, administrator, first room and session.
@@ -131,10 +123,7 @@ impl Auth {
             return Err(Error::AlreadySetUp);
         }
         let password_digest = self.hash(user.password.clone()).await?;
-        let account = Account {
-            name,
-            join_code: join_code()?,
-        };
+        let account = Account { name, join_code: join_code()? };
         let done = self
             .begin(client, |session| {
                 let person = Newcomer {
@@ -145,10 +134,7 @@ impl Auth {
                 self.writer.first_run(account.clone(), person)
             })
             .await;
-        if done
-            .as_ref()
-            .is_err_and(|error| *error == Error::AlreadySetUp)
-        {
+        if done.as_ref().is_err_and(|error| *error == Error::AlreadySetUp) {
             Gap::FirstRunRace.record("several first runs at once; one won");
         }
         done
@@ -170,14 +156,7 @@ impl Auth {
         let password_digest = self.hash(user.password.clone()).await?;
         self.begin(client, |session| {
             let password_digest = password_digest.clone();
-            self.writer.join(
-                code,
-                Newcomer {
-                    user: user.clone(),
-                    password_digest,
-                    session,
-                },
-            )
+            self.writer.join(code, Newcomer { user: user.clone(), password_digest, session })
         })
         .await
     }
@@ -217,18 +196,10 @@ impl Auth {
             return Err(Error::WrongCredentials);
         }
         let found = self.store.find_credentials(&email_address).await?;
-        let digest = found
-            .as_ref()
-            .map_or(NOBODY, |known| known.password_digest.as_str());
+        let digest = found.as_ref().map_or(NOBODY, |known| known.password_digest.as_str());
         let right = self.verify(password.to_owned(), digest.to_owned()).await?;
-        let viewer = found
-            .filter(|_| right)
-            .ok_or(Error::WrongCredentials)?
-            .viewer;
-        self.begin(client, |session| {
-            self.writer.sign_in(viewer.clone(), session)
-        })
-        .await
+        let viewer = found.filter(|_| right).ok_or(Error::WrongCredentials)?.viewer;
+        self.begin(client, |session| self.writer.sign_in(viewer.clone(), session)).await
     }
 
     /// Ends the session of a token. Its sockets close.
@@ -273,9 +244,7 @@ impl Auth {
     /// # Errors
     /// [`Error::RateLimited`].
     pub fn allow_post(&self, user_id: UserId) -> Result<(), Error> {
-        self.limits
-            .as_ref()
-            .map_or(Ok(()), |limits| allow(&limits.posts, &user_id))
+        self.limits.as_ref().map_or(Ok(()), |limits| allow(&limits.posts, &user_id))
     }
 
     /// Whether rate limits apply at all.
@@ -308,9 +277,7 @@ impl Auth {
     }
 
     fn allow_guess(&self, ip: IpAddr) -> Result<(), Error> {
-        self.limits
-            .as_ref()
-            .map_or(Ok(()), |limits| allow(&limits.by_ip, &neighbourhood(ip)))
+        self.limits.as_ref().map_or(Ok(()), |limits| allow(&limits.by_ip, &neighbourhood(ip)))
     }
 
     async fn begin<F: Future<Output = Result<Begun, Error>>>(
@@ -339,9 +306,7 @@ impl Auth {
     async fn hash(&self, password: String) -> Result<String, Error> {
         self.compute(move || {
             let mut salt = [0_u8; 16];
-            SysRng
-                .try_fill_bytes(&mut salt)
-                .map_err(|error| unexpected(&error))?;
+            SysRng.try_fill_bytes(&mut salt).map_err(|error| unexpected(&error))?;
             Argon2::default()
                 .hash_password_with_salt(password.as_bytes(), &salt)
                 .map(|hash| hash.to_string())
@@ -353,9 +318,7 @@ impl Auth {
     async fn verify(&self, password: String, digest: String) -> Result<bool, Error> {
         self.compute(move || {
             let hash = PasswordHash::new(&digest).map_err(|error| unexpected(&error))?;
-            Ok(Argon2::default()
-                .verify_password(password.as_bytes(), &hash)
-                .is_ok())
+            Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         })
         .await
     }
@@ -364,14 +327,8 @@ impl Auth {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _permit = self
-            .hashing
-            .acquire()
-            .await
-            .map_err(|error| unexpected(&error))?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| unexpected(&error))?
+        let _permit = self.hashing.acquire().await.map_err(|error| unexpected(&error))?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| unexpected(&error))?
     }
 }
 
@@ -408,9 +365,7 @@ pub fn join_code() -> Result<String, Error> {
 /// [`Error::Unexpected`] when the generator gives nothing.
 pub fn client_message_id() -> Result<ClientMessageId, Error> {
     let mut bytes = [0_u8; 16];
-    SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| unexpected(&error))?;
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| unexpected(&error))?;
     let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
     Ok(ClientMessageId::new(id))
 }
@@ -431,18 +386,10 @@ where
     let mut text = String::with_capacity(length);
     let mut bytes = [0_u8; 64];
     while text.len() < length {
-        random
-            .try_fill_bytes(&mut bytes)
-            .map_err(|error| unexpected(&error))?;
+        random.try_fill_bytes(&mut bytes).map_err(|error| unexpected(&error))?;
         // Of 64 values two are thrown away, so that every letter is equally likely.
-        let letters = bytes
-            .iter()
-            .filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
-        text.extend(
-            letters
-                .take(length - text.len())
-                .map(|letter| char::from(*letter)),
-        );
+        let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
+        text.extend(letters.take(length - text.len()).map(|letter| char::from(*letter)));
     }
     Ok(text)
 }
@@ -473,9 +420,7 @@ fn per(time: Duration, burst: u32) -> Quota {
 fn allow<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Error> {
     limiter.check_key(key).map_err(|until| {
         let wait = until.wait_time_from(DefaultClock::default().now());
-        Error::RateLimited {
-            retry_after_s: wait.as_secs() + 1,
-        }
+        Error::RateLimited { retry_after_s: wait.as_secs() + 1 }
     })
 }
 
@@ -498,11 +443,7 @@ mod tests {
     #[test]
     fn nobodys_digest_can_be_verified_and_never_matches() {
         let hash = PasswordHash::new(NOBODY).unwrap();
-        assert!(
-            Argon2::default()
-                .verify_password(b"anything", &hash)
-                .is_err()
-        );
+        assert!(Argon2::default().verify_password(b"anything", &hash).is_err());
     }
 
     #[test]

@@ -16,21 +16,11 @@ pub struct Config {
 
     /// Address to listen on. Port 0 takes a free one; the first line on standard output says
     /// which.
-    #[arg(
-        long,
-        env = "CAMPFIRE_ADDR",
-        default_value = "127.0.0.1:3000",
-        global = true
-    )]
+    #[arg(long, env = "CAMPFIRE_ADDR", default_value = "127.0.0.1:3000", global = true)]
     pub addr: SocketAddr,
 
     /// Folder of the database and everything else that is stored.
-    #[arg(
-        long,
-        env = "CAMPFIRE_DATA",
-        default_value = "./storage",
-        global = true
-    )]
+    #[arg(long, env = "CAMPFIRE_DATA", default_value = "./storage", global = true)]
     pub data: PathBuf,
 
     /// The address people type, for example `https://chat.example.com`. With `https` cookies are
@@ -40,21 +30,11 @@ pub struct Config {
 
     /// What an acknowledgement means: `full` is on disk; `normal` survives a crash of the
     /// process, but a power cut may lose the last moments.
-    #[arg(
-        long,
-        env = "CAMPFIRE_DURABILITY",
-        default_value = "full",
-        global = true
-    )]
+    #[arg(long, env = "CAMPFIRE_DURABILITY", default_value = "full", global = true)]
     pub durability: Durability,
 
     /// Hours without any use after which a session ends.
-    #[arg(
-        long,
-        env = "CAMPFIRE_SESSION_HOURS",
-        default_value = "24",
-        global = true
-    )]
+    #[arg(long, env = "CAMPFIRE_SESSION_HOURS", default_value = "24", global = true)]
     pub session_hours: NonZeroU32,
 
     /// Log filter, for example `info` or `campfire=debug`. Append `,json` for JSON lines.
@@ -63,12 +43,7 @@ pub struct Config {
 
     /// Addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
     /// believed, separated by commas.
-    #[arg(
-        long,
-        env = "CAMPFIRE_TRUSTED_PROXIES",
-        value_delimiter = ',',
-        global = true
-    )]
+    #[arg(long, env = "CAMPFIRE_TRUSTED_PROXIES", value_delimiter = ',', global = true)]
     pub trusted_proxies: Vec<IpAddr>,
 
     /// `off` removes every rate limit. For tests and benchmarks.
@@ -104,18 +79,14 @@ pub enum Limits {
 impl Config {
     /// Whether people reach this server over TLS, as far as the configuration knows.
     pub fn is_public_over_tls(&self) -> bool {
-        self.public_url
-            .as_deref()
-            .is_some_and(|url| url.starts_with("https://"))
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 }
 
 /// Accepts an origin and nothing more, in the form browsers send it.
 fn parse_public_url(text: &str) -> Result<String, String> {
     let url = text.trim().trim_end_matches('/').to_lowercase();
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(url),
         _ => Err("give scheme and host only, for example https://chat.example.com".to_owned()),

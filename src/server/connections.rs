@@ -119,13 +119,7 @@ impl Connections {
         let id = ConnectionId(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
-        let tab = Tab {
-            user_id: user.id,
-            session_id,
-            room_id: None,
-            frames,
-            ending,
-        };
+        let tab = Tab { user_id: user.id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
         let present = registry.users.entry(user.id).or_insert_with(|| Present {
             name: user.name.clone(),
@@ -137,11 +131,7 @@ impl Connections {
             registry.announce(user.id, user.name.clone(), true);
         }
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
-        Registered {
-            id,
-            frames: frames_here,
-            ending: ending_here,
-        }
+        Registered { id, frames: frames_here, ending: ending_here }
     }
 
     /// Removes a tab. Its user stays present for a moment.
@@ -190,10 +180,7 @@ impl Connections {
             .users
             .iter()
             .filter(|(id, _)| registry.presence.is_online(**id))
-            .map(|(id, present)| UserRef {
-                id: *id,
-                name: present.name.clone(),
-            })
+            .map(|(id, present)| UserRef { id: *id, name: present.name.clone() })
             .collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         online
@@ -201,19 +188,13 @@ impl Connections {
 
     /// Tells a room that somebody writes (or stopped), all but their own tabs.
     pub fn typing(&self, room_id: RoomId, user: &UserRef, active: bool) {
-        let frame = ServerFrame::Typing {
-            room_id,
-            user: user.clone(),
-            active,
-        };
+        let frame = ServerFrame::Typing { room_id, user: user.clone(), active };
         let Some(bytes) = encode(&frame) else {
             return;
         };
         let mut registry = self.lock();
-        let to: Vec<_> = registry
-            .watchers(room_id)
-            .filter(|(_, owner)| *owner != user.id)
-            .collect();
+        let to: Vec<_> =
+            registry.watchers(room_id).filter(|(_, owner)| *owner != user.id).collect();
         registry.send(to.into_iter().map(|(id, _)| id), &bytes);
     }
 
@@ -229,31 +210,18 @@ impl Connections {
                 let message = Arc::clone(message);
                 self.publish_to_room(message.room_id, &ServerFrame::MessageDeleted { message });
             }
-            Event::RoomRead {
-                user_id,
-                room_id,
-                message_id,
-            } => {
-                let frame = ServerFrame::Read {
-                    room_id: *room_id,
-                    message_id: *message_id,
-                };
+            Event::RoomRead { user_id, room_id, message_id } => {
+                let frame = ServerFrame::Read { room_id: *room_id, message_id: *message_id };
                 let Some(bytes) = encode(&frame) else {
                     return;
                 };
                 let mut registry = self.lock();
-                let tabs = registry
-                    .users
-                    .get(user_id)
-                    .map(|present| present.tabs.clone());
+                let tabs = registry.users.get(user_id).map(|present| present.tabs.clone());
                 registry.send(tabs.into_iter().flatten(), &bytes);
             }
             Event::RoomOpened { room } => {
-                let entry = SidebarRoom {
-                    room: room.clone(),
-                    last_message_id: None,
-                    unread: false,
-                };
+                let entry =
+                    SidebarRoom { room: room.clone(), last_message_id: None, unread: false };
                 let Some(bytes) = encode(&ServerFrame::Room { room: entry }) else {
                     return;
                 };
@@ -274,10 +242,7 @@ impl Connections {
     /// Ends every tab of a session.
     pub fn end_session(&self, session_id: SessionId) {
         let mut registry = self.lock();
-        let tabs = registry
-            .tabs
-            .iter()
-            .filter(|(_, tab)| tab.session_id == session_id);
+        let tabs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == session_id);
         let tabs: Vec<ConnectionId> = tabs.map(|(id, _)| *id).collect();
         for id in tabs {
             registry.end(id, Ending::SignedOut);
@@ -311,14 +276,9 @@ impl Connections {
     }
 
     fn publish_created(&self, message: &Arc<Message>) {
-        let created = ServerFrame::MessageCreated {
-            message: Arc::clone(message),
-        };
+        let created = ServerFrame::MessageCreated { message: Arc::clone(message) };
         let (room_id, message_id) = (message.room_id, message.id);
-        let activity = ServerFrame::RoomActivity {
-            room_id,
-            message_id,
-        };
+        let activity = ServerFrame::RoomActivity { room_id, message_id };
         let (Some(created), Some(activity)) = (encode(&created), encode(&activity)) else {
             return;
         };
@@ -384,11 +344,7 @@ impl Registry {
     }
 
     fn announce(&mut self, user_id: UserId, name: String, online: bool) {
-        if let Some(bytes) = encode(&ServerFrame::Presence {
-            user_id,
-            name,
-            online,
-        }) {
+        if let Some(bytes) = encode(&ServerFrame::Presence { user_id, name, online }) {
             self.send_to_all(&bytes);
         }
     }
@@ -464,10 +420,7 @@ impl Presence {
     /// One more connection. True if the user was not present.
     pub fn connect(&mut self, user_id: UserId, now: Instant) -> bool {
         let new = !self.users.contains_key(&user_id);
-        let count = self.users.entry(user_id).or_insert(Count {
-            connections: 0,
-            last_heard: now,
-        });
+        let count = self.users.entry(user_id).or_insert(Count { connections: 0, last_heard: now });
         count.connections += 1;
         count.last_heard = now;
         new

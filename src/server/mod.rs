@@ -158,10 +158,7 @@ impl App {
             }
         }
         let ticket = self.hot.ticket();
-        let read = self
-            .store
-            .find_page(viewer, room_id, position, limit)
-            .await?;
+        let read = self.store.find_page(viewer, room_id, position, limit).await?;
         let read = read.ok_or(Error::NotFound)?;
         if newest && limit == crate::domain::message::PAGE_SIZE {
             self.hot.fill_tail(ticket, &read);
@@ -239,14 +236,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let incarnation = auth::incarnation().map_err(|_| StartError::Random)?;
     let listener = TcpListener::bind(config.addr)
         .await
-        .map_err(|cause| StartError::Listen {
-            addr: config.addr,
-            cause,
-        })?;
-    let addr = listener.local_addr().map_err(|cause| StartError::Listen {
-        addr: config.addr,
-        cause,
-    })?;
+        .map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
+    let addr =
+        listener.local_addr().map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
     let opened = Store::open(&config.data, config.durability, &incarnation)
         .await
         .map_err(|cause| StartError::Database { folder, cause })?;
@@ -260,12 +252,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let hot = Arc::new(Hot::new(opened.head.seq));
     let connections = Arc::new(Connections::default());
     let parts = (opened.writing, &opened.head, &opened.store);
-    let (writer, task) = writer::writer(
-        parts,
-        clock.clone(),
-        Arc::clone(&hot),
-        Arc::clone(&connections),
-    );
+    let (writer, task) =
+        writer::writer(parts, clock.clone(), Arc::clone(&hot), Arc::clone(&connections));
     let writing = tokio::spawn(task.run());
     let auth_parts = (opened.store.clone(), writer.clone(), Arc::clone(&hot));
     let app = App {
@@ -280,11 +268,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         store: opened.store,
     };
     let wal = app.store.wal();
-    tracker.spawn(writer::checkpoint_beside(
-        opened.checkpointing,
-        wal,
-        stop.clone(),
-    ));
+    tracker.spawn(store::checkpoint_beside(opened.checkpointing, wal, stop.clone()));
     tracker.spawn(sweep(app.clone(), stop.clone()));
 
     // Without TCP_NODELAY every small answer waits some 40 ms for a delayed acknowledgement.
@@ -300,14 +284,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     if started.elapsed() > STARTUP_TARGET {
         Gap::StartupTarget.record("a start took over 100 ms");
     }
-    Ok(Running {
-        addr,
-        app,
-        stop,
-        serving,
-        writing,
-        _lock: lock,
-    })
+    Ok(Running { addr, app, stop, serving, writing, _lock: lock })
 }
 
 impl Running {
@@ -329,13 +306,7 @@ impl Running {
     /// Stops in good order: every acknowledged write is on disk in any case. True if everything
     /// ended in time.
     pub async fn finish(self) -> bool {
-        let Self {
-            app,
-            stop,
-            serving,
-            writing,
-            ..
-        } = self;
+        let Self { app, stop, serving, writing, .. } = self;
         stop.cancel();
         app.connections.end_all();
         app.tracker.close();
@@ -349,19 +320,14 @@ impl Running {
         app.store.close().await;
         // The last handle to the writer goes with the app; the task then empties its queue.
         drop(app);
-        tokio::time::timeout(DRAIN, writing)
-            .await
-            .is_ok_and(|ended| ended.is_ok())
+        tokio::time::timeout(DRAIN, writing).await.is_ok_and(|ended| ended.is_ok())
     }
 }
 
 /// Creates the data folder and keeps every other process out of it.
 fn lock_data_folder(config: &Config) -> Result<File, StartError> {
     let folder = config.data.display().to_string();
-    let unusable = |cause| StartError::DataFolder {
-        folder: folder.clone(),
-        cause,
-    };
+    let unusable = |cause| StartError::DataFolder { folder: folder.clone(), cause };
     std::fs::create_dir_all(&config.data).map_err(unusable)?;
     let lock = File::create(config.data.join("campfire.lock")).map_err(unusable)?;
     match lock.try_lock() {

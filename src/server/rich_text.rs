@@ -62,11 +62,7 @@ static LINKS: LazyLock<LinkFinder> = LazyLock::new(|| {
 /// become links.
 pub fn render(draft: &Draft) -> Rendered {
     let mut html = String::with_capacity(draft.body().len() + 16);
-    for paragraph in draft
-        .body()
-        .split("\n\n")
-        .map(|text| text.trim_matches('\n'))
-    {
+    for paragraph in draft.body().split("\n\n").map(|text| text.trim_matches('\n')) {
         if paragraph.trim().is_empty() {
             continue;
         }
@@ -79,10 +75,7 @@ pub fn render(draft: &Draft) -> Rendered {
         }
         html.push_str("</p>");
     }
-    Rendered {
-        body: draft.body().to_owned(),
-        html: sanitize(&html),
-    }
+    Rendered { body: draft.body().to_owned(), html: sanitize(&html) }
 }
 
 /// Keeps what the allow-list knows and drops the rest.
@@ -146,14 +139,8 @@ mod tests {
     #[test]
     fn addresses_become_safe_links() {
         let link = html("see https://example.com/a?b=1&c=2.");
-        assert!(
-            link.starts_with("<p>see <a href=\"https://example.com/a?b=1&amp;c=2\""),
-            "{link}"
-        );
-        assert!(
-            link.contains("rel=\"noopener noreferrer nofollow\""),
-            "{link}"
-        );
+        assert!(link.starts_with("<p>see <a href=\"https://example.com/a?b=1&amp;c=2\""), "{link}");
+        assert!(link.contains("rel=\"noopener noreferrer nofollow\""), "{link}");
         assert!(link.contains("target=\"_blank\""), "{link}");
         assert!(link.ends_with("</a>.</p>"), "{link}");
         assert!(html("mail me@example.com").contains("href=\"mailto:me@example.com\""));
@@ -162,12 +149,7 @@ mod tests {
     #[test]
     fn markup_and_other_schemes_stay_text() {
         assert_eq!(html("<b>&\"'"), "<p>&lt;b&gt;&amp;\"'</p>");
-        for text in [
-            "javascript:alert(1)",
-            "data://x",
-            "ftp://example.com",
-            "file:///etc/passwd",
-        ] {
+        for text in ["javascript:alert(1)", "data://x", "ftp://example.com", "file:///etc/passwd"] {
             assert!(!html(text).contains("<a"), "{text}");
         }
     }

@@ -87,23 +87,12 @@ struct Over;
 async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket) {
     let user = session.viewer.as_author();
     let registered = app.connections.register(&user, session.id);
-    let _registration = Registration {
-        connections: Arc::clone(&app.connections),
-        id: registered.id,
-    };
+    let _registration =
+        Registration { connections: Arc::clone(&app.connections), id: registered.id };
     let quota = Quota::per_second(COMMANDS_PER_SECOND).allow_burst(COMMAND_BURST);
     let commands = app.auth.has_limits().then(|| RateLimiter::direct(quota));
     let id = registered.id;
-    let mut tab = Tab {
-        app,
-        token,
-        user,
-        id,
-        socket,
-        room: None,
-        greeted: false,
-        commands,
-    };
+    let mut tab = Tab { app, token, user, id, socket, room: None, greeted: false, commands };
     // Signed out between the upgrade and the registration: nobody would have told this tab.
     if !tab.is_signed_in().await {
         tab.say_goodbye(Ending::SignedOut).await;
@@ -116,11 +105,7 @@ async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket
 
 impl Tab {
     async fn run(&mut self, registered: Registered) -> Result<(), Over> {
-        let Registered {
-            mut frames,
-            mut ending,
-            ..
-        } = registered;
+        let Registered { mut frames, mut ending, .. } = registered;
         let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_MS.into()));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let started = Instant::now();
@@ -162,18 +147,14 @@ impl Tab {
             self.say_goodbye(Ending::SignedOut).await;
             return Err(Over);
         }
-        self.feed_message(WsMessage::Ping(bytes::Bytes::new()))
-            .await?;
+        self.feed_message(WsMessage::Ping(bytes::Bytes::new())).await?;
         self.flush().await
     }
 
     async fn is_signed_in(&mut self) -> bool {
         let auth: &Auth = &self.app.auth;
         // A database that does not answer is no reason to sign anybody out.
-        !matches!(
-            auth.authenticate(&self.token).await,
-            Err(Error::Unauthenticated)
-        )
+        !matches!(auth.authenticate(&self.token).await, Err(Error::Unauthenticated))
     }
 
     async fn hear(&mut self, heard: Option<Result<WsMessage, axum::Error>>) -> Result<(), Over> {
@@ -191,21 +172,14 @@ impl Tab {
         self.app.connections.heard(self.user.id);
         match message {
             WsMessage::Text(text) => self.obey(&text).await,
-            WsMessage::Binary(_) => {
-                self.refuse(&Error::Malformed("Send JSON text frames."))
-                    .await
-            }
+            WsMessage::Binary(_) => self.refuse(&Error::Malformed("Send JSON text frames.")).await,
             WsMessage::Close(_) => Err(Over),
             WsMessage::Ping(_) | WsMessage::Pong(_) => Ok(()),
         }
     }
 
     async fn obey(&mut self, text: &str) -> Result<(), Over> {
-        if self
-            .commands
-            .as_ref()
-            .is_some_and(|commands| commands.check().is_err())
-        {
+        if self.commands.as_ref().is_some_and(|commands| commands.check().is_err()) {
             self.say_goodbye(Ending::Flood).await;
             return Err(Over);
         }
@@ -217,38 +191,19 @@ impl Tab {
             }
             Err(_) => {
                 Gap::WireFormat.record("a malformed frame was refused");
-                return self
-                    .refuse(&Error::Malformed("That frame could not be read."))
-                    .await;
+                return self.refuse(&Error::Malformed("That frame could not be read.")).await;
             }
         };
         match (frame, self.greeted) {
-            (
-                ClientFrame::Hello {
-                    incarnation,
-                    room_id,
-                    cursor,
-                    ..
-                },
-                _,
-            ) => self.greet(incarnation.as_deref(), room_id, cursor).await,
+            (ClientFrame::Hello { incarnation, room_id, cursor, .. }, _) => {
+                self.greet(incarnation.as_deref(), room_id, cursor).await
+            }
             (_, false) => self.refuse(&Error::Malformed("Say hello first.")).await,
             (ClientFrame::OpenRoom { room_id, cursor }, true) => {
                 self.open_room(room_id, cursor).await
             }
-            (
-                ClientFrame::Read {
-                    room_id,
-                    message_id,
-                },
-                true,
-            ) => {
-                match self
-                    .app
-                    .writer
-                    .read_room(self.user.id, room_id, message_id)
-                    .await
-                {
+            (ClientFrame::Read { room_id, message_id }, true) => {
+                match self.app.writer.read_room(self.user.id, room_id, message_id).await {
                     Ok(()) => Ok(()),
                     Err(error) => self.refuse(&error).await,
                 }
@@ -269,19 +224,12 @@ impl Tab {
             Ok(rooms) => rooms,
             Err(error) => return self.refuse(&error).await,
         };
-        self.app
-            .connections
-            .add_rooms(self.user.id, rooms.iter().map(|entry| entry.room.id));
+        self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.room.id));
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
         let same = incarnation.is_none_or(|theirs| theirs == ours);
         let online = self.app.connections.online();
-        let welcome = ServerFrame::Welcome {
-            protocol: PROTOCOL,
-            incarnation: ours,
-            rooms,
-            online,
-        };
+        let welcome = ServerFrame::Welcome { protocol: PROTOCOL, incarnation: ours, rooms, online };
         self.say(&welcome).await?;
         match room_id {
             Some(room_id) if same => self.open_room(room_id, cursor).await,
@@ -298,11 +246,7 @@ impl Tab {
         self.app.connections.watch(self.id, Some(room_id));
         let since = Position::Since(cursor.unwrap_or(Seq::new(i64::MAX)));
         let limit = if cursor.is_some() { MAX_CHANGES } else { 0 };
-        let read = self
-            .app
-            .store
-            .find_page(self.user.id, room_id, since, limit)
-            .await;
+        let read = self.app.store.find_page(self.user.id, room_id, since, limit).await;
         let page = match read {
             Ok(Some(found)) => found.page,
             Ok(None) | Err(_) => {
@@ -320,12 +264,7 @@ impl Tab {
             }
             Some(_) => {
                 let (messages, cursor) = (page.messages, page.cursor);
-                self.say(&ServerFrame::Changes {
-                    room_id,
-                    messages,
-                    cursor,
-                })
-                .await
+                self.say(&ServerFrame::Changes { room_id, messages, cursor }).await
             }
         }
     }
@@ -349,20 +288,13 @@ impl Tab {
         let said = self.say(&ServerFrame::Goodbye { reason, retry_ms }).await;
         if said.is_ok() {
             // 1012 is "service restart", 1008 "policy violation".
-            let code = if ending == Ending::Restart {
-                1_012
-            } else {
-                1_008
-            };
+            let code = if ending == Ending::Restart { 1_012 } else { 1_008 };
             self.close(code, ending.reason()).await;
         }
     }
 
     async fn close(&mut self, code: u16, reason: &'static str) {
-        let frame = CloseFrame {
-            code,
-            reason: Utf8Bytes::from_static(reason),
-        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         // The tab may be gone already; there is nobody left to tell.
         let _gone = self.feed_message(WsMessage::Close(Some(frame))).await;
         let _gone = self.flush().await;

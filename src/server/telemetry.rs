@@ -158,9 +158,7 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
     HANDLE
         .get_or_init(|| {
             let handle = PrometheusBuilder::new().install_recorder();
-            let handle = handle
-                .inspect_err(|error| tracing::warn!(%error, "no metrics"))
-                .ok();
+            let handle = handle.inspect_err(|error| tracing::warn!(%error, "no metrics")).ok();
             for gap in Gap::ALL {
                 metrics::counter!("campfire_gaps_total", "gap" => gap.id()).absolute(0);
             }
@@ -177,15 +175,9 @@ pub fn start_logging(filter: &str) {
         None => (filter, false),
     };
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber (in tests) is refused; the first one stays, which is all we need.
-    let _started = if json {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
+    let _started = if json { builder.json().try_init() } else { builder.try_init() };
 }
 
 #[cfg(test)]
@@ -197,11 +189,7 @@ mod tests {
     fn there_are_67_gaps_numbered_in_order() {
         assert_eq!(Gap::ALL.len(), 67);
         for (at, gap) in Gap::ALL.iter().enumerate() {
-            assert!(
-                gap.id().starts_with(&format!("GAP_{:03}_", at + 1)),
-                "{}",
-                gap.id()
-            );
+            assert!(gap.id().starts_with(&format!("GAP_{:03}_", at + 1)), "{}", gap.id());
             assert!(!gap.user_impact().is_empty());
         }
         let ids: BTreeSet<_> = Gap::ALL.iter().map(|gap| gap.id()).collect();
@@ -213,14 +201,8 @@ mod tests {
         let handle = metrics().expect("the recorder installs");
         Gap::TokenCollision.record("a test");
         let text = handle.render();
-        let line = text
-            .lines()
-            .find(|line| line.contains("GAP_012_TOKEN_COLLISION"))
-            .unwrap();
+        let line = text.lines().find(|line| line.contains("GAP_012_TOKEN_COLLISION")).unwrap();
         assert!(!line.ends_with(" 0"), "{line}");
-        assert!(
-            text.contains("GAP_067_STARTUP_TARGET_VIOLATION\"} 0"),
-            "unmet gaps are shown too"
-        );
+        assert!(text.contains("GAP_067_STARTUP_TARGET_VIOLATION\"} 0"), "unmet gaps are shown too");
     }
 }

@@ -27,24 +27,15 @@ pub fn element(id: &str) -> Option<HtmlElement> {
 
 /// Now, on this computer's clock. For showing, never for ordering.
 pub fn now() -> Timestamp {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "Date.now() is a whole number of ms"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "Date.now() is a whole number of ms")]
     Timestamp::from_ms(Date::now() as i64)
 }
 
 /// A fresh name for a message. `crypto.randomUUID` exists only over TLS; random bytes always do.
 pub fn client_message_id() -> Option<ClientMessageId> {
     let mut bytes = [0_u8; 16];
-    window()?
-        .crypto()
-        .ok()?
-        .get_random_values_with_u8_array(&mut bytes)
-        .ok()?;
-    Some(ClientMessageId::new(
-        uuid::Builder::from_random_bytes(bytes).into_uuid(),
-    ))
+    window()?.crypto().ok()?.get_random_values_with_u8_array(&mut bytes).ok()?;
+    Some(ClientMessageId::new(uuid::Builder::from_random_bytes(bytes).into_uuid()))
 }
 
 /// A number from 0 up to `below`, for spreading retries.
@@ -73,10 +64,7 @@ pub fn has_coarse_pointer() -> bool {
 /// The calendar day of a moment in the reader's zone, counted from 1970-01-01.
 pub fn local_day(at: Timestamp) -> i64 {
     let date = js_date(at);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "an offset is a few hundred minutes"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "an offset is a few hundred minutes")]
     let offset_minutes = date.get_timezone_offset() as i64;
     Timestamp::from_ms(at.ms() - offset_minutes * 60_000).utc_day()
 }
@@ -88,12 +76,7 @@ pub fn clock(at: Timestamp) -> String {
 
 /// A day in words in the reader's zone and language.
 pub fn day_name(at: Timestamp) -> String {
-    let parts = [
-        ("weekday", "long"),
-        ("day", "numeric"),
-        ("month", "long"),
-        ("year", "numeric"),
-    ];
+    let parts = [("weekday", "long"), ("day", "numeric"), ("month", "long"), ("year", "numeric")];
     format(&DAY, at, &parts)
 }
 
@@ -118,17 +101,12 @@ fn format(
             Intl::DateTimeFormat::new(&Array::new(), &options).format()
         });
         let text = formatter.call1(&JsValue::UNDEFINED, &js_date(at));
-        text.ok()
-            .and_then(|text| text.as_string())
-            .unwrap_or_else(|| at.utc_clock())
+        text.ok().and_then(|text| text.as_string()).unwrap_or_else(|| at.utc_clock())
     })
 }
 
 fn js_date(at: Timestamp) -> Date {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds stay exact for 285,000 years"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact for 285,000 years")]
     Date::new(&JsValue::from_f64(at.ms() as f64))
 }
 
@@ -147,11 +125,8 @@ pub fn store(key: &str, text: &str) {
     let Some(storage) = storage() else {
         return;
     };
-    let _kept = if text.is_empty() {
-        storage.remove_item(key)
-    } else {
-        storage.set_item(key, text)
-    };
+    let _kept =
+        if text.is_empty() { storage.remove_item(key) } else { storage.set_item(key, text) };
 }
 
 /// The keys of everything kept that begin with `prefix`, without it.
@@ -161,8 +136,7 @@ pub fn stored_keys(prefix: &str) -> Vec<String> {
     };
     let count = storage.length().unwrap_or(0);
     let keys = (0..count).filter_map(|at| storage.key(at).ok().flatten());
-    keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned))
-        .collect()
+    keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect()
 }
 
 /// Remembers a choice for a year, readable by the server.
@@ -198,19 +172,13 @@ pub fn push_path(path: &str) {
 
 /// The address in the bar, without the host.
 pub fn path() -> String {
-    window()
-        .and_then(|window| window.location().pathname().ok())
-        .unwrap_or_default()
+    window().and_then(|window| window.location().pathname().ok()).unwrap_or_default()
 }
 
 /// Where the chat's socket is.
 pub fn socket_url() -> Option<String> {
     let location = window()?.location();
-    let scheme = if location.protocol().ok()? == "https:" {
-        "wss"
-    } else {
-        "ws"
-    };
+    let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
     Some(format!("{scheme}://{}/ws", location.host().ok()?))
 }
 
@@ -259,7 +227,5 @@ pub fn copy(text: &str) {
 
 /// The page's address up to the path.
 pub fn origin() -> String {
-    window()
-        .and_then(|window| window.location().origin().ok())
-        .unwrap_or_default()
+    window().and_then(|window| window.location().origin().ok()).unwrap_or_default()
 }

@@ -32,10 +32,7 @@ pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<
         body: &'a str,
         client_message_id: crate::domain::message::ClientMessageId,
     }
-    let body = Body {
-        body: &outgoing.body,
-        client_message_id: outgoing.client_message_id,
-    };
+    let body = Body { body: &outgoing.body, client_message_id: outgoing.client_message_id };
     let request = Request::post(&format!("/api/rooms/{room_id}/messages"));
     read(request.json(&body).map_err(unsendable)?.send().await).await
 }
@@ -50,14 +47,7 @@ pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
         body: &'a str,
     }
     let request = Request::patch(&format!("/api/messages/{id}"));
-    read(
-        request
-            .json(&Body { body })
-            .map_err(unsendable)?
-            .send()
-            .await,
-    )
-    .await
+    read(request.json(&Body { body }).map_err(unsendable)?.send().await).await
 }
 
 /// Deletes a message.
@@ -74,12 +64,7 @@ pub async fn remove_message(id: MessageId) -> Answer<()> {
 /// # Errors
 /// [`CallError`].
 pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
-    read(
-        Request::get(&format!("/api/rooms/{room_id}/messages?{query}"))
-            .send()
-            .await,
-    )
-    .await
+    read(Request::get(&format!("/api/rooms/{room_id}/messages?{query}")).send().await).await
 }
 
 /// Whether the session still runs.
@@ -87,9 +72,7 @@ pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
 /// # Errors
 /// [`CallError`].
 pub async fn check_session() -> Answer<()> {
-    checked(Request::get("/api/me").send().await)
-        .await
-        .map(|_| ())
+    checked(Request::get("/api/me").send().await).await.map(|_| ())
 }
 
 fn unsendable(_: gloo_net::Error) -> CallError {
@@ -97,11 +80,7 @@ fn unsendable(_: gloo_net::Error) -> CallError {
 }
 
 async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> Answer<T> {
-    checked(sent)
-        .await?
-        .json()
-        .await
-        .map_err(|_| CallError::Passing)
+    checked(sent).await?.json().await.map_err(|_| CallError::Passing)
 }
 
 async fn checked(sent: Result<Response, gloo_net::Error>) -> Answer<Response> {

@@ -34,9 +34,7 @@ pub fn Composer(
     let room_id = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
     let action = move || room_id().map(|id| format!("/rooms/{id}/messages"));
     let placeholder = move || {
-        let name = chat
-            .room
-            .with(|room| room.as_ref().map(|room| room.name.clone()));
+        let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Message {}", name.unwrap_or_default())
     };
     follow_draft(chat, field);
@@ -146,10 +144,7 @@ struct Typing {
 
 impl Typing {
     fn new(chat: Chat) -> Self {
-        Self {
-            chat,
-            last_said_ms: StoredValue::new(0),
-        }
+        Self { chat, last_said_ms: StoredValue::new(0) }
     }
 
     fn changed(self, is_empty: bool) {

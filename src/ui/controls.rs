@@ -77,11 +77,7 @@ pub struct LocalTime(pub RwSignal<bool>);
 impl LocalTime {
     /// The reader's calendar day of a moment.
     pub fn day_of(self, at: Timestamp) -> i64 {
-        if self.0.get_untracked() {
-            browser::local_day(at)
-        } else {
-            at.utc_day()
-        }
+        if self.0.get_untracked() { browser::local_day(at) } else { at.utc_day() }
     }
 }
 
@@ -93,11 +89,7 @@ pub fn ClockTime(
 ) -> impl IntoView {
     let local = expect_context::<LocalTime>();
     let text = move || {
-        if local.0.get() {
-            browser::clock(at)
-        } else {
-            at.utc_clock()
-        }
+        if local.0.get() { browser::clock(at) } else { at.utc_clock() }
     };
     let local_mark = move || local.0.get().then_some("");
     view! { <time datetime=at.to_string() data-local=local_mark>{text}</time> }
@@ -111,11 +103,7 @@ pub fn DayName(
 ) -> impl IntoView {
     let local = expect_context::<LocalTime>();
     let text = move || {
-        if local.0.get() {
-            browser::day_name(at)
-        } else {
-            at.utc_date()
-        }
+        if local.0.get() { browser::day_name(at) } else { at.utc_date() }
     };
     let local_mark = move || local.0.get().then_some("");
     view! {
@@ -154,18 +142,8 @@ pub fn Field(
     #[prop(default = None)]
     error: Option<Error>,
 ) -> impl IntoView {
-    let FieldKind {
-        name,
-        label,
-        input,
-        autocomplete,
-        hint,
-        longest,
-    } = kind;
-    let problem = error
-        .as_ref()
-        .and_then(|error| error.for_field(name))
-        .map(str::to_owned);
+    let FieldKind { name, label, input, autocomplete, hint, longest } = kind;
+    let problem = error.as_ref().and_then(|error| error.for_field(name)).map(str::to_owned);
     let wrong = problem.is_some();
     let note_id = format!("{name}-note");
     let note = match problem {

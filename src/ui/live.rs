@@ -32,11 +32,7 @@ struct Ended {
     signed_out: bool,
 }
 
-const LOST: Ended = Ended {
-    was_live: false,
-    retry_ms: None,
-    signed_out: false,
-};
+const LOST: Ended = Ended { was_live: false, retry_ms: None, signed_out: false };
 
 /// Keeps the chat connected for as long as the page lives.
 pub async fn stay_connected(chat: Chat) {
@@ -85,12 +81,7 @@ async fn connect(chat: Chat) -> Ended {
         // Sending waits until the socket is open.
         let (room_id, cursor) = chat.position();
         let incarnation = chat.incarnation.with_value(|known| Some(known.clone()));
-        let hello = ClientFrame::Hello {
-            protocol: PROTOCOL,
-            incarnation,
-            room_id,
-            cursor,
-        };
+        let hello = ClientFrame::Hello { protocol: PROTOCOL, incarnation, room_id, cursor };
         write.send(encode(&hello)).await.is_ok()
     };
     let opened = select_biased! {

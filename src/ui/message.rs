@@ -89,9 +89,8 @@ fn inside_of(chat: Chat, row: &Row) -> AnyView {
 }
 
 fn sent(chat: Chat, row: &Row, message: &Arc<Message>) -> impl IntoView + use<> {
-    let may_change = chat
-        .viewer
-        .with_value(|viewer| message.creator.id == viewer.id || viewer.may_administer());
+    let may_change =
+        chat.viewer.with_value(|viewer| message.creator.id == viewer.id || viewer.may_administer());
     let (id, at) = (message.id, message.created_at);
     let link = permalink(message.room_id, id);
     let head = if row.follow {

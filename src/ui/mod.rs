@@ -11,19 +11,20 @@ pub mod browser;
 pub mod client;
 mod composer;
 pub mod controls;
+mod history;
 mod live;
 mod message;
+mod outbox;
 mod room;
 pub mod scroll;
-mod settings;
+pub mod settings;
 mod sidebar;
 pub mod state;
 pub mod threshold;
 mod timeline;
 
-use crate::domain::account::{User, UserRef, Viewer};
-use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message, MessagePage};
+use crate::domain::account::{UserRef, Viewer};
+use crate::domain::message::{ClientMessageId, MessagePage};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::{MessageId, RoomId};
@@ -60,35 +61,13 @@ pub struct Boot {
 pub enum Screen {
     /// A room.
     Room(Box<RoomScreen>),
-    /// There is no room to show.
-    NoRooms,
-    /// The form of a new room.
-    NewRoom {
-        /// What was typed.
-        name: String,
-        /// What is wrong with it.
-        problem: Option<String>,
-    },
-    /// A message's text, for browsers without scripts.
-    EditMessage {
-        /// The message.
-        message: Box<Message>,
-        /// What is wrong with the new text.
-        problem: Option<String>,
-    },
-    /// The account and its people.
-    Account {
-        /// The invite link.
-        invite: String,
-        /// The people.
-        people: Vec<User>,
-    },
-    /// A person.
-    Person {
-        /// Who.
-        user: User,
-        /// The theme chosen in this browser, on the viewer's own page.
-        theme: Option<Theme>,
+    /// Settings and forms: finished HTML, which the browser leaves as the server made it.
+    Quiet {
+        /// The heading.
+        title: String,
+        /// What stands below it; only the server knows.
+        #[serde(skip)]
+        html: String,
     },
 }
 
@@ -101,7 +80,7 @@ pub struct RoomScreen {
     pub page: MessagePage,
     /// Whether newer ones were left out.
     pub has_newer: bool,
-    /// The invite link, in the first room while it is young.
+    /// The welcome card, finished, in the first room while it is young.
     pub welcome: Option<String>,
     /// The name of the next message, for browsers without scripts.
     pub client_message_id: ClientMessageId,
@@ -163,7 +142,9 @@ pub fn App(
     let screen = boot.screen.clone();
     let sheet = match screen {
         Screen::Room(screen) => view! { <room::RoomSheet chat=chat screen=*screen/> }.into_any(),
-        other => view! { <settings::SettingsSheet chat=chat screen=other/> }.into_any(),
+        Screen::Quiet { title, html } => {
+            view! { <room::QuietSheet chat=chat title=title html=html/> }.into_any()
+        }
     };
     view! {
         <a class="skip" href="#main">"Skip to content"</a>
@@ -214,11 +195,7 @@ fn come_alive(chat: Chat) {
 /// The page's title: what is on screen, marked when something waits elsewhere.
 fn title(chat: Chat) -> String {
     let account = chat.account_name.get_value();
-    let waiting = if chat.sidebar.with(Sidebar::has_unread) {
-        "• "
-    } else {
-        ""
-    };
+    let waiting = if chat.sidebar.with(Sidebar::has_unread) { "• " } else { "" };
     match chat.room.get() {
         Some(room) => format!("{waiting}{} · {account}", room.name),
         None => format!("{waiting}{account}"),
@@ -242,9 +219,7 @@ async fn forget_typists(chat: Chat) {
     loop {
         TimeoutFuture::new(1_000).await;
         let now = browser::now().ms();
-        let stale = chat
-            .sidebar
-            .with_untracked(|sidebar| sidebar.clone().sweep_typing(now));
+        let stale = chat.sidebar.with_untracked(|sidebar| sidebar.clone().sweep_typing(now));
         if stale {
             chat.sidebar.update(|sidebar| {
                 sidebar.sweep_typing(now);
@@ -291,9 +266,7 @@ pub fn chat_document(boot: Boot, theme: Theme) -> String {
         _ => boot.account_name.clone(),
     };
     // `<` cannot close the script element from inside a JSON string once it is escaped.
-    let data = serde_json::to_string(&boot)
-        .unwrap_or_default()
-        .replace('<', "\\u003c");
+    let data = serde_json::to_string(&boot).unwrap_or_default().replace('<', "\\u003c");
     let boot = Arc::new(boot);
     let body = render(move || view! { <App boot=boot/> });
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
@@ -316,9 +289,9 @@ pub fn plain_document<V: IntoView>(
     document(title, theme, "", &[&render(body)])
 }
 
-/// A broken rule's sentence for the screens that show just one.
-pub fn sentence(error: &Error) -> String {
-    error.to_string()
+/// A piece of a page that stays as it is.
+pub fn fragment<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
+    render(view)
 }
 
 fn render<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
@@ -329,9 +302,7 @@ fn render<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
 }
 
 fn document(title: &str, theme: Theme, head: &str, body: &[&str]) -> String {
-    let theme = theme
-        .attribute()
-        .map(|theme| format!(" data-theme=\"{theme}\""));
+    let theme = theme.attribute().map(|theme| format!(" data-theme=\"{theme}\""));
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let (theme, body) = (theme.unwrap_or_default(), body.concat());
     let (style, icon) = (asset("pkg/campfire.css"), asset("favicon.svg"));

@@ -1,13 +1,16 @@
-//! The room screen: bar, message list, composer.
+//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen.
 
 use super::composer::Composer;
 use super::controls::{Icon, Mark};
 use super::sidebar::MenuButton;
 use super::state::Chat;
 use super::timeline::MessageList;
-use super::{ConnectionBanner, RoomScreen, browser};
+use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::room::RoomKind;
+use leptos::ev::{Event, MouseEvent};
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlInputElement};
 
 /// A room.
 #[component]
@@ -17,32 +20,22 @@ pub fn RoomSheet(
     /// What the page was rendered with.
     screen: RoomScreen,
 ) -> impl IntoView {
-    let RoomScreen {
-        room,
-        welcome,
-        client_message_id,
-        unsent,
-        ..
-    } = screen;
+    let RoomScreen { room, welcome, client_message_id, unsent, .. } = screen;
     let first_room = room.id;
-    let name = move || {
-        chat.room
-            .with(|room| room.as_ref().map(|room| room.name.clone()))
-    };
+    let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
     let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
         Some(RoomKind::Closed | RoomKind::Direct) => "lock",
         _ => "hash",
     };
-    let here = move || {
-        chat.room
-            .with(|room| room.as_ref().is_some_and(|r| r.id == first_room))
-    };
+    let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
     let beginning = move || !chat.has_older.get();
-    let invite = StoredValue::new(welcome);
-    let greeting = move || {
-        let invite = invite.get_value().filter(|_| here() && beginning());
-        invite.map(|invite| view! { <WelcomeCard invite=invite/> })
-    };
+    let welcome = welcome.map(|html| {
+        let hidden = move || !(here() && beginning());
+        view! {
+            <section class="panel panel--pad welcome" aria-label="Welcome" hidden=hidden
+                inner_html=html on:click=move |event| copied(&event)></section>
+        }
+    });
     let is_quiet = Memo::new(move |_| chat.keys.with(Vec::is_empty));
     let quiet = move || (is_quiet.get() && beginning()).then(|| view! { <Quiet name=name()/> });
     view! {
@@ -62,7 +55,7 @@ pub fn RoomSheet(
                 <ConnectionBanner chat=chat/>
             </div>
             <MessageList chat=chat>
-                {greeting}
+                {welcome}
                 {quiet}
             </MessageList>
             <Composer chat=chat client_message_id=client_message_id unsent=unsent/>
@@ -70,49 +63,60 @@ pub fn RoomSheet(
     }
 }
 
-/// What the first administrator sees in the first room: how to bring the others in.
+/// Settings and forms: the server's HTML beside the live sidebar, left as it is.
 #[component]
-fn WelcomeCard(invite: String) -> impl IntoView {
+pub fn QuietSheet(
+    /// The chat.
+    chat: Chat,
+    /// The heading.
+    title: String,
+    /// What stands below it; empty in the browser, where it is in place already.
+    html: String,
+) -> impl IntoView {
     view! {
-        <section class="panel panel--pad welcome" aria-label="Welcome">
-            <Mark/>
-            <div class="stack">
-                <h2 class="empty__title">"The fire is lit"</h2>
-                <p class="empty__text">
-                    "Bring your people in: whoever opens this link can join as a member."
-                </p>
-                <InviteLine invite=invite/>
+        <main class="sheet" id="main" tabindex="-1">
+            <div class="sheet__top">
+                <header class="bar">
+                    <MenuButton chat=chat/>
+                    <h1 class="bar__title">
+                        <span class="bar__name truncate" dir="auto">{title}</span>
+                    </h1>
+                    <div class="bar__actions">
+                        <a class="button button--s button--plain" href="/">
+                            <Icon name="chevron-left" class="icon icon--s icon--flip"/>
+                            "Back to the chat"
+                        </a>
+                    </div>
+                </header>
+                <ConnectionBanner chat=chat/>
             </div>
-        </section>
+            <div class="sheet__main" tabindex="0" role="region" aria-label="Content"
+                on:click=move |event| copied(&event) on:change=move |event| theme_chosen(&event)>
+                <div class="page" inner_html=html></div>
+            </div>
+        </main>
     }
 }
 
-/// An invite link with a button that copies it.
-#[component]
-pub fn InviteLine(
-    /// The link.
-    invite: String,
-) -> impl IntoView {
-    let copied = RwSignal::new(false);
-    let label = move || {
-        if copied.get() {
-            "Copied"
-        } else {
-            "Copy invite link"
-        }
-    };
-    let link = invite.clone();
-    let copy = move |_| {
-        browser::copy(&link);
-        copied.set(true);
-    };
-    view! {
-        <div class="copy-line">
-            <code class="truncate">{invite}</code>
-            <button type="button" class="icon-button" aria-label=label title=label on:click=copy>
-                {move || view! { <Icon name={if copied.get() { "check" } else { "copy" }}/> }}
-            </button>
-        </div>
+/// A button with `data-copy` copies that text, and says so.
+fn copied(event: &MouseEvent) {
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let button = target.and_then(|target| target.closest("[data-copy]").ok().flatten());
+    if let Some(button) = button {
+        browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
+        // A title that cannot be set leaves the old one, which is true as well.
+        let _told = button.set_attribute("aria-label", "Copied");
+        let _told = button.set_attribute("title", "Copied");
+    }
+}
+
+/// The theme changes at once; the cookie tells the server for the next page.
+fn theme_chosen(event: &Event) {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    if let Some(input) = target.filter(|input| input.name() == "theme") {
+        let theme = Theme::parse(&input.value());
+        browser::set_cookie("theme", theme.as_str());
+        browser::set_root_attribute("data-theme", theme.attribute());
     }
 }
 

@@ -36,19 +36,11 @@ pub struct Place {
 /// Reads where the reader is.
 pub fn place() -> Place {
     let Some(list) = browser::element(HISTORY) else {
-        return Place {
-            near_end: true,
-            near_start: false,
-            approaches_end: true,
-        };
+        return Place { near_end: true, near_start: false, approaches_end: true };
     };
     let below = -list.scroll_top();
     let above = list.scroll_height() - list.client_height() - below;
-    Place {
-        near_end: below < NEAR,
-        near_start: above < EDGE,
-        approaches_end: below < EDGE,
-    }
+    Place { near_end: below < NEAR, near_start: above < EDGE, approaches_end: below < EDGE }
 }
 
 /// Scrolls to the newest loaded message, once what is new has been laid out.

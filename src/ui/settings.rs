@@ -1,73 +1,22 @@
 //! The quieter screens beside the same sidebar: a new room, people and invite link, a person, a
 //! message's text for browsers without scripts.
+//!
+//! Plain HTML with forms, rendered by the server only. The few things a script adds to them
+//! (copying a link, switching the theme at once) are found by their `data-` attributes in
+//! [`super::room`], so none of this is paid for in the browser.
 
+use super::Theme;
 use super::controls::{Avatar, Field, FieldKind, Icon, Mark};
-use super::room::InviteLine;
-use super::sidebar::MenuButton;
-use super::state::Chat;
-use super::{ConnectionBanner, Screen, Theme, browser};
-use crate::domain::account::{Role, User};
+use crate::domain::UserId;
+use crate::domain::account::{Role, User, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Message;
 use crate::domain::room::MAX_ROOM_NAME;
 use leptos::prelude::*;
 
-/// Any screen that is not a room.
+/// There is no room to show.
 #[component]
-pub fn SettingsSheet(
-    /// The chat.
-    chat: Chat,
-    /// What to show.
-    screen: Screen,
-) -> impl IntoView {
-    let title = match &screen {
-        Screen::NewRoom { .. } => "New room".to_owned(),
-        Screen::EditMessage { .. } => "Edit message".to_owned(),
-        Screen::Account { .. } => "People".to_owned(),
-        Screen::Person { user, .. } => user.name.clone(),
-        Screen::NoRooms | Screen::Room(_) => chat.account_name.get_value(),
-    };
-    let content = match screen {
-        Screen::NewRoom { name, problem } => {
-            view! { <NewRoom name=name problem=problem/> }.into_any()
-        }
-        Screen::EditMessage { message, problem } => {
-            view! { <EditMessage message=*message problem=problem/> }.into_any()
-        }
-        Screen::Account { invite, people } => {
-            view! { <Account chat=chat invite=invite people=people/> }.into_any()
-        }
-        Screen::Person { user, theme } => {
-            view! { <Person chat=chat user=user theme=theme/> }.into_any()
-        }
-        Screen::NoRooms | Screen::Room(_) => view! { <NoRooms/> }.into_any(),
-    };
-    view! {
-        <main class="sheet" id="main" tabindex="-1">
-            <div class="sheet__top">
-                <header class="bar">
-                    <MenuButton chat=chat/>
-                    <h1 class="bar__title">
-                        <span class="bar__name truncate" dir="auto">{title}</span>
-                    </h1>
-                    <div class="bar__actions">
-                        <a class="button button--s button--plain" href="/">
-                            <Icon name="chevron-left" class="icon icon--s icon--flip"/>
-                            "Back to the chat"
-                        </a>
-                    </div>
-                </header>
-                <ConnectionBanner chat=chat/>
-            </div>
-            <div class="sheet__main" tabindex="0" role="region" aria-label="Content">
-                <div class="page">{content}</div>
-            </div>
-        </main>
-    }
-}
-
-#[component]
-fn NoRooms() -> impl IntoView {
+pub fn NoRooms() -> impl IntoView {
     view! {
         <section class="panel" aria-label="No rooms yet">
             <div class="empty">
@@ -84,8 +33,14 @@ fn NoRooms() -> impl IntoView {
     }
 }
 
+/// The form of a new room.
 #[component]
-fn NewRoom(name: String, problem: Option<String>) -> impl IntoView {
+pub fn NewRoomForm(
+    /// What was typed.
+    name: String,
+    /// What is wrong with it.
+    error: Option<Error>,
+) -> impl IntoView {
     let kind = FieldKind {
         name: "name",
         label: "Name",
@@ -94,7 +49,6 @@ fn NewRoom(name: String, problem: Option<String>) -> impl IntoView {
         hint: "What do people talk about there? Everybody can read and join in.",
         longest: u32::try_from(MAX_ROOM_NAME).unwrap_or(u32::MAX),
     };
-    let error = problem.map(|sentence| Error::invalid("name", &sentence));
     view! {
         <form class="form" action="/rooms" method="post">
             <Field kind=kind value=name error=error/>
@@ -106,8 +60,14 @@ fn NewRoom(name: String, problem: Option<String>) -> impl IntoView {
     }
 }
 
+/// A message's text.
 #[component]
-fn EditMessage(message: Message, problem: Option<String>) -> impl IntoView {
+pub fn EditMessageForm(
+    /// The message.
+    message: Message,
+    /// What is wrong with the new text.
+    problem: Option<String>,
+) -> impl IntoView {
     let base = format!("/rooms/{}/messages/{}", message.room_id, message.id);
     let wrong = problem.is_some();
     view! {
@@ -133,15 +93,26 @@ fn EditMessage(message: Message, problem: Option<String>) -> impl IntoView {
     }
 }
 
+/// The people of the account and its invite link.
 #[component]
-fn Account(chat: Chat, invite: String, people: Vec<User>) -> impl IntoView {
+pub fn People(
+    /// Who is looking.
+    viewer: UserId,
+    /// The invite link.
+    invite: String,
+    /// The people.
+    people: Vec<User>,
+    /// Who of them is online.
+    online: Vec<UserId>,
+) -> impl IntoView {
     let count = match people.len() {
         1 => "Just you so far. Send somebody the link below.".to_owned(),
         many => format!("{many} people."),
     };
-    let rows = people
-        .into_iter()
-        .map(|user| view! { <PersonRow chat=chat user=user/> });
+    let rows = people.into_iter().map(|user| {
+        let online = online.contains(&user.id);
+        view! { <PersonRow you={user.id == viewer} user=user online=online/> }
+    });
     view! {
         <section class="section" aria-labelledby="people-title">
             <div class="section__head"><div>
@@ -160,32 +131,35 @@ fn Account(chat: Chat, invite: String, people: Vec<User>) -> impl IntoView {
     }
 }
 
+/// An invite link with a button that copies it.
 #[component]
-fn PersonRow(chat: Chat, user: User) -> impl IntoView {
-    let id = user.id;
-    let is_you = chat.viewer.with_value(|viewer| viewer.id == id);
+pub fn InviteLine(
+    /// The link.
+    invite: String,
+) -> impl IntoView {
     view! {
-        <li class="row">
-            <Face chat=chat user=user.clone() class="avatar"/>
-            <span class="row__main"><span class="row__name">
-                <a class="row__link" dir="auto" href=format!("/users/{id}")>{user.name.clone()}</a>
-                <RoleTag role=user.role/>
-                {is_you.then(|| view! { <span class="tag">"You"</span> })}
-            </span></span>
-        </li>
+        <div class="copy-line">
+            <code class="truncate">{invite.clone()}</code>
+            <button type="button" class="icon-button with-scripts" aria-label="Copy invite link"
+                title="Copy invite link" data-copy=invite><Icon name="copy"/></button>
+        </div>
     }
 }
 
-/// A face whose presence follows the live state.
 #[component]
-fn Face(chat: Chat, user: User, class: &'static str) -> impl IntoView {
-    let User { id, name, .. } = user;
-    let online = Memo::new(move |_| {
-        chat.sidebar
-            .with(|sidebar| sidebar.online().iter().any(|user| user.id == id))
-    });
-    move || {
-        view! { <Avatar id=id name=name.clone() class=class online=online.get()/> }
+fn PersonRow(user: User, you: bool, online: bool) -> impl IntoView {
+    view! {
+        <li class="row">
+            <Avatar id=user.id name=user.name.clone() online=online/>
+            <span class="row__main"><span class="row__name">
+                <a class="row__link" dir="auto" href=format!("/users/{}", user.id)>
+                    {user.name.clone()}
+                </a>
+                <RoleTag role=user.role/>
+                {you.then(|| view! { <span class="tag">"You"</span> })}
+                {online.then(|| view! { <span class="visually-hidden">", online"</span> })}
+            </span></span>
+        </li>
     }
 }
 
@@ -196,50 +170,52 @@ fn RoleTag(role: Role) -> impl IntoView {
     })
 }
 
+/// A person.
 #[component]
-fn Person(chat: Chat, user: User, theme: Option<Theme>) -> impl IntoView {
-    let own = theme.map(|theme| {
-        let address = chat
-            .viewer
-            .with_value(|viewer| viewer.email_address.clone());
-        view! { <OwnSettings address=address theme=theme/> }
-    });
+pub fn Person(
+    /// Who.
+    user: User,
+    /// Whether they are online.
+    online: bool,
+) -> impl IntoView {
     view! {
         <section class="panel" aria-label="Profile">
             <div class="row">
-                <Face chat=chat user=user.clone() class="avatar avatar--xl"/>
+                <Avatar id=user.id name=user.name.clone() class="avatar avatar--xl" online=online/>
                 <span class="row__main">
-                    <span class="row__name"><span dir="auto">{user.name.clone()}</span>
-                        <RoleTag role=user.role/></span>
+                    <span class="row__name">
+                        <span dir="auto">{user.name.clone()}</span><RoleTag role=user.role/>
+                    </span>
                     <span class="row__note">
-                        "Here since "
-                        <time datetime=user.created_at.to_string()>{user.created_at.utc_date()}</time>
+                        {if online { "Online now. " } else { "" }} "Here since "
+                        <time datetime=user.created_at.to_string()>
+                            {user.created_at.utc_date()}
+                        </time>
                     </span>
                 </span>
             </div>
         </section>
-        {own}
     }
 }
 
 /// What only you see on your own page: address, theme, the way out.
 #[component]
-fn OwnSettings(address: String, theme: Theme) -> impl IntoView {
+pub fn OwnSettings(
+    /// You.
+    viewer: Viewer,
+    /// The theme chosen in this browser.
+    theme: Theme,
+) -> impl IntoView {
     let choices = Theme::ALL.map(|choice| {
         let (icon, label) = match choice {
             Theme::System => ("monitor", "System"),
             Theme::Light => ("sun", "Light"),
             Theme::Dark => ("moon", "Dark"),
         };
-        let choose = move |_| {
-            browser::set_cookie("theme", choice.as_str());
-            browser::set_root_attribute("data-theme", choice.attribute());
-        };
         view! {
             <label>
                 <Icon name=icon class="icon icon--s"/>{label}
-                <input type="radio" name="theme" value=choice.as_str()
-                    checked={choice == theme} on:change=choose/>
+                <input type="radio" name="theme" value=choice.as_str() checked={choice == theme}/>
             </label>
         }
     });
@@ -250,7 +226,7 @@ fn OwnSettings(address: String, theme: Theme) -> impl IntoView {
                 <div class="row">
                     <Icon name="at"/>
                     <span class="row__main"><span class="row__name">"E-mail"</span>
-                        <span class="row__note">{address}</span></span>
+                        <span class="row__note">{viewer.email_address}</span></span>
                 </div>
                 <form class="row" action="/theme" method="post">
                     <Icon name="sun"/>
@@ -274,5 +250,23 @@ fn OwnSettings(address: String, theme: Theme) -> impl IntoView {
                 </form>
             </div>
         </section>
+    }
+}
+
+/// What the first administrator sees in the first room: how to bring the others in.
+#[component]
+pub fn WelcomeCard(
+    /// The invite link.
+    invite: String,
+) -> impl IntoView {
+    view! {
+        <Mark/>
+        <div class="stack">
+            <h2 class="empty__title">"The fire is lit"</h2>
+            <p class="empty__text">
+                "Bring your people in: whoever opens this link can join as a member."
+            </p>
+            <InviteLine invite=invite/>
+        </div>
     }
 }

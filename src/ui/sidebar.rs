@@ -83,17 +83,10 @@ fn row_key(entry: &SidebarRoom) -> (RoomId, bool, String) {
 fn RoomLink(chat: Chat, entry: SidebarRoom) -> impl IntoView {
     let SidebarRoom { room, unread, .. } = entry;
     let id = room.id;
-    let here = move || {
-        chat.room
-            .with(|on_screen| on_screen.as_ref().is_some_and(|r| r.id == id))
-    };
+    let here = move || chat.room.with(|on_screen| on_screen.as_ref().is_some_and(|r| r.id == id));
     // What is on screen is being read; a mark would only flicker.
     let marked = move || unread && !here();
-    let icon = if room.kind == RoomKind::Open {
-        "hash"
-    } else {
-        "lock"
-    };
+    let icon = if room.kind == RoomKind::Open { "hash" } else { "lock" };
     view! {
         <li>
             <a class=move || if marked() { "nav-item nav-item--unread" } else { "nav-item" }
@@ -135,13 +128,7 @@ fn open_clicked_room(chat: Chat, event: &MouseEvent) {
 #[component]
 fn OnlineGroup(chat: Chat) -> impl IntoView {
     let online = Memo::new(move |_| chat.sidebar.with(|sidebar| sidebar.online().to_vec()));
-    let shown = move || {
-        online
-            .get()
-            .into_iter()
-            .take(MAX_ONLINE)
-            .collect::<Vec<_>>()
-    };
+    let shown = move || online.get().into_iter().take(MAX_ONLINE).collect::<Vec<_>>();
     let rest = move || online.with(|online| online.len().saturating_sub(MAX_ONLINE));
     view! {
         <section class="group" aria-label="Online">
@@ -179,11 +166,7 @@ pub fn MenuButton(
 ) -> impl IntoView {
     let unread = Memo::new(move |_| chat.sidebar.with(Sidebar::has_unread));
     let label = move || {
-        if unread.get() {
-            "Rooms, unread messages"
-        } else {
-            "Rooms"
-        }
+        if unread.get() { "Rooms, unread messages" } else { "Rooms" }
     };
     view! {
         <button type="button" class="icon-button bar__menu" popovertarget="sidebar"

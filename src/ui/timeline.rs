@@ -22,16 +22,13 @@ pub fn MessageList(
     children: Children,
 ) -> impl IntoView {
     let label = move || {
-        let name = chat
-            .room
-            .with(|room| room.as_ref().map(|room| room.name.clone()));
+        let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Messages in {}", name.unwrap_or_default())
     };
     let busy = move || if chat.loading.get() { "true" } else { "false" };
     let keys = move || chat.keys.get();
     let row = move |key: ClientMessageId| {
-        chat.row(key)
-            .map(|row| view! { <MessageRow chat=chat row=row/> })
+        chat.row(key).map(|row| view! { <MessageRow chat=chat row=row/> })
     };
     view! {
         <div class="sheet__main sheet__main--end" id=scroll::HISTORY tabindex="0" role="region"
@@ -59,9 +56,7 @@ fn scrolled(chat: Chat) {
 
 /// One listener serves every row: `data-action` says what, the row's data says which.
 fn clicked(chat: Chat, event: &MouseEvent) {
-    let target = event
-        .target()
-        .and_then(|target| target.dyn_into::<Element>().ok());
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     let Some(button) = target.and_then(|target| closest(&target, "[data-action]")) else {
         return;
     };
@@ -69,13 +64,8 @@ fn clicked(chat: Chat, event: &MouseEvent) {
         return;
     };
     let action = button.get_attribute("data-action").unwrap_or_default();
-    let key = row
-        .get_attribute("data-key")
-        .and_then(|key| ClientMessageId::parse(&key).ok());
-    let id = row
-        .get_attribute("data-id")
-        .and_then(|id| id.parse().ok())
-        .map(MessageId::new);
+    let key = row.get_attribute("data-key").and_then(|key| ClientMessageId::parse(&key).ok());
+    let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
     match (action.as_str(), key, id) {
         ("edit", _, Some(id)) => {
             event.prevent_default();
@@ -101,11 +91,7 @@ fn set_asking(row: &Element, asking: bool) {
         && let Ok(question) = question.dyn_into::<HtmlElement>()
     {
         question.set_hidden(!asking);
-        let focus = if asking {
-            question.query_selector("button").ok().flatten()
-        } else {
-            None
-        };
+        let focus = if asking { question.query_selector("button").ok().flatten() } else { None };
         let focus = focus.and_then(|button| button.dyn_into::<HtmlElement>().ok());
         let row = row.clone().dyn_into::<HtmlElement>().ok();
         if let Some(target) = focus.or(row) {
@@ -117,9 +103,7 @@ fn set_asking(row: &Element, asking: bool) {
 
 /// Arrow keys walk through the messages.
 fn moved(event: &KeyboardEvent) {
-    let target = event
-        .target()
-        .and_then(|target| target.dyn_into::<Element>().ok());
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     let Some(row) = target.filter(|target| target.matches(".message").unwrap_or(false)) else {
         return;
     };

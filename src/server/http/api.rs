@@ -42,25 +42,14 @@ impl Me {
         let viewer = by.session.viewer.clone();
         let (id, name, email_address, role) =
             (viewer.id, viewer.name, viewer.email_address, viewer.role);
-        Self {
-            id,
-            name,
-            email_address,
-            role,
-            token,
-        }
+        Self { id, name, email_address, role, token }
     }
 }
 
 fn signed_in(app: &App, by: SignedIn) -> Response {
     let cookie = session_cookie(&app.config, &by.token);
     let me = Me::new(&by, Some(by.token.clone()));
-    (
-        StatusCode::CREATED,
-        [(header::SET_COOKIE, cookie)],
-        Json(me),
-    )
-        .into_response()
+    (StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(me)).into_response()
 }
 
 /// What first run and join take.
@@ -83,10 +72,7 @@ pub async fn first_run(
 ) -> Result<Response, Error> {
     let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
     let account_name = form.account_name.as_deref().unwrap_or("Campfire");
-    Ok(signed_in(
-        &app,
-        app.auth.first_run(account_name, user, &client).await?,
-    ))
+    Ok(signed_in(&app, app.auth.first_run(account_name, user, &client).await?))
 }
 
 /// `POST /api/join/{code}`
@@ -119,12 +105,7 @@ pub async fn sign_in(
     client: Client,
     JsonBody(form): JsonBody<SignIn>,
 ) -> Result<Response, Error> {
-    Ok(signed_in(
-        &app,
-        app.auth
-            .sign_in(&form.email_address, &form.password, &client)
-            .await?,
-    ))
+    Ok(signed_in(&app, app.auth.sign_in(&form.email_address, &form.password, &client).await?))
 }
 
 /// `DELETE /api/session`
@@ -132,9 +113,7 @@ pub async fn sign_in(
 /// # Errors
 /// As JSON; see [`Error`].
 pub async fn sign_out(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
-    app.auth
-        .sign_out(&signed.by.token, &signed.by.session)
-        .await?;
+    app.auth.sign_out(&signed.by.token, &signed.by.session).await?;
     let cookie = expired_cookie(&app.config);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
@@ -172,15 +151,9 @@ pub async fn create_room(
     JsonBody(form): JsonBody<CreateRoom>,
 ) -> Result<(StatusCode, Json<Room>), Error> {
     if form.kind != RoomKind::Open {
-        return Err(Error::invalid(
-            "kind",
-            "Only open rooms can be created so far.",
-        ));
+        return Err(Error::invalid("kind", "Only open rooms can be created so far."));
     }
-    let room = app
-        .writer
-        .open_room(signed.viewer().id, NewRoom::parse(&form.name)?)
-        .await?;
+    let room = app.writer.open_room(signed.viewer().id, NewRoom::parse(&form.name)?).await?;
     Ok((StatusCode::CREATED, Json(room)))
 }
 
@@ -214,9 +187,7 @@ pub async fn list_messages(
         _ => return Err(Error::Malformed("Give one of before, after and since.")),
     };
     let limit = history.limit.unwrap_or(PAGE_SIZE).clamp(1, MAX_CHANGES);
-    let found = app
-        .load_page(signed.viewer().id, room(&room_id)?, position, limit)
-        .await?;
+    let found = app.load_page(signed.viewer().id, room(&room_id)?, position, limit).await?;
     Ok(Json(found.page))
 }
 
@@ -242,11 +213,7 @@ pub async fn create_message(
     let id = ClientMessageId::parse(&form.client_message_id)?;
     app.auth.allow_post(signed.viewer().id)?;
     let (text, author) = (rich_text::render(&draft), signed.viewer().as_author());
-    match app
-        .writer
-        .create_message_with_deduplication(room_id, author, id, text)
-        .await?
-    {
+    match app.writer.create_message_with_deduplication(room_id, author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
     }
@@ -270,10 +237,7 @@ pub async fn edit_message(
 ) -> Result<Json<Arc<Message>>, Error> {
     let text = rich_text::render(&Draft::parse(&form.body)?);
     app.auth.allow_post(signed.viewer().id)?;
-    app.writer
-        .edit_message(signed.viewer().clone(), message(&id)?, text)
-        .await
-        .map(Json)
+    app.writer.edit_message(signed.viewer().clone(), message(&id)?, text).await.map(Json)
 }
 
 /// `DELETE /api/messages/{id}`
@@ -286,9 +250,7 @@ pub async fn remove_message(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
     app.auth.allow_post(signed.viewer().id)?;
-    app.writer
-        .remove_message(signed.viewer().clone(), message(&id)?)
-        .await?;
+    app.writer.remove_message(signed.viewer().clone(), message(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -308,9 +270,7 @@ pub async fn read_room(
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<ReadRoom>,
 ) -> Result<StatusCode, Error> {
-    app.writer
-        .read_room(signed.viewer().id, room(&room_id)?, form.message_id)
-        .await?;
+    app.writer.read_room(signed.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -347,14 +307,7 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
         false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let timestamp = app.clock.now();
-    (
-        code,
-        Json(Health {
-            status,
-            timestamp,
-            version: env!("CARGO_PKG_VERSION"),
-        }),
-    )
+    (code, Json(Health { status, timestamp, version: env!("CARGO_PKG_VERSION") }))
 }
 
 /// `GET /up`: whether the process answers at all.
@@ -391,9 +344,7 @@ pub(super) fn room(text: &str) -> Result<RoomId, Error> {
 
 /// A message's id in an address; anything else is no address.
 pub(super) fn message(text: &str) -> Result<MessageId, Error> {
-    text.parse()
-        .map(MessageId::new)
-        .map_err(|_| Error::NotFound)
+    text.parse().map(MessageId::new).map_err(|_| Error::NotFound)
 }
 
 /// A user's id in an address; anything else is no address.
@@ -403,8 +354,5 @@ pub(super) fn user(text: &str) -> Result<UserId, Error> {
 
 /// The origin of links that leave the page; see [`request::public_origin`].
 pub(super) fn invite_link(app: &App, headers: &HeaderMap, code: &str) -> String {
-    format!(
-        "{}/join/{code}",
-        request::public_origin(&app.config, headers)
-    )
+    format!("{}/join/{code}", request::public_origin(&app.config, headers))
 }

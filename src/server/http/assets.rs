@@ -22,14 +22,10 @@ pub async fn serve(Path((build, path)): Path<(String, String)>, headers: HeaderM
     let Some((_, kind, raw, br, gz)) = found.ok().and_then(|at| FILES.get(at)) else {
         return Error::NotFound.into_response();
     };
-    let accepted = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok());
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let accepts = |name: &str| {
-        accepted.is_some_and(|all| {
-            all.split(',')
-                .any(|one| one.trim().split(';').next() == Some(name))
-        })
+        accepted
+            .is_some_and(|all| all.split(',').any(|one| one.trim().split(';').next() == Some(name)))
     };
     let (bytes, encoding) = match (br, gz) {
         (Some(br), _) if accepts("br") => (*br, Some("br")),
@@ -45,11 +41,7 @@ pub async fn serve(Path((build, path)): Path<(String, String)>, headers: HeaderM
     }
     // A page of an older build may still ask for its files; it gets today's, but must not keep
     // them under yesterday's name.
-    let caching = if build == BUILD {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-store"
-    };
+    let caching = if build == BUILD { "public, max-age=31536000, immutable" } else { "no-store" };
     sent.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     response
 }

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod entrance;
 pub mod pages;
 pub mod request;
 
@@ -43,20 +44,20 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
     connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
+/// What a page handler comes to.
+type Answer = Result<Response, Error>;
+
 /// Every address of the product and who answers it.
 pub fn router(app: App) -> Router {
     ui::controls::set_asset_base(assets::base());
     let pages = Router::new()
         .route("/", get(pages::root))
-        .route(
-            "/first_run",
-            get(pages::first_run_form).post(pages::first_run),
-        )
-        .route("/session/new", get(pages::sign_in_form))
-        .route("/session", post(pages::sign_in))
-        .route("/session/end", post(pages::sign_out))
-        .route("/join/{code}", get(pages::join_form).post(pages::join))
-        .route("/theme", post(pages::choose_theme))
+        .route("/first_run", get(entrance::first_run_form).post(entrance::first_run))
+        .route("/session/new", get(entrance::sign_in_form))
+        .route("/session", post(entrance::sign_in))
+        .route("/session/end", post(entrance::sign_out))
+        .route("/join/{code}", get(entrance::join_form).post(entrance::join))
+        .route("/theme", post(entrance::choose_theme))
         .route("/rooms", post(pages::create_room))
         .route("/rooms/new", get(pages::new_room_form))
         .route("/rooms/{room_id}", get(pages::room))
@@ -67,10 +68,7 @@ pub fn router(app: App) -> Router {
             "/rooms/{room_id}/messages/{id}/edit",
             get(pages::edit_message_form).post(pages::edit_message),
         )
-        .route(
-            "/rooms/{room_id}/messages/{id}/delete",
-            post(pages::remove_message),
-        )
+        .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
         .route("/account/edit", get(pages::account))
         .route("/users/{user_id}", get(pages::user));
     let api = Router::new()
@@ -79,10 +77,7 @@ pub fn router(app: App) -> Router {
         .route("/api/join/{code}", post(api::join))
         .route("/api/me", get(api::me))
         .route("/api/rooms", get(api::list_rooms).post(api::create_room))
-        .route(
-            "/api/rooms/{room_id}/messages",
-            get(api::list_messages).post(api::create_message),
-        )
+        .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))
         .route("/api/messages/{id}", delete(api::remove_message))
@@ -100,10 +95,7 @@ pub fn router(app: App) -> Router {
         // Before the compression, because assets come compressed from the build.
         .route("/assets/{build}/{*path}", get(assets::serve))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            REQUEST_TIMEOUT,
-        ))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(from_fn_with_state(app.clone(), refuse_cross_site))
         .layer(from_fn_with_state(app.clone(), observe))
         .layer(CatchPanicLayer::custom(panicked))
@@ -116,9 +108,7 @@ fn compression() -> CompressionLayer<Worthwhile> {
     let worthwhile = DefaultPredicate::new()
         .and(SizeAbove::new(512))
         .and(NotForContentType::const_new("text/event-stream"));
-    CompressionLayer::new()
-        .quality(CompressionLevel::Precise(4))
-        .compress_when(worthwhile)
+    CompressionLayer::new().quality(CompressionLevel::Precise(4)).compress_when(worthwhile)
 }
 
 /// Gives each request an id, a log line, the security headers and its count of statements.
@@ -126,10 +116,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let started = Instant::now();
     let id = RequestId::new(app.clock.now());
     let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let is_api = request.uri().path().starts_with("/api/");
     request.extensions_mut().insert(id);
     let (mut response, statements) = counting_statements(next.run(request)).await;
@@ -152,9 +139,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let tls = app.config.is_public_over_tls();
     secure(response.headers_mut(), tls);
     if let Ok(value) = HeaderValue::from_str(&format!("statements;desc={statements}")) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("server-timing"), value);
+        response.headers_mut().insert(HeaderName::from_static("server-timing"), value);
     }
     response
 }
@@ -164,14 +149,8 @@ fn secure(headers: &mut HeaderMap, tls: bool) {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=()",
@@ -180,9 +159,7 @@ fn secure(headers: &mut HeaderMap, tls: bool) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("private, no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     if tls {
         let value = HeaderValue::from_static("max-age=31536000; includeSubDomains");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
@@ -193,15 +170,18 @@ fn secure(headers: &mut HeaderMap, tls: bool) {
 /// programs that say nothing are let through only with requests no form on another site could
 /// have made.
 async fn refuse_cross_site(State(app): State<App>, request: Request, next: Next) -> Response {
-    let safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if safe || request::is_same_site(&app.config, request.method(), request.headers()) {
         next.run(request).await
     } else {
         Error::CrossSite.into_response()
     }
+}
+
+/// The status of a page: that of its error, if it shows one.
+fn status_of(error: Option<&Error>) -> StatusCode {
+    let status = error.map_or(200, Error::status);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Rides in the response until [`observe`] turns it into a page or JSON with the request's id.
@@ -210,14 +190,9 @@ struct Failed(Error);
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status());
-        let mut response = status
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-            .into_response();
+        let mut response = status_of(Some(&self)).into_response();
         if let Self::RateLimited { retry_after_s } = self {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, retry_after_s.into());
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
         }
         response.extensions_mut().insert(Failed(self));
         response
@@ -226,8 +201,7 @@ impl IntoResponse for Error {
 
 /// An error in the words and the shape its reader expects.
 fn explain(error: &Error, id: RequestId, is_api: bool, carried: &HeaderMap) -> Response {
-    let status = StatusCode::from_u16(error.status());
-    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = status_of(Some(error));
     let mut response = if is_api {
         (status, Json(ErrorBody::new(error, Some(id.to_string())))).into_response()
     } else {
@@ -262,7 +236,5 @@ async fn not_allowed() -> Response {
 
 /// The counters in Prometheus' text form.
 fn metrics_text() -> String {
-    telemetry::metrics()
-        .map(|handle| handle.render())
-        .unwrap_or_default()
+    telemetry::metrics().map(|handle| handle.render()).unwrap_or_default()
 }

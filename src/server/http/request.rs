@@ -61,13 +61,9 @@ impl FromRequestParts<App> for Signed {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let token = token(&parts.headers)
-            .ok_or(Error::Unauthenticated)?
-            .to_owned();
+        let token = token(&parts.headers).ok_or(Error::Unauthenticated)?.to_owned();
         let session = app.auth.authenticate(&token).await?;
-        Ok(Self {
-            by: SignedIn { session, token },
-        })
+        Ok(Self { by: SignedIn { session, token } })
     }
 }
 
@@ -88,26 +84,16 @@ impl FromRequestParts<App> for Visitor {
 
 /// The token of a request: from its bearer header, else from its cookie.
 fn token(headers: &HeaderMap) -> Option<&str> {
-    bearer(headers)
-        .or_else(|| cookie(headers, TLS_COOKIE))
-        .or_else(|| cookie(headers, COOKIE))
+    bearer(headers).or_else(|| cookie(headers, TLS_COOKIE)).or_else(|| cookie(headers, COOKIE))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .strip_prefix("Bearer ")
-        .map(str::trim)
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
 /// A cookie's value.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).find_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
         (key == name).then_some(value)
@@ -159,15 +145,9 @@ impl FromRequestParts<App> for Client {
     ) -> Result<Self, std::convert::Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
-        let agent = parts
-            .headers
-            .get(header::USER_AGENT)
-            .and_then(|agent| agent.to_str().ok());
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let ip = behind_proxies(&app.config, peer, &parts.headers);
-        Ok(Self {
-            ip,
-            user_agent: agent.unwrap_or("unknown").to_owned(),
-        })
+        Ok(Self { ip, user_agent: agent.unwrap_or("unknown").to_owned() })
     }
 }
 
@@ -176,9 +156,8 @@ impl FromRequestParts<App> for Client {
 fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = peer;
     let forwarded = headers.get_all("x-forwarded-for").iter();
-    let forwarded = forwarded
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','));
+    let forwarded =
+        forwarded.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     let claimed: Vec<&str> = forwarded.map(str::trim).collect();
     for address in claimed.iter().rev() {
         if !config.trusted_proxies.contains(&nearest) {
@@ -203,8 +182,7 @@ pub fn is_same_site(config: &Config, method: &Method, headers: &HeaderMap) -> bo
     // Every browser in use names the origin of a form. A program need not, as long as it sends
     // what no form can: JSON, another method than POST, or a bearer token.
     let json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
-        kind.to_str()
-            .is_ok_and(|kind| kind.trim_start().starts_with("application/json"))
+        kind.to_str().is_ok_and(|kind| kind.trim_start().starts_with("application/json"))
     });
     json || *method != Method::POST || bearer(headers).is_some()
 }
@@ -220,26 +198,15 @@ pub fn may_open_socket(config: &Config, headers: &HeaderMap) -> bool {
 }
 
 fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers
-        .get(header::ORIGIN)
-        .and_then(|origin| origin.to_str().ok())
-    else {
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
         return false;
     };
     let origin = origin.to_ascii_lowercase();
-    if config
-        .public_url
-        .as_ref()
-        .is_some_and(|ours| *ours == origin)
-    {
+    if config.public_url.as_ref().is_some_and(|ours| *ours == origin) {
         return true;
     }
-    let host = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
-    let asked = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let asked = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     match (&config.public_url, host, asked) {
         (None, Some(host), Some(asked)) => host.eq_ignore_ascii_case(asked),
         _ => false,
@@ -249,9 +216,7 @@ fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
 /// The address people type, for links that leave the page.
 pub fn public_origin(config: &Config, headers: &HeaderMap) -> String {
     config.public_url.clone().unwrap_or_else(|| {
-        let host = headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         format!("http://{}", host.unwrap_or("localhost"))
     })
 }
@@ -287,15 +252,13 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
 }
 
 async fn body(request: Request, app: &App) -> Result<Bytes, Error> {
-    Bytes::from_request(request, app)
-        .await
-        .map_err(|rejection: BytesRejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Error::TooLarge
-            } else {
-                Error::Malformed("The request ended early.")
-            }
-        })
+    Bytes::from_request(request, app).await.map_err(|rejection: BytesRejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Error::TooLarge
+        } else {
+            Error::Malformed("The request ended early.")
+        }
+    })
 }
 
 #[cfg(test)]
@@ -305,10 +268,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
-            (
-                header::HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
+            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
         });
         pairs.collect()
     }
@@ -334,24 +294,11 @@ mod tests {
         };
         assert!(judge(&[("sec-fetch-site", "same-origin")]));
         assert!(!judge(&[("sec-fetch-site", "cross-site")]));
-        assert!(!judge(&[
-            ("sec-fetch-site", "same-site"),
-            ("host", "a"),
-            ("origin", "http://a")
-        ]));
-        assert!(judge(&[
-            ("host", "chat:3000"),
-            ("origin", "http://chat:3000")
-        ]));
-        assert!(!judge(&[
-            ("host", "chat:3000"),
-            ("origin", "http://evil:3000")
-        ]));
+        assert!(!judge(&[("sec-fetch-site", "same-site"), ("host", "a"), ("origin", "http://a")]));
+        assert!(judge(&[("host", "chat:3000"), ("origin", "http://chat:3000")]));
+        assert!(!judge(&[("host", "chat:3000"), ("origin", "http://evil:3000")]));
         assert!(!judge(&[("host", "chat:3000"), ("origin", "null")]));
-        assert!(!judge(&[(
-            "content-type",
-            "application/x-www-form-urlencoded"
-        )]));
+        assert!(!judge(&[("content-type", "application/x-www-form-urlencoded")]));
         assert!(judge(&[("content-type", "application/json")]));
         assert!(judge(&[("authorization", "Bearer x")]));
     }
@@ -362,9 +309,6 @@ mod tests {
         let from = |origin| headers(&[("host", "chat.example.com"), ("origin", origin)]);
         assert!(may_open_socket(&config, &from("https://chat.example.com")));
         assert!(!may_open_socket(&config, &from("http://chat.example.com")));
-        assert!(!may_open_socket(
-            &config,
-            &headers(&[("host", "chat.example.com")])
-        ));
+        assert!(!may_open_socket(&config, &headers(&[("host", "chat.example.com")])));
     }
 }

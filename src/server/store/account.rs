@@ -119,10 +119,7 @@ impl Store {
             return Ok(None);
         };
         let viewer = viewer(id, name, &role, email_address.to_owned())?;
-        Ok(Some(Credentials {
-            viewer,
-            password_digest,
-        }))
+        Ok(Some(Credentials { viewer, password_digest }))
     }
 
     /// The active users by name, at most `limit`.
@@ -159,22 +156,12 @@ impl Store {
 
 fn viewer(id: i64, name: String, role: &str, email_address: String) -> Result<Viewer, Error> {
     let role = Role::parse(role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
-    Ok(Viewer {
-        id: UserId::new(id),
-        name,
-        role,
-        email_address,
-    })
+    Ok(Viewer { id: UserId::new(id), name, role, email_address })
 }
 
 fn user((id, name, role, created_at): (i64, String, String, i64)) -> Result<User, Error> {
     let role = Role::parse(&role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
-    Ok(User {
-        id: UserId::new(id),
-        name,
-        role,
-        created_at: Timestamp::from_ms(created_at),
-    })
+    Ok(User { id: UserId::new(id), name, role, created_at: Timestamp::from_ms(created_at) })
 }
 
 /// Creates the account, or finds that it exists.
@@ -297,11 +284,7 @@ pub async fn update_session_use(
 /// # Errors
 /// Whatever SQLite says.
 pub async fn remove_session(tx: &mut Tx, id: SessionId) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM sessions WHERE id = ?1")
-        .bind(id.get())
-        .execute(tx)
-        .await
-        .map(|_| ())
+    sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(id.get()).execute(tx).await.map(|_| ())
 }
 
 /// Removes sessions that have run out.

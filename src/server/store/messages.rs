@@ -56,10 +56,7 @@ impl Packed {
             seq: Seq::new(self.1),
             room_id,
             client_message_id: self.4,
-            creator: UserRef {
-                id: UserId::new(self.2),
-                name: self.3,
-            },
+            creator: UserRef { id: UserId::new(self.2), name: self.3 },
             body: self.5,
             body_html: self.6,
             created_at: Timestamp::from_ms(self.7),
@@ -114,14 +111,12 @@ impl Store {
     ) -> Result<Option<RoomWithPage>, Error> {
         let (statement, at) = match position {
             Position::Newest => (page_statement!("m.deleted_at IS NULL", "m.id DESC"), 0),
-            Position::Before(id) => (
-                page_statement!("m.deleted_at IS NULL AND m.id < ?4", "m.id DESC"),
-                id.get(),
-            ),
-            Position::After(id) => (
-                page_statement!("m.deleted_at IS NULL AND m.id > ?4", "m.id ASC"),
-                id.get(),
-            ),
+            Position::Before(id) => {
+                (page_statement!("m.deleted_at IS NULL AND m.id < ?4", "m.id DESC"), id.get())
+            }
+            Position::After(id) => {
+                (page_statement!("m.deleted_at IS NULL AND m.id > ?4", "m.id ASC"), id.get())
+            }
             Position::Since(seq) => (page_statement!("m.seq > ?4", "m.seq ASC"), seq.get()),
         };
         // One more than wanted tells whether there are more.
@@ -144,11 +139,7 @@ impl Store {
         if !matches!(position, Position::Since(_)) {
             messages.sort_by_key(|message| message.id);
         }
-        let page = MessagePage {
-            messages,
-            cursor: Seq::new(cursor),
-            has_more,
-        };
+        let page = MessagePage { messages, cursor: Seq::new(cursor), has_more };
         Ok(Some(RoomWithPage { head, page }))
     }
 
@@ -185,10 +176,7 @@ fn unpack(packed: &str, room_id: RoomId) -> Result<Message, Error> {
 fn unpack_all(packed: &str, room_id: RoomId) -> Result<Vec<Arc<Message>>, Error> {
     let all: Vec<Packed> = serde_json::from_str(packed)
         .map_err(|error| inconsistent("messages", room_id.get(), &error.to_string()))?;
-    Ok(all
-        .into_iter()
-        .map(|one| Arc::new(one.unpack(room_id)))
-        .collect())
+    Ok(all.into_iter().map(|one| Arc::new(one.unpack(room_id))).collect())
 }
 
 /// A message on its way into the database.
@@ -235,10 +223,8 @@ pub async fn insert_messages(
     .fetch_all(&mut *tx)
     .await?;
     let inserted: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId::new(id)).collect();
-    let stored: Vec<&NewMessage> = messages
-        .iter()
-        .filter(|message| inserted.contains(&message.id))
-        .collect();
+    let stored: Vec<&NewMessage> =
+        messages.iter().filter(|message| inserted.contains(&message.id)).collect();
     if stored.is_empty() {
         return Ok(inserted);
     }
@@ -252,11 +238,7 @@ pub async fn insert_messages(
     // Ids rise within the group, so the last row of a room is its newest.
     let mut newest: Vec<(i64, i64, i64)> = Vec::new();
     for message in &stored {
-        let head = (
-            message.room_id.get(),
-            message.id.get(),
-            message.creator_id.get(),
-        );
+        let head = (message.room_id.get(), message.id.get(), message.creator_id.get());
         newest.retain(|(room_id, ..)| *room_id != head.0);
         newest.push(head);
     }
@@ -312,8 +294,7 @@ pub async fn find_message_of_member(
         .bind(id.get())
         .fetch_optional(tx)
         .await?;
-    row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id)))
-        .transpose()
+    row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id))).transpose()
 }
 
 fn decode(packed: &str, room_id: RoomId) -> Result<Message, sqlx::Error> {

@@ -9,6 +9,7 @@ pub mod account;
 pub mod messages;
 pub mod rooms;
 
+use super::Stop;
 use super::config::Durability;
 use crate::domain::error::Error;
 use crate::domain::{MessageId, Seq};
@@ -26,6 +27,10 @@ const MAX_READERS: u32 = 10;
 const STATEMENT_CACHE: usize = 256;
 /// How long a foreign lock on the database is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the checkpoint task looks at the WAL.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// A smaller WAL is left alone: 1,000 pages, SQLite's own threshold.
+const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// Older versions can corrupt a WAL when checkpoints run beside the writer.
 const MIN_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
@@ -128,12 +133,7 @@ impl Store {
             .acquire_timeout(BUSY_TIMEOUT)
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Opened {
-            store: Self { readers, path },
-            writing,
-            checkpointing,
-            head,
-        })
+        Ok(Opened { store: Self { readers, path }, writing, checkpointing, head })
     }
 
     /// The write-ahead log beside the database file.
@@ -149,11 +149,7 @@ impl Store {
     /// [`Error::Unavailable`] when it does not.
     pub async fn check(&self) -> Result<(), Error> {
         count_statement();
-        sqlx::query("SELECT 1")
-            .execute(&self.readers)
-            .await
-            .map(|_| ())
-            .map_err(read_failed)
+        sqlx::query("SELECT 1").execute(&self.readers).await.map(|_| ()).map_err(read_failed)
     }
 
     /// Closes the readers.
@@ -172,17 +168,12 @@ async fn read_head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Erro
         sqlx::query_as("SELECT incarnation, last_seq, last_message_id FROM sequence")
             .fetch_one(connection)
             .await?;
-    Ok(Head {
-        incarnation,
-        seq: Seq::new(seq),
-        message_id: MessageId::new(message_id),
-    })
+    Ok(Head { incarnation, seq: Seq::new(seq), message_id: MessageId::new(message_id) })
 }
 
 async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()")
-        .fetch_one(&mut *connection)
-        .await?;
+    let (version,): (String,) =
+        sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut *connection).await?;
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut part = || parts.next().unwrap_or(0);
     if (part(), part(), part()) >= MIN_SQLITE {
@@ -207,14 +198,29 @@ pub async fn update_head(tx: &mut Tx, seq: Seq, message_id: MessageId) -> Result
 }
 
 /// Copies what it can of the WAL into the database without disturbing the writer.
-///
-/// # Errors
-/// Whatever SQLite says.
-pub async fn checkpoint_passively(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-        .execute(connection)
-        .await
-        .map(|_| ())
+async fn checkpoint_passively(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await.map(|_| ())
+}
+
+/// Copies the WAL into the database beside the writer, until `stop`.
+pub async fn checkpoint_beside(mut connection: SqliteConnection, wal: PathBuf, stop: Stop) {
+    let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick() => {}
+        }
+        let size = std::fs::metadata(&wal).map_or(0, |file| file.len());
+        if size > CHECKPOINT_BYTES
+            && let Err(error) = checkpoint_passively(&mut connection).await
+        {
+            tracing::warn!(%error, "a checkpoint failed; trying again");
+        }
+    }
+    if let Err(error) = close(connection).await {
+        tracing::warn!(%error, "the checkpoint connection did not close cleanly");
+    }
 }
 
 /// Copies the whole WAL into the database and empties it. Waits for readers; the writer calls it
@@ -223,10 +229,7 @@ pub async fn checkpoint_passively(connection: &mut SqliteConnection) -> Result<(
 /// # Errors
 /// Whatever SQLite says.
 pub async fn checkpoint_fully(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(connection)
-        .await
-        .map(|_| ())
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(|_| ())
 }
 
 /// Ends the writer's connection in good order.

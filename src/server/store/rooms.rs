@@ -33,16 +33,7 @@ pub struct ViewerRooms {
     pub cursor: Seq,
 }
 
-type RoomRow = (
-    i64,
-    String,
-    String,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    String,
-    i64,
-);
+type RoomRow = (i64, String, String, Option<i64>, Option<i64>, Option<i64>, String, i64);
 
 impl Store {
     /// The rooms a viewer is in.
@@ -62,20 +53,12 @@ impl Store {
         let cursor = rows.first().map_or(Seq::ZERO, |row| Seq::new(row.7));
         let rooms = rows
             .into_iter()
-            .map(
-                |(id, name, kind, last_id, last_creator, read, involvement, _)| {
-                    let head = room_head(id, name, &kind, last_id.zip(last_creator))?;
-                    let involvement = Involvement::parse(&involvement)
-                        .ok_or_else(|| inconsistent("memberships", id, "unknown involvement"))?;
-                    Ok((
-                        head,
-                        Membership {
-                            involvement,
-                            last_read: read.map(MessageId::new),
-                        },
-                    ))
-                },
-            )
+            .map(|(id, name, kind, last_id, last_creator, read, involvement, _)| {
+                let head = room_head(id, name, &kind, last_id.zip(last_creator))?;
+                let involvement = Involvement::parse(&involvement)
+                    .ok_or_else(|| inconsistent("memberships", id, "unknown involvement"))?;
+                Ok((head, Membership { involvement, last_read: read.map(MessageId::new) }))
+            })
             .collect::<Result<_, Error>>()?;
         Ok(ViewerRooms { rooms, cursor })
     }
@@ -92,14 +75,7 @@ pub(super) fn room_head(
         id: MessageId::new(id),
         creator_id: UserId::new(creator),
     });
-    Ok(RoomHead {
-        room: Room {
-            id: RoomId::new(id),
-            name,
-            kind,
-        },
-        last_message,
-    })
+    Ok(RoomHead { room: Room { id: RoomId::new(id), name, kind }, last_message })
 }
 
 /// Creates an open room and lets everybody in, in two statements however many they are.
@@ -129,11 +105,7 @@ pub async fn insert_open_room(
     .bind(now.ms())
     .execute(tx)
     .await?;
-    Ok(Room {
-        id: RoomId::new(id),
-        name: name.to_owned(),
-        kind: RoomKind::Open,
-    })
+    Ok(Room { id: RoomId::new(id), name: name.to_owned(), kind: RoomKind::Open })
 }
 
 /// Lets a new user into every open room. What was said before they came is not unread to them.

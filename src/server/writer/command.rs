@@ -31,10 +31,7 @@ pub(super) enum Command {
     /// A session for a user whose password was right.
     SignIn { viewer: Viewer, session: NewSession },
     /// A session is in use.
-    UseSession {
-        digest: TokenDigest,
-        session: Session,
-    },
+    UseSession { digest: TokenDigest, session: Session },
     /// A session ends.
     SignOut { digest: TokenDigest, id: SessionId },
     /// An open room for everybody.
@@ -42,19 +39,11 @@ pub(super) enum Command {
     /// A message; see [`CreateMessage`].
     CreateMessage(CreateMessage),
     /// New text for a message.
-    EditMessage {
-        viewer: Viewer,
-        id: MessageId,
-        text: Rendered,
-    },
+    EditMessage { viewer: Viewer, id: MessageId, text: Rendered },
     /// A message becomes a tombstone.
     RemoveMessage { viewer: Viewer, id: MessageId },
     /// A viewer has seen a room up to a message.
-    ReadRoom {
-        viewer: UserId,
-        room_id: RoomId,
-        message_id: MessageId,
-    },
+    ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
     /// Expired sessions go.
     Sweep,
 }
@@ -156,26 +145,15 @@ impl Group<'_> {
             }
             Command::SignIn { viewer, session } => self.begin_session(viewer, session).await,
             Command::UseSession { digest, session } => {
-                let Session {
-                    id,
-                    last_active_at,
-                    expires_at,
-                    ..
-                } = session;
+                let Session { id, last_active_at, expires_at, .. } = session;
                 account::update_session_use(self.tx, *id, *last_active_at, *expires_at).await?;
                 let session = Arc::new(session.clone());
-                self.events.push(Event::SessionUsed {
-                    digest: *digest,
-                    session,
-                });
+                self.events.push(Event::SessionUsed { digest: *digest, session });
                 Ok(Outcome::Done)
             }
             Command::SignOut { digest, id } => {
                 account::remove_session(self.tx, *id).await?;
-                self.events.push(Event::SessionEnded {
-                    digest: *digest,
-                    id: *id,
-                });
+                self.events.push(Event::SessionEnded { digest: *digest, id: *id });
                 Ok(Outcome::Done)
             }
             Command::OpenRoom { viewer, name } => {
@@ -185,27 +163,16 @@ impl Group<'_> {
             }
             Command::CreateMessage(message) => {
                 let mut answers = self.create_messages(&[message]).await?;
-                answers
-                    .pop()
-                    .unwrap_or(Err(Error::Unexpected))
-                    .map_err(Failure::Refused)
+                answers.pop().unwrap_or(Err(Error::Unexpected)).map_err(Failure::Refused)
             }
             Command::EditMessage { viewer, id, text } => self.edit(viewer, *id, text).await,
             Command::RemoveMessage { viewer, id } => self.remove(viewer, *id).await,
-            Command::ReadRoom {
-                viewer,
-                room_id,
-                message_id,
-            } => {
+            Command::ReadRoom { viewer, room_id, message_id } => {
                 let moved =
                     rooms::update_read_cursor(self.tx, *viewer, *room_id, *message_id).await?;
                 let message_id = moved.ok_or(Error::NotFound)?;
                 let (user_id, room_id) = (*viewer, *room_id);
-                self.events.push(Event::RoomRead {
-                    user_id,
-                    room_id,
-                    message_id,
-                });
+                self.events.push(Event::RoomRead { user_id, room_id, message_id });
                 Ok(Outcome::Done)
             }
             Command::Sweep => {
@@ -225,9 +192,7 @@ impl Group<'_> {
         let viewer = self.insert_person(person, Role::Administrator).await?;
         let room = rooms::insert_open_room(self.tx, viewer.id, FIRST_ROOM, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::AccountCreated {
-            account: account.clone(),
-        });
+        self.events.push(Event::AccountCreated { account: account.clone() });
         self.events.push(Event::RoomOpened { room });
         Ok(outcome)
     }
@@ -242,28 +207,17 @@ impl Group<'_> {
         let viewer = self.insert_person(person, Role::Member).await?;
         rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::UserJoined {
-            user: viewer.as_author(),
-        });
+        self.events.push(Event::UserJoined { user: viewer.as_author() });
         Ok(outcome)
     }
 
     async fn insert_person(&mut self, person: &Newcomer, role: Role) -> Result<Viewer, Failure> {
-        let Newcomer {
-            user,
-            password_digest,
-            ..
-        } = person;
+        let Newcomer { user, password_digest, .. } = person;
         let id = account::insert_user(self.tx, user, password_digest, role, self.now)
             .await?
             .ok_or(Error::AlreadyMember)?;
         let (name, email_address) = (user.name.clone(), user.email_address.clone());
-        Ok(Viewer {
-            id,
-            name,
-            role,
-            email_address,
-        })
+        Ok(Viewer { id, name, role, email_address })
     }
 
     async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
@@ -278,10 +232,7 @@ impl Group<'_> {
             expires_at: new.expires_at,
         });
         let digest = new.token_digest;
-        self.events.push(Event::SessionBegan {
-            digest,
-            session: Arc::clone(&session),
-        });
+        self.events.push(Event::SessionBegan { digest, session: Arc::clone(&session) });
         Ok(Outcome::Session(session))
     }
 
@@ -297,8 +248,7 @@ impl Group<'_> {
         message.edited_at = Some(self.now);
         messages::update_message(self.tx, &message).await?;
         let message = Arc::new(message);
-        self.events
-            .push(Event::MessageUpdated(Arc::clone(&message)));
+        self.events.push(Event::MessageUpdated(Arc::clone(&message)));
         Ok(Outcome::Message(message))
     }
 
@@ -311,10 +261,7 @@ impl Group<'_> {
         message.deleted = true;
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
-        self.events.push(Event::MessageDeleted {
-            message: Arc::new(message),
-            newest,
-        });
+        self.events.push(Event::MessageDeleted { message: Arc::new(message), newest });
         Ok(Outcome::Done)
     }
 
@@ -355,8 +302,7 @@ impl Group<'_> {
         for (row, command) in rows.into_iter().zip(commands) {
             answers.push(if inserted.contains(&row.id) {
                 let message = Arc::new(stored(row, &command.creator, self.now));
-                self.events
-                    .push(Event::MessageCreated(Arc::clone(&message)));
+                self.events.push(Event::MessageCreated(Arc::clone(&message)));
                 Ok(Outcome::Message(message))
             } else {
                 self.why_not(command).await?

@@ -131,10 +131,7 @@ impl Hot {
             .iter()
             .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
             .map(|(room_id, membership)| {
-                state
-                    .rooms
-                    .get(room_id)
-                    .map(|head| sidebar_room(head, *membership, viewer))
+                state.rooms.get(room_id).map(|head| sidebar_room(head, *membership, viewer))
             })
             .collect()
     }
@@ -142,24 +139,16 @@ impl Hot {
     /// Remembers the rooms of a viewer that were read from the database.
     pub fn fill_rooms(&self, ticket: Ticket, viewer: UserId, read: &ViewerRooms) {
         let mut state = self.write();
-        let stale = read
-            .rooms
-            .iter()
-            .any(|(head, _)| state.changed_after(head.room.id, read.cursor));
+        let stale =
+            read.rooms.iter().any(|(head, _)| state.changed_after(head.room.id, read.cursor));
         if state.structure != ticket.0 || stale {
             return;
         }
         for (head, _) in &read.rooms {
-            state
-                .rooms
-                .entry(head.room.id)
-                .or_insert_with(|| head.clone());
+            state.rooms.entry(head.room.id).or_insert_with(|| head.clone());
         }
-        let memberships: HashMap<_, _> = read
-            .rooms
-            .iter()
-            .map(|(head, membership)| (head.room.id, *membership))
-            .collect();
+        let memberships: HashMap<_, _> =
+            read.rooms.iter().map(|(head, membership)| (head.room.id, *membership)).collect();
         let weight = 96 + memberships.len() * 48;
         state.memberships.insert(viewer, memberships, weight);
     }
@@ -192,10 +181,7 @@ impl Hot {
             cursor: state.seq,
             has_more: tail.has_older || skipped > 0,
         };
-        Lookup::Found(RoomWithPage {
-            head: head.clone(),
-            page,
-        })
+        Lookup::Found(RoomWithPage { head: head.clone(), page })
     }
 
     /// Remembers the newest page of a room that was read from the database.
@@ -205,15 +191,9 @@ impl Hot {
         if state.structure != ticket.0 || state.changed_after(room_id, read.page.cursor) {
             return;
         }
-        state
-            .rooms
-            .entry(room_id)
-            .or_insert_with(|| read.head.clone());
+        state.rooms.entry(room_id).or_insert_with(|| read.head.clone());
         let messages: VecDeque<_> = read.page.messages.iter().cloned().collect();
-        let tail = Tail {
-            messages,
-            has_older: read.page.has_more,
-        };
+        let tail = Tail { messages, has_older: read.page.has_more };
         let weight = tail.weight();
         state.tails.insert(room_id, tail, weight);
     }
@@ -249,19 +229,14 @@ pub fn sidebar_room(head: &RoomHead, membership: Membership, viewer: UserId) -> 
 
 impl State {
     fn changed_after(&self, room_id: RoomId, cursor: Seq) -> bool {
-        self.changed
-            .get(&room_id)
-            .is_some_and(|changed| *changed > cursor)
+        self.changed.get(&room_id).is_some_and(|changed| *changed > cursor)
     }
 
     fn apply(&mut self, event: &Event) {
         match event {
             Event::MessageCreated(message) => {
                 self.changed.insert(message.room_id, message.seq);
-                let last = LastMessage {
-                    id: message.id,
-                    creator_id: message.creator.id,
-                };
+                let last = LastMessage { id: message.id, creator_id: message.creator.id };
                 self.set_last(message.room_id, Some(last));
                 self.change_tail(message.room_id, |tail| tail.push(message));
             }
@@ -274,11 +249,7 @@ impl State {
                 self.set_last(message.room_id, *newest);
                 self.change_tail(message.room_id, |tail| tail.remove(message.id));
             }
-            Event::RoomRead {
-                user_id,
-                room_id,
-                message_id,
-            } => {
+            Event::RoomRead { user_id, room_id, message_id } => {
                 self.structure += 1;
                 if let Some(memberships) = self.memberships.get_mut(user_id)
                     && let Some(membership) = memberships.get_mut(room_id)
@@ -288,10 +259,7 @@ impl State {
             }
             Event::RoomOpened { room } => {
                 self.structure += 1;
-                let head = RoomHead {
-                    room: room.clone(),
-                    last_message: None,
-                };
+                let head = RoomHead { room: room.clone(), last_message: None };
                 self.rooms.insert(room.id, head);
                 // Rare, and the database knows exactly who was let in: read again on demand.
                 self.memberships.clear();
@@ -374,19 +342,12 @@ struct Entry<V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     fn new(max_weight: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            weight: 0,
-            max_weight,
-            tick: AtomicU64::new(0),
-        }
+        Self { entries: HashMap::new(), weight: 0, max_weight, tick: AtomicU64::new(0) }
     }
 
     fn get(&self, key: &K) -> Option<&V> {
         let entry = self.entries.get(key)?;
-        entry
-            .used
-            .store(self.tick.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        entry.used.store(self.tick.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         Some(&entry.value)
     }
 
@@ -397,14 +358,7 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     fn insert(&mut self, key: K, value: V, weight: usize) {
         self.remove(&key);
         let used = AtomicU64::new(self.tick.fetch_add(1, Ordering::Relaxed));
-        self.entries.insert(
-            key,
-            Entry {
-                value,
-                weight,
-                used,
-            },
-        );
+        self.entries.insert(key, Entry { value, weight, used });
         self.weight += weight;
         if self.weight > self.max_weight {
             self.forget_older_half();
@@ -424,16 +378,12 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
 
     /// Half at a time, so that a full map is scanned rarely.
     fn forget_older_half(&mut self) {
-        let mut ticks: Vec<u64> = self
-            .entries
-            .values()
-            .map(|entry| entry.used.load(Ordering::Relaxed))
-            .collect();
+        let mut ticks: Vec<u64> =
+            self.entries.values().map(|entry| entry.used.load(Ordering::Relaxed)).collect();
         let middle = ticks.len() / 2;
         let (_, median, _) = ticks.select_nth_unstable(middle);
         let median = *median;
-        self.entries
-            .retain(|_, entry| entry.used.load(Ordering::Relaxed) > median);
+        self.entries.retain(|_, entry| entry.used.load(Ordering::Relaxed) > median);
         self.weight = self.entries.values().map(|entry| entry.weight).sum();
     }
 }

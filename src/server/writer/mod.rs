@@ -39,10 +39,6 @@ const QUEUE: usize = 256;
 const MAX_GROUP: usize = 64;
 /// Beyond this the writer itself empties the WAL; it stays below 64 MB.
 const MAX_WAL_BYTES: u64 = 48 << 20;
-/// How often the checkpoint task looks at the WAL.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
-/// A smaller WAL is left alone: 1,000 pages, SQLite's own threshold.
-const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// A group that takes longer is counted as a gap.
 const SLOW_GROUP: Duration = Duration::from_secs(1);
 /// From queue to sockets; longer is counted as a gap (founding deadline).
@@ -171,11 +167,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] for a code that is not the invite link's; [`Error::AlreadyMember`].
     pub async fn join(&self, code: &str, person: Newcomer) -> Result<Begun, Error> {
-        self.begin(Command::Join {
-            code: code.to_owned(),
-            person,
-        })
-        .await
+        self.begin(Command::Join { code: code.to_owned(), person }).await
     }
 
     /// Begins a session for a user whose password was right.
@@ -191,9 +183,7 @@ impl Writer {
     /// # Errors
     /// Only those of every method.
     pub async fn use_session(&self, digest: TokenDigest, session: Session) -> Result<(), Error> {
-        self.run(Command::UseSession { digest, session })
-            .await
-            .map(|_| ())
+        self.run(Command::UseSession { digest, session }).await.map(|_| ())
     }
 
     /// Ends a session; its sockets close.
@@ -209,13 +199,7 @@ impl Writer {
     /// # Errors
     /// Only those of every method.
     pub async fn open_room(&self, viewer: UserId, room: NewRoom) -> Result<Room, Error> {
-        match self
-            .run(Command::OpenRoom {
-                viewer,
-                name: room.name,
-            })
-            .await?
-        {
+        match self.run(Command::OpenRoom { viewer, name: room.name }).await? {
             Outcome::Room(room) => Ok(room),
             _ => Err(Error::Unexpected),
         }
@@ -236,12 +220,7 @@ impl Writer {
         client_message_id: ClientMessageId,
         text: Rendered,
     ) -> Result<Created, Error> {
-        let message = CreateMessage {
-            room_id,
-            creator,
-            client_message_id,
-            text,
-        };
+        let message = CreateMessage { room_id, creator, client_message_id, text };
         match self.run(Command::CreateMessage(message)).await? {
             Outcome::Message(message) => Ok(Created::New(message)),
             Outcome::Duplicate(message) => {
@@ -274,9 +253,7 @@ impl Writer {
     /// # Errors
     /// As for [`edit_message`](Self::edit_message).
     pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
-        self.run(Command::RemoveMessage { viewer, id })
-            .await
-            .map(|_| ())
+        self.run(Command::RemoveMessage { viewer, id }).await.map(|_| ())
     }
 
     /// Moves a viewer's read cursor forward; it never moves back.
@@ -289,13 +266,7 @@ impl Writer {
         room_id: RoomId,
         message_id: MessageId,
     ) -> Result<(), Error> {
-        self.run(Command::ReadRoom {
-            viewer,
-            room_id,
-            message_id,
-        })
-        .await
-        .map(|_| ())
+        self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
     }
 
     /// Removes expired sessions.
@@ -322,15 +293,8 @@ impl Writer {
     async fn run(&self, command: Command) -> Result<Outcome, Error> {
         store::count_statement();
         let (reply, answer) = oneshot::channel();
-        let queued = Queued {
-            command,
-            since: Instant::now(),
-            reply,
-        };
-        self.queue
-            .send(queued)
-            .await
-            .map_err(|_| Error::WriterUnavailable)?;
+        let queued = Queued { command, since: Instant::now(), reply };
+        self.queue.send(queued).await.map_err(|_| Error::WriterUnavailable)?;
         answer.await.map_err(|_| Error::WriterUnavailable)?
     }
 }
@@ -441,12 +405,7 @@ impl WriterTask {
         };
         match done.await {
             Ok(answers) => {
-                let Group {
-                    seq,
-                    message_id,
-                    events,
-                    ..
-                } = group;
+                let Group { seq, message_id, events, .. } = group;
                 (self.seq, self.message_id) = (seq, message_id);
                 Ok((answers, events))
             }
@@ -521,32 +480,9 @@ fn refusal(error: &sqlx::Error) -> Error {
     tracing::error!(%error, "a write failed");
     let code = error.as_database_error().and_then(|error| error.code());
     // Primary codes FULL, IOERR, READONLY and CANTOPEN; extended ones carry them in the low byte.
-    let primary = code
-        .and_then(|code| code.parse::<u32>().ok())
-        .map(|code| code & 0xff);
+    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
     match primary {
         Some(8 | 10 | 13 | 14) => Error::StorageFull,
         _ => Error::Unavailable,
-    }
-}
-
-/// Copies the WAL into the database beside the writer, until `stop`.
-pub async fn checkpoint_beside(mut connection: SqliteConnection, wal: PathBuf, stop: super::Stop) {
-    let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = tick.tick() => {}
-        }
-        let size = std::fs::metadata(&wal).map_or(0, |file| file.len());
-        if size > CHECKPOINT_BYTES
-            && let Err(error) = store::checkpoint_passively(&mut connection).await
-        {
-            tracing::warn!(%error, "a checkpoint failed; trying again");
-        }
-    }
-    if let Err(error) = store::close(connection).await {
-        tracing::warn!(%error, "the checkpoint connection did not close cleanly");
     }
 }

@@ -1,0 +1,150 @@
+//! Which part of which room is on screen: opening rooms, loading history at both ends, going back
+//! to the newest message, starting afresh.
+
+use super::browser;
+use super::client;
+use super::scroll;
+use super::state::Chat;
+use crate::domain::event::ClientFrame;
+use crate::domain::message::MessagePage;
+use crate::domain::sidebar::Sidebar;
+use crate::domain::timeline::Timeline;
+use crate::domain::{RoomId, Seq};
+use leptos::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+/// Rooms whose messages are kept for an instant return.
+const MAX_TIMELINES: usize = 20;
+
+impl Chat {
+    /// Shows a room: at once if it has been seen before, else as soon as it is loaded.
+    pub fn open_room(self, room_id: RoomId) {
+        let known = self
+            .sidebar
+            .with_untracked(|sidebar| sidebar.room(room_id).map(|entry| entry.room.clone()));
+        let Some(room) = known.filter(|_| self.room_id() != Some(room_id)) else {
+            return;
+        };
+        self.room.set(Some(room));
+        self.editing.set(None);
+        self.notice.set(None);
+        self.unseen.set(0);
+        self.sidebar.update(Sidebar::clear_typing);
+        self.draft.set(browser::stored(&self.draft_key(room_id)).unwrap_or_default());
+        browser::set_cookie("last_room", &room_id.to_string());
+        self.refresh();
+        scroll::to_newest();
+        spawn_local(async move {
+            if self.ensure_timeline(room_id).await && self.room_id() == Some(room_id) {
+                self.refresh();
+                self.watch(room_id);
+            }
+        });
+    }
+
+    /// Loads the page above the window.
+    pub async fn load_older(self) {
+        let Some(room_id) = self.room_id().filter(|_| !self.loading.get_untracked()) else {
+            return;
+        };
+        let Some(before) = self.on(room_id, Timeline::oldest).flatten() else {
+            return;
+        };
+        self.loading.set(true);
+        if let Ok(page) = client::load_page(room_id, &format!("before={before}")).await {
+            let replay = self.change(room_id, |timeline| {
+                let replay = timeline.merge_older(before, &page);
+                timeline.prune_below();
+                replay
+            });
+            self.replay(room_id, replay.flatten());
+        }
+        self.loading.set(false);
+    }
+
+    /// Loads the page below the window.
+    pub async fn load_newer(self) {
+        let Some(room_id) = self.room_id().filter(|_| !self.loading.get_untracked()) else {
+            return;
+        };
+        let Some(after) = self.on(room_id, Timeline::newest_loaded).flatten() else {
+            return;
+        };
+        self.loading.set(true);
+        if let Ok(page) = client::load_page(room_id, &format!("after={after}")).await {
+            let replay = self.change(room_id, |timeline| {
+                let replay = timeline.merge_newer(after, &page);
+                timeline.prune_above();
+                replay
+            });
+            self.replay(room_id, replay.flatten());
+        }
+        self.loading.set(false);
+    }
+
+    /// Goes to the newest message.
+    pub fn jump_to_newest(self) {
+        self.unseen.set(0);
+        match self.room_id().filter(|_| self.has_newer.get_untracked()) {
+            Some(room_id) => spawn_local(async move {
+                self.start_afresh(room_id).await;
+                scroll::to_newest();
+            }),
+            None => scroll::to_newest(),
+        }
+    }
+
+    /// The reader has scrolled: `near_end` if the newest loaded message is in sight.
+    pub fn scrolled(self, near_end: bool) {
+        let away = !near_end || self.has_newer.get_untracked();
+        if self.away.get_untracked() != away {
+            self.away.set(away);
+        }
+        if !away {
+            self.unseen.set(0);
+            self.read_soon();
+        }
+    }
+
+    pub(super) async fn ensure_timeline(self, room_id: RoomId) -> bool {
+        if self.on(room_id, |_| ()).is_some() {
+            return true;
+        }
+        if let Ok(page) = client::load_page(room_id, "").await {
+            self.insert_timeline(room_id, &page);
+            true
+        } else {
+            self.notice.set(Some("That room could not be loaded. Try again in a moment.".into()));
+            false
+        }
+    }
+
+    fn insert_timeline(self, room_id: RoomId, page: &MessagePage) {
+        let here = self.room_id();
+        self.timelines.update_value(|all| {
+            if all.len() >= MAX_TIMELINES {
+                all.retain(|id, timeline| Some(*id) == here || !timeline.outgoing().is_empty());
+            }
+            all.entry(room_id).or_insert_with(|| Timeline::new(room_id, page));
+        });
+    }
+
+    pub(super) async fn start_afresh(self, room_id: RoomId) {
+        if let Ok(page) = client::load_page(room_id, "").await {
+            self.change(room_id, |timeline| timeline.reset(&page));
+            self.replay(room_id, Some(page.cursor));
+        }
+    }
+
+    /// Asks for everything after a cursor again.
+    pub(super) fn replay(self, room_id: RoomId, cursor: Option<Seq>) {
+        if let Some(cursor) = cursor.filter(|_| self.room_id() == Some(room_id)) {
+            self.say(ClientFrame::OpenRoom { room_id, cursor: Some(cursor) });
+        }
+    }
+
+    fn watch(self, room_id: RoomId) {
+        self.replay(room_id, self.on(room_id, Timeline::cursor));
+        self.read_soon();
+    }
+}

@@ -1,0 +1,198 @@
+//! The viewer's own words: sending until the server has them, editing, deleting, and keeping what
+//! is unsent in this browser, so that neither a dead network nor a reload loses it.
+
+use super::browser;
+use super::client::{self, CallError};
+use super::state::{Chat, Link};
+use crate::domain::event::ClientFrame;
+use crate::domain::message::{ClientMessageId, Draft, Message};
+use crate::domain::timeline::{NextAttempt, Outgoing, Timeline};
+use crate::domain::{MessageId, RoomId};
+use gloo_timers::future::TimeoutFuture;
+use leptos::prelude::*;
+use std::sync::Arc;
+use wasm_bindgen_futures::spawn_local;
+
+impl Chat {
+    /// Takes up what earlier visits left behind in this browser, then starts sending it.
+    pub fn restore(self) {
+        if let Some(room_id) = self.room_id() {
+            let draft = browser::stored(&self.draft_key(room_id)).unwrap_or_default();
+            if self.draft.with_untracked(String::is_empty) {
+                self.draft.set(draft);
+            }
+        }
+        for room_id in browser::stored_keys(&self.outbox_prefix()) {
+            let Ok(room_id) = room_id.parse().map(RoomId::new) else {
+                continue;
+            };
+            let kept = browser::stored(&self.outbox_key(room_id)).unwrap_or_default();
+            let kept: Vec<Outgoing> = serde_json::from_str(&kept).unwrap_or_default();
+            spawn_local(async move {
+                if self.ensure_timeline(room_id).await {
+                    self.change(room_id, |timeline| timeline.restore(kept));
+                    self.send_pending(room_id);
+                }
+            });
+        }
+    }
+
+    /// Remembers the draft of the room on screen.
+    pub fn keep_draft(self) {
+        if let Some(room_id) = self.room_id() {
+            self.draft.with_untracked(|draft| browser::store(&self.draft_key(room_id), draft));
+        }
+    }
+
+    /// Sends a message: shown at once, then tried until the server has it.
+    ///
+    /// # Errors
+    /// The sentence to show when the text breaks a rule; it is kept.
+    pub fn send(self, body: &str) -> Result<(), String> {
+        let draft = Draft::parse(body).map_err(|error| error.to_string())?;
+        let room_id = self.room_id().ok_or("Choose a room first.")?;
+        let id = browser::client_message_id().ok_or("This browser cannot send messages.")?;
+        self.change(room_id, |timeline| timeline.send(id, draft.body(), browser::now()));
+        self.notice.set(None);
+        self.say(ClientFrame::TypingStop { room_id });
+        self.jump_to_newest();
+        self.send_pending(room_id);
+        Ok(())
+    }
+
+    /// Tries a failed message again.
+    pub fn retry(self, key: ClientMessageId) {
+        if let Some(room_id) = self.room_id() {
+            self.change(room_id, |timeline| timeline.retry(key));
+            self.send_pending(room_id);
+        }
+    }
+
+    /// Gives a failed message up; its text returns to the composer unless something is there.
+    pub fn discard(self, key: ClientMessageId) {
+        let Some(room_id) = self.room_id() else {
+            return;
+        };
+        let text = self.change(room_id, |timeline| timeline.discard(key)).flatten();
+        if let Some(text) = text.filter(|_| self.draft.with_untracked(String::is_empty)) {
+            self.draft.set(text);
+            self.keep_draft();
+        }
+    }
+
+    /// Stores a message's new text. True when it is done and the form can close.
+    pub async fn edit(self, id: MessageId, body: &str) -> bool {
+        let draft = match Draft::parse(body) {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.notice.set(Some(error.to_string()));
+                return false;
+            }
+        };
+        match client::edit_message(id, draft.body()).await {
+            Ok(message) => {
+                self.change(message.room_id, |timeline| timeline.acknowledge(&message));
+                true
+            }
+            Err(error) => {
+                self.tell(error);
+                false
+            }
+        }
+    }
+
+    /// Deletes a message.
+    pub async fn remove(self, id: MessageId) {
+        match client::remove_message(id).await {
+            Ok(()) => self.forget(id),
+            Err(error) => self.tell(error),
+        }
+    }
+
+    /// The text of a stored message in the room on screen.
+    pub fn body_of(self, id: MessageId) -> Option<String> {
+        let room_id = self.room_id()?;
+        self.on(room_id, |timeline| timeline.message(id).map(|message| message.body.clone()))?
+    }
+
+    fn forget(self, id: MessageId) {
+        let Some(room_id) = self.room_id() else {
+            return;
+        };
+        let message = self.on(room_id, |timeline| timeline.message(id).cloned()).flatten();
+        if let Some(message) = message {
+            let tombstone = Arc::new(Message { deleted: true, ..(*message).clone() });
+            self.change(room_id, |timeline| timeline.acknowledge(&tombstone));
+        }
+    }
+
+    pub(super) fn send_all_pending(self) {
+        let rooms: Vec<RoomId> = self.timelines.with_value(|all| all.keys().copied().collect());
+        for room_id in rooms {
+            self.send_pending(room_id);
+        }
+    }
+
+    /// Puts the next pending message on the wire, and the one after when it has arrived.
+    pub(super) fn send_pending(self, room_id: RoomId) {
+        let Some(outgoing) = self.change(room_id, Timeline::next_to_send).flatten() else {
+            return;
+        };
+        spawn_local(async move {
+            let key = outgoing.client_message_id;
+            match client::create_message(room_id, &outgoing).await {
+                Ok(message) => {
+                    self.change(room_id, |timeline| timeline.acknowledge(&message));
+                }
+                Err(CallError::Passing) => {
+                    let live = self.link.get_untracked() == Link::Live;
+                    let next = self.change(room_id, |timeline| timeline.attempt_failed(key, live));
+                    if let Some(NextAttempt::After(delay)) = next {
+                        TimeoutFuture::new(delay).await;
+                    } else {
+                        return;
+                    }
+                }
+                Err(CallError::SignedOut) => {
+                    self.change(room_id, |timeline| timeline.attempt_failed(key, false));
+                    browser::go_to("/session/new");
+                    return;
+                }
+                Err(CallError::Refused(why)) => {
+                    self.change(room_id, |timeline| timeline.refuse(key, &why.message));
+                }
+            }
+            self.send_pending(room_id);
+        });
+    }
+
+    fn tell(self, error: CallError) {
+        match error {
+            CallError::Passing => {
+                self.notice.set(Some("The server did not answer. Try again.".into()));
+            }
+            CallError::SignedOut => browser::go_to("/session/new"),
+            CallError::Refused(why) => self.notice.set(Some(why.message)),
+        }
+    }
+
+    pub(super) fn keep_outgoing(self, room_id: RoomId, outgoing: &[Outgoing]) {
+        let text = match outgoing {
+            [] => String::new(),
+            some => serde_json::to_string(some).unwrap_or_default(),
+        };
+        browser::store(&self.outbox_key(room_id), &text);
+    }
+
+    fn outbox_prefix(self) -> String {
+        format!("campfire:{}:outbox:", self.viewer.with_value(|viewer| viewer.id))
+    }
+
+    fn outbox_key(self, room_id: RoomId) -> String {
+        format!("{}{room_id}", self.outbox_prefix())
+    }
+
+    pub(super) fn draft_key(self, room_id: RoomId) -> String {
+        format!("campfire:{}:draft:{room_id}", self.viewer.with_value(|viewer| viewer.id))
+    }
+}
