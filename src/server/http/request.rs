@@ -9,7 +9,6 @@ use crate::domain::account::Viewer;
 use crate::domain::error::Error;
 use crate::ui::Theme;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -228,7 +227,13 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
-        let bytes = body(request, app).await?;
+        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Error::TooLarge
+            } else {
+                Error::Malformed("The request ended early.")
+            }
+        })?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|_| Error::Malformed("Send a JSON object with the documented fields."))
@@ -242,23 +247,14 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
-        let bytes = body(request, app).await?;
-        // Bytes that are not UTF-8 would silently become replacement characters.
-        axum::extract::Form::<T>::from_request(Request::new(bytes.into()), app)
-            .await
-            .map(|form| Self(form.0))
-            .map_err(|_| Error::Malformed("That form could not be read."))
-    }
-}
-
-async fn body(request: Request, app: &App) -> Result<Bytes, Error> {
-    Bytes::from_request(request, app).await.map_err(|rejection: BytesRejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Error::TooLarge
-        } else {
-            Error::Malformed("The request ended early.")
+        match axum::Form::<T>::from_request(request, app).await {
+            Ok(form) => Ok(Self(form.0)),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Error::TooLarge)
+            }
+            Err(_) => Err(Error::Malformed("That form could not be read.")),
         }
-    })
+    }
 }
 
 #[cfg(test)]
