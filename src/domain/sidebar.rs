@@ -2,21 +2,32 @@
 
 use super::account::UserRef;
 use super::event::TYPING_TTL_MS;
-use super::room::Room;
+use super::room::{Room, RoomKind};
 use super::{MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// One line of the room list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SidebarRoom {
-    /// The room.
-    #[serde(flatten)]
-    pub room: Room,
+    /// The room's id.
+    pub id: RoomId,
+    /// Its name.
+    pub name: String,
+    /// Who is in it.
+    pub kind: RoomKind,
     /// The newest message, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_id: Option<MessageId>,
     /// Whether somebody else wrote after the viewer last read.
     pub unread: bool,
+}
+
+impl SidebarRoom {
+    /// The room as its members see it.
+    pub fn room(&self) -> Room {
+        Room { id: self.id, name: self.name.clone(), kind: self.kind }
+    }
 }
 
 /// Somebody writing in the room on screen.
@@ -28,7 +39,8 @@ struct Typist {
 }
 
 /// Room list, presence and typing of one tab. Order of calls does not matter beyond "the last
-/// word wins": every call states a fact, none counts.
+/// word wins": every call states a fact, none counts. Names are sorted by whoever knows the
+/// reader's alphabet: lists arrive sorted from the server, and `by_name` compares in the browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidebar {
     rooms: Vec<SidebarRoom>,
@@ -51,7 +63,7 @@ impl Sidebar {
 
     /// A room the viewer is in.
     pub fn room(&self, room_id: RoomId) -> Option<&SidebarRoom> {
-        self.rooms.iter().find(|entry| entry.room.id == room_id)
+        self.rooms.iter().find(|entry| entry.id == room_id)
     }
 
     /// Who is online, by name.
@@ -68,24 +80,23 @@ impl Sidebar {
     pub fn welcome(&mut self, rooms: Vec<SidebarRoom>, online: Vec<UserRef>) {
         self.rooms = rooms;
         self.online = online;
-        self.sort();
     }
 
     /// A new or changed room.
-    pub fn upsert_room(&mut self, entry: SidebarRoom) {
-        self.rooms.retain(|other| other.room.id != entry.room.id);
+    pub fn upsert_room(&mut self, entry: SidebarRoom, by_name: impl Fn(&str, &str) -> Ordering) {
+        self.rooms.retain(|other| other.id != entry.id);
         self.rooms.push(entry);
-        self.sort();
+        self.rooms.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
     }
 
     /// The viewer is no longer in this room.
     pub fn remove_room(&mut self, room_id: RoomId) {
-        self.rooms.retain(|entry| entry.room.id != room_id);
+        self.rooms.retain(|entry| entry.id != room_id);
     }
 
     /// Somebody else wrote a message in a room. Older news than what is known changes nothing.
     pub fn activity(&mut self, room_id: RoomId, message_id: MessageId) {
-        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.room.id == room_id)
+        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id)
             && entry.last_message_id < Some(message_id)
         {
             entry.last_message_id = Some(message_id);
@@ -95,7 +106,7 @@ impl Sidebar {
 
     /// The viewer has read a room up to a message, here or elsewhere.
     pub fn read(&mut self, room_id: RoomId, message_id: MessageId) {
-        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.room.id == room_id)
+        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id)
             && entry.last_message_id <= Some(message_id)
         {
             entry.last_message_id = Some(message_id);
@@ -104,11 +115,16 @@ impl Sidebar {
     }
 
     /// Somebody came or went.
-    pub fn presence(&mut self, user: UserRef, online: bool) {
+    pub fn presence(
+        &mut self,
+        user: UserRef,
+        online: bool,
+        by_name: impl Fn(&str, &str) -> Ordering,
+    ) {
         self.online.retain(|other| other.id != user.id);
         if online {
             self.online.push(user);
-            self.sort();
+            self.online.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
         } else {
             self.typists.retain(|typist| typist.user.id != user.id);
         }
@@ -155,21 +171,19 @@ impl Sidebar {
             _ => Some("Several people are typing".to_owned()),
         }
     }
-
-    fn sort(&mut self) {
-        self.rooms.sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
-        self.online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::room::RoomKind;
     use super::*;
 
     fn room(id: i64, name: &str) -> SidebarRoom {
-        let room = Room { id: RoomId::new(id), name: name.to_owned(), kind: RoomKind::Open };
-        SidebarRoom { room, last_message_id: None, unread: false }
+        let (id, name) = (RoomId::new(id), name.to_owned());
+        SidebarRoom { id, name, kind: RoomKind::Open, last_message_id: None, unread: false }
+    }
+
+    fn by_name(a: &str, b: &str) -> Ordering {
+        a.to_lowercase().cmp(&b.to_lowercase())
     }
 
     fn user(id: i64, name: &str) -> UserRef {
@@ -197,17 +211,17 @@ mod tests {
         assert_eq!(sidebar.typing_line().as_deref(), Some("Mara and Teo are typing"));
         assert!(sidebar.sweep_typing(5_500));
         assert_eq!(sidebar.typing_line().as_deref(), Some("Mara is typing"));
-        sidebar.presence(user(1, "Mara Lindqvist"), false);
+        sidebar.presence(user(1, "Mara Lindqvist"), false, by_name);
         assert_eq!(sidebar.typing_line(), None);
     }
 
     #[test]
     fn rooms_and_people_are_sorted_by_name() {
         let mut sidebar = Sidebar::new(vec![room(1, "watercooler")], vec![user(1, "jason")]);
-        sidebar.upsert_room(room(2, "Designers"));
-        sidebar.presence(user(2, "David"), true);
-        sidebar.presence(user(2, "David"), true);
-        let rooms: Vec<_> = sidebar.rooms().iter().map(|entry| entry.room.name.as_str()).collect();
+        sidebar.upsert_room(room(2, "Designers"), by_name);
+        sidebar.presence(user(2, "David"), true, by_name);
+        sidebar.presence(user(2, "David"), true, by_name);
+        let rooms: Vec<_> = sidebar.rooms().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(rooms, ["Designers", "watercooler"]);
         let online: Vec<_> = sidebar.online().iter().map(|user| user.name.as_str()).collect();
         assert_eq!(online, ["David", "jason"]);

@@ -220,8 +220,8 @@ impl Connections {
                 registry.send(tabs.into_iter().flatten(), &bytes);
             }
             Event::RoomOpened { room } => {
-                let entry =
-                    SidebarRoom { room: room.clone(), last_message_id: None, unread: false };
+                let (id, name, kind) = (room.id, room.name.clone(), room.kind);
+                let entry = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
                 let Some(bytes) = encode(&ServerFrame::Room { room: entry }) else {
                     return;
                 };

@@ -132,7 +132,7 @@ impl App {
                 visible_rooms(&read, viewer)
             }
         };
-        rooms.sort_by_cached_key(|entry| (entry.room.name.to_lowercase(), entry.room.id));
+        rooms.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.id));
         Ok(rooms)
     }
 

@@ -183,9 +183,9 @@ impl Tab {
             self.say_goodbye(Ending::Flood).await;
             return Err(Over);
         }
-        let frame = match serde_json::from_str(text) {
-            Ok(frame) => frame,
-            Err(error) if error.to_string().starts_with("unknown variant") => {
+        let frame = match ClientFrame::parse(text) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => {
                 Gap::WireFormat.record("a frame of unknown type was ignored");
                 return Ok(());
             }
@@ -224,7 +224,7 @@ impl Tab {
             Ok(rooms) => rooms,
             Err(error) => return self.refuse(&error).await,
         };
-        self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.room.id));
+        self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.id));
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
         let same = incarnation.is_none_or(|theirs| theirs == ours);

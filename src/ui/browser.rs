@@ -5,8 +5,9 @@
 
 use crate::domain::Timestamp;
 use crate::domain::message::ClientMessageId;
-use js_sys::{Array, Date, Function, Intl, Object, Reflect};
+use js_sys::{Array, Date, Function, Intl, JsString, Object, Reflect};
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Document, HtmlElement, Storage, Window};
 
@@ -108,6 +109,12 @@ fn format(
 fn js_date(at: Timestamp) -> Date {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact for 285,000 years")]
     Date::new(&JsValue::from_f64(at.ms() as f64))
+}
+
+/// Orders names as the reader's language does, letters before their case.
+pub fn by_name(a: &str, b: &str) -> Ordering {
+    let order = JsString::from(a).locale_compare(b, &Array::new(), &Object::new());
+    order.cmp(&0)
 }
 
 fn storage() -> Option<Storage> {

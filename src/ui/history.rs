@@ -7,7 +7,7 @@ use super::scroll;
 use super::state::Chat;
 use crate::domain::event::ClientFrame;
 use crate::domain::message::MessagePage;
-use crate::domain::sidebar::Sidebar;
+use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::Timeline;
 use crate::domain::{RoomId, Seq};
 use leptos::prelude::*;
@@ -19,9 +19,8 @@ const MAX_TIMELINES: usize = 20;
 impl Chat {
     /// Shows a room: at once if it has been seen before, else as soon as it is loaded.
     pub fn open_room(self, room_id: RoomId) {
-        let known = self
-            .sidebar
-            .with_untracked(|sidebar| sidebar.room(room_id).map(|entry| entry.room.clone()));
+        let known =
+            self.sidebar.with_untracked(|sidebar| sidebar.room(room_id).map(SidebarRoom::room));
         let Some(room) = known.filter(|_| self.room_id() != Some(room_id)) else {
             return;
         };

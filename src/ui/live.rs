@@ -125,7 +125,7 @@ async fn connect(chat: Chat) -> Ended {
 
 fn hear(chat: Chat, text: &str, ended: &mut Ended) {
     // A frame of a type this page does not know is from a newer server: ignored, as documented.
-    let Ok(frame) = serde_json::from_str(text) else {
+    let Ok(Some(frame)) = ServerFrame::parse(text) else {
         return;
     };
     match &frame {

@@ -29,13 +29,16 @@ pub fn RoomSheet(
     };
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
     let beginning = move || !chat.has_older.get();
-    let welcome = welcome.map(|html| {
-        let hidden = move || !(here() && beginning());
-        view! {
-            <section class="panel panel--pad welcome" aria-label="Welcome" hidden=hidden
-                inner_html=html on:click=move |event| copied(&event)></section>
-        }
-    });
+    let welcome = StoredValue::new(welcome);
+    let welcome = move || {
+        let html = welcome.get_value().filter(|_| here() && beginning());
+        html.map(|html| {
+            view! {
+                <section class="panel panel--pad welcome" aria-label="Welcome" inner_html=html
+                    on:click=move |event| copied(&event)></section>
+            }
+        })
+    };
     let is_quiet = Memo::new(move |_| chat.keys.with(Vec::is_empty));
     let quiet = move || (is_quiet.get() && beginning()).then(|| view! { <Quiet name=name()/> });
     view! {

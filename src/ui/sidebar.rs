@@ -76,24 +76,23 @@ pub fn SidebarNav(
 
 /// A line is drawn anew when any of this changes.
 fn row_key(entry: &SidebarRoom) -> (RoomId, bool, String) {
-    (entry.room.id, entry.unread, entry.room.name.clone())
+    (entry.id, entry.unread, entry.name.clone())
 }
 
 #[component]
 fn RoomLink(chat: Chat, entry: SidebarRoom) -> impl IntoView {
-    let SidebarRoom { room, unread, .. } = entry;
-    let id = room.id;
+    let SidebarRoom { id, name, kind, unread, .. } = entry;
     let here = move || chat.room.with(|on_screen| on_screen.as_ref().is_some_and(|r| r.id == id));
     // What is on screen is being read; a mark would only flicker.
     let marked = move || unread && !here();
-    let icon = if room.kind == RoomKind::Open { "hash" } else { "lock" };
+    let icon = if kind == RoomKind::Open { "hash" } else { "lock" };
     view! {
         <li>
             <a class=move || if marked() { "nav-item nav-item--unread" } else { "nav-item" }
                 href=format!("/rooms/{id}") data-room=id.to_string()
                 aria-current=move || here().then_some("page")>
                 <Icon name=icon/>
-                <span class="nav-item__name truncate" dir="auto">{room.name}</span>
+                <span class="nav-item__name truncate" dir="auto">{name}</span>
                 {move || marked().then(|| view! {
                     <span class="pip"></span><span class="visually-hidden">", unread"</span>
                 })}

@@ -215,9 +215,11 @@ impl Chat {
             }
             ServerFrame::Presence { user_id, name, online } => {
                 let user = UserRef { id: user_id, name };
-                self.sidebar.update(|sidebar| sidebar.presence(user, online));
+                self.sidebar.update(|sidebar| sidebar.presence(user, online, browser::by_name));
             }
-            ServerFrame::Room { room } => self.sidebar.update(|s| s.upsert_room(room)),
+            ServerFrame::Room { room } => {
+                self.sidebar.update(|s| s.upsert_room(room, browser::by_name))
+            }
             ServerFrame::RoomRemoved { room_id } => self.sidebar.update(|s| s.remove_room(room_id)),
             ServerFrame::Goodbye { .. } | ServerFrame::Pong | ServerFrame::Error { .. } => {}
         }

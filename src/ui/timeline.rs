@@ -33,10 +33,10 @@ pub fn MessageList(
     view! {
         <div class="sheet__main sheet__main--end" id=scroll::HISTORY tabindex="0" role="region"
             aria-label="Message history" on:scroll=move |_| scrolled(chat)>
+            <h2 class="visually-hidden">"Messages"</h2>
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
                 on:keydown=move |event| moved(&event)>
-                <h2 class="visually-hidden">"Messages"</h2>
                 {children()}
                 <For each=keys key=|key| *key let:key>{row(key)}</For>
             </div>

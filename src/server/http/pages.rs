@@ -48,8 +48,8 @@ pub async fn root(
     };
     let rooms = app.load_sidebar(signed.viewer().id).await?;
     let last = cookie(&headers, "last_room").and_then(|id| id.parse().ok()).map(RoomId::new);
-    let last = last.filter(|last| rooms.iter().any(|entry| entry.room.id == *last));
-    let first = rooms.iter().map(|entry| entry.room.id).min();
+    let last = last.filter(|last| rooms.iter().any(|entry| entry.id == *last));
+    let first = rooms.iter().map(|entry| entry.id).min();
     match last.or(first) {
         Some(room_id) => Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response()),
         None => {

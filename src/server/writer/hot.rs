@@ -221,7 +221,9 @@ impl Hot {
 /// What the sidebar shows of a room to one of its members.
 pub fn sidebar_room(head: &RoomHead, membership: Membership, viewer: UserId) -> SidebarRoom {
     SidebarRoom {
-        room: head.room.clone(),
+        id: head.room.id,
+        name: head.room.name.clone(),
+        kind: head.room.kind,
         last_message_id: head.last_message.map(|last| last.id),
         unread: is_unread(head.last_message, membership.last_read, viewer),
     }
