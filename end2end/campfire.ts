@@ -1,95 +1,16 @@
 // What every browser test starts from: a server of its own, people who use it, and a guard that
 // fails the test when a page complains. It drives the release binary from outside and knows only
-// the public JSON API; what a journey does and expects stands in tests/.
+// the public JSON API; what people see and do on a page is in chat.ts, and what a journey does and
+// expects stands in tests/.
 import { test as base, expect } from "@playwright/test";
 import type { APIRequestContext, APIResponse, BrowserContextOptions } from "@playwright/test";
 import type { BrowserContext, Page } from "@playwright/test";
-import { spawn, type ChildProcess } from "node:child_process";
+import { enter, overhear } from "./chat.ts";
+import { Server } from "./server.ts";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join as joinPath, resolve } from "node:path";
-import { createInterface } from "node:readline";
-
-const binary = process.env.CAMPFIRE_BIN ?? resolve(import.meta.dirname, "../target/release/campfire");
-const startLimit = 10_000;
-const stopLimit = 30_000;
-
-/** One running Campfire with its own data. It keeps its port over restarts, as pages expect. */
-export class Server {
-  /** Everything it printed so far, over all restarts; attached to a failing test. */
-  log = "";
-  private port = 0;
-  private child: ChildProcess | undefined;
-
-  constructor(private readonly data: string) {}
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  async start(): Promise<void> {
-    const child = spawn(binary, {
-      env: {
-        ...process.env,
-        CAMPFIRE_ADDR: `127.0.0.1:${this.port}`,
-        CAMPFIRE_DATA: this.data,
-        CAMPFIRE_LIMITS: "off",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.child = child;
-    child.stderr.on("data", (text) => (this.log += text));
-    // Reading on to the end keeps the pipe from filling up and stopping the server.
-    const lines = createInterface(child.stdout);
-    lines.on("line", (line) => (this.log += `${line}\n`));
-    const first = await new Promise<string>((settle, fail) => {
-      const late = setTimeout(() => fail(new Error("it said nothing")), startLimit);
-      lines.once("line", settle);
-      child.once("error", fail);
-      child.once("exit", (code, signal) => fail(new Error(`it ended with ${code ?? signal}`)));
-      lines.once("line", () => clearTimeout(late));
-    }).catch(async (cause: Error) => {
-      await this.end("SIGKILL");
-      throw new Error(`${binary} did not start: ${cause.message}\n${this.log}`);
-    });
-    const port = /^listening on http:\/\/\S+:(\d+)\/?$/.exec(first)?.[1];
-    if (port === undefined) throw new Error(`The first line is not an address: ${first}`);
-    this.port = Number(port);
-  }
-
-  /** Asks it to end (SIGTERM) and waits until it did. Killing it after the limit is a failure. */
-  async stop(): Promise<void> {
-    const killed = await this.end("SIGTERM");
-    if (killed) throw new Error(`The server was still running ${stopLimit} ms after SIGTERM.`);
-  }
-
-  /** Ends it at once (SIGKILL), as a crash or a power cut would. */
-  async kill(): Promise<void> {
-    await this.end("SIGKILL");
-  }
-
-  /** Stops it if it runs, and starts it with the same data on the same port. */
-  async restart(): Promise<void> {
-    await this.stop();
-    await this.start();
-  }
-
-  /** Resolves once the process is gone, to whether patience ran out first. */
-  private async end(signal: NodeJS.Signals): Promise<boolean> {
-    const child = this.child;
-    this.child = undefined;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
-    const gone = once(child, "exit");
-    let killed = false;
-    const impatience = setTimeout(() => (killed = child.kill("SIGKILL")), stopLimit);
-    child.kill(signal);
-    await gone;
-    clearTimeout(impatience);
-    return killed;
-  }
-}
+import { join as joinPath } from "node:path";
 
 /** Collects what pages complain about. A content security policy speaks through console errors. */
 export class Guard {
@@ -119,6 +40,10 @@ export class Guard {
 export const serverIsDown =
   /net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|INTERNET_DISCONNECTED)|WebSocket connection to .* failed/;
 
+/** What a browser says about an answer that a test provokes: `guard.allow(answered(422))`. */
+export const answered = (status: number): RegExp =>
+  new RegExp(`the server responded with a status of ${status}\\b`);
+
 interface Fixtures {
   /** A fresh server; `page` and `request` use its address. */
   server: Server;
@@ -126,6 +51,10 @@ interface Fixtures {
   guard: Guard;
   /** Opens a page in a browser of its own: another person, or another device. */
   visitor: (options?: BrowserContextOptions) => Promise<Page>;
+  /** The administrator, in the first room; every other person joins by the invite link. */
+  david: Page;
+  jason: Page;
+  kevin: Page;
 }
 
 export const test = base.extend<Fixtures>({
@@ -152,6 +81,7 @@ export const test = base.extend<Fixtures>({
   },
   context: async ({ context, guard }, use) => {
     guard.watch(context);
+    overhear(context);
     await use(context);
   },
   visitor: async ({ browser, guard, baseURL }, use) => {
@@ -160,11 +90,26 @@ export const test = base.extend<Fixtures>({
       const context = await browser.newContext({ baseURL, ...options });
       contexts.push(context);
       guard.watch(context);
+      overhear(context);
       return context.newPage();
     });
     await Promise.all(contexts.map((context) => context.close()));
   },
+  david: async ({ visitor }, use) => {
+    const page = await visitor();
+    await firstRun(page.request, people.david);
+    await enter(page, "/");
+    await use(page);
+  },
+  jason: async ({ visitor, david }, use) => use(await joined(await visitor(), david, people.jason)),
+  kevin: async ({ visitor, david }, use) => use(await joined(await visitor(), david, people.kevin)),
 });
+
+async function joined(page: Page, inviter: Page, who: Person): Promise<Page> {
+  await join(page.request, await inviteCode(inviter.request), who);
+  await enter(page, "/");
+  return page;
+}
 
 export { expect };
 
@@ -180,9 +125,21 @@ export function person(name: string): Person {
   return { name, email_address, password: "correct horse battery staple" };
 }
 
+export const people = {
+  david: person("David"),
+  jason: person("Jason"),
+  kevin: person("Kevin"),
+};
+
 export interface User {
   id: number;
   name: string;
+}
+
+export interface Room {
+  id: number;
+  name: string;
+  unread: boolean;
 }
 
 export interface Message {
@@ -222,15 +179,60 @@ export async function post(
   return answer(await api.post(`/api/rooms/${room_id}/messages`, { data }), 200, 201);
 }
 
+/** Posts `Line from` to `Line to`, one after the other, so that their order is known. */
+export async function postLines(
+  api: APIRequestContext,
+  room_id: number,
+  from: number,
+  to: number,
+): Promise<Message[]> {
+  const posted: Message[] = [];
+  for (let at = from; at <= to; at += 1) posted.push(await post(api, room_id, line(at)));
+  return posted;
+}
+
+/** The text of the numbered messages of `postLines`. */
+export const line = (at: number): string => `Line ${String(at).padStart(3, "0")}`;
+
+/** The texts of the numbered messages of `postLines`. */
+export const lines = (from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_, at) => line(from + at));
+
+export async function edit(api: APIRequestContext, id: number, body: string): Promise<Message> {
+  return answer(await api.patch(`/api/messages/${id}`, { data: { body } }), 200);
+}
+
+export async function remove(api: APIRequestContext, id: number): Promise<void> {
+  expect((await api.delete(`/api/messages/${id}`)).status()).toBe(204);
+}
+
+/** What the server has: at most the newest 500 messages of a room, oldest first. */
+export async function stored(api: APIRequestContext, room_id: number): Promise<Message[]> {
+  const page = await api.get(`/api/rooms/${room_id}/messages?limit=500`);
+  return (await answer<{ messages: Message[] }>(page, 200)).messages;
+}
+
+export async function rooms(api: APIRequestContext): Promise<Room[]> {
+  return answer(await api.get("/api/rooms"), 200);
+}
+
+/** Makes an open room: everybody is in it. */
+export async function openRoom(api: APIRequestContext, name: string): Promise<Room> {
+  return answer(await api.post("/api/rooms", { data: { name, kind: "open" } }), 201);
+}
+
+/** The code of the invite link, as the people page shows it. */
+export async function inviteCode(api: APIRequestContext): Promise<string> {
+  const people = await (await api.get("/account/edit")).text();
+  const code = /\/join\/([\w-]+)/.exec(people)?.[1];
+  if (code === undefined) throw new Error("The people page shows no invite link.");
+  return code;
+}
+
 async function answer<T>(response: APIResponse, ...expected: number[]): Promise<T> {
   const text = await response.text();
   expect(expected, `${response.url()} answered ${response.status()}: ${text}`).toContain(
     response.status(),
   );
   return JSON.parse(text) as T;
-}
-
-/** Waits until the browser client has taken the page over; before that only links and forms work. */
-export async function hydrated(page: Page): Promise<void> {
-  await expect(page.locator("html")).toHaveAttribute("data-hydrated", "true");
 }

@@ -8,11 +8,17 @@ export default defineConfig({
   workers: 2,
   fullyParallel: true,
   retries: 0,
+  // For a machine with two cores that compiles something at the same time; nothing waits so long
+  // when all is well, because tests wait for events and never for the clock.
+  timeout: 120_000,
+  expect: { timeout: 15_000 },
   forbidOnly: Boolean(process.env.CI),
   reporter: "list",
   use: {
     locale: "en-GB",
     timezoneId: "UTC",
+    actionTimeout: 20_000,
+    navigationTimeout: 30_000,
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

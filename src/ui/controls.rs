@@ -86,13 +86,23 @@ impl LocalTime {
 pub fn ClockTime(
     /// The moment.
     at: Timestamp,
+    /// Just the figures, where there is no room for "in the afternoon".
+    #[prop(default = false)]
+    short: bool,
 ) -> impl IntoView {
     let local = expect_context::<LocalTime>();
-    let text = move || {
-        if local.0.get() { browser::clock(at) } else { at.utc_clock() }
+    let text = move || match (local.0.get(), short) {
+        (false, _) => at.utc_clock(),
+        (true, false) => browser::clock(at),
+        (true, true) => figures(&browser::clock(at)).to_owned(),
     };
     let local_mark = move || local.0.get().then_some("");
     view! { <time datetime=at.to_string() data-local=local_mark>{text}</time> }
+}
+
+/// The part of a clock time that is figures: `1:04` of `1:04 PM`, whichever side the words are on.
+fn figures(text: &str) -> &str {
+    text.trim_matches(|c: char| !c.is_numeric())
 }
 
 /// A moment as a day in words.

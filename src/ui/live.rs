@@ -84,7 +84,10 @@ async fn connect(chat: Chat) -> Ended {
         let hello = ClientFrame::Hello { protocol: PROTOCOL, incarnation, room_id, cursor };
         write.send(encode(&hello)).await.is_ok()
     };
+    // A socket that fails says so on its reading side first; writing to it then would only be
+    // refused, loudly.
     let opened = select_biased! {
+        _ = read.next() => false,
         opened = Box::pin(hello).fuse() => opened,
         () = TimeoutFuture::new(OPEN_TIMEOUT_MS).fuse() => false,
     };

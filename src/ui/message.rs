@@ -96,7 +96,7 @@ fn sent(chat: Chat, row: &Row, message: &Arc<Message>) -> impl IntoView + use<> 
     let head = if row.follow {
         view! {
             <a class="message__time message__gutter" href=link aria-label="Link to this message">
-                <ClockTime at=at/>
+                <ClockTime at=at short=true/>
             </a>
         }
         .into_any()
@@ -175,7 +175,7 @@ fn being_sent(chat: Chat, row: &Row, outgoing: &Outgoing) -> impl IntoView + use
         }
     });
     let gutter = row.follow.then(|| {
-        view! { <span class="message__time message__gutter"><ClockTime at=at/></span> }
+        view! { <span class="message__time message__gutter"><ClockTime at=at short=true/></span> }
     });
     let note = match failure(row).map(str::to_owned) {
         None => view! { <p class="message__note">"Sending…"</p> }.into_any(),

@@ -177,6 +177,7 @@ pub fn embedded_boot() -> Option<Arc<Boot>> {
 fn come_alive(chat: Chat) {
     chat.use_local_time();
     chat.restore();
+    chat.scrolled(scroll::place().near_end);
     window_event_listener(ev::popstate, move |_| follow_address(chat));
     window_event_listener(ev::online, move |_| chat.wake());
     window_event_listener(ev::focus, move |_| chat.wake());
@@ -318,7 +319,7 @@ fn document(title: &str, theme: Theme, head: &str, body: &[&str]) -> String {
     )
 }
 
-/// The address of a message.
+/// The address of a message. The fragment makes the browser itself scroll to it and mark it.
 pub(crate) fn permalink(room_id: RoomId, id: MessageId) -> String {
-    format!("/rooms/{room_id}/@{id}")
+    format!("/rooms/{room_id}/@{id}#m-{id}")
 }

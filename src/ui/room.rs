@@ -30,7 +30,7 @@ pub fn RoomSheet(
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
     let beginning = move || !chat.has_older.get();
     let welcome = StoredValue::new(welcome);
-    let welcome = move || {
+    let greeting = move || {
         let html = welcome.get_value().filter(|_| here() && beginning());
         html.map(|html| {
             view! {
@@ -40,7 +40,11 @@ pub fn RoomSheet(
         })
     };
     let is_quiet = Memo::new(move |_| chat.keys.with(Vec::is_empty));
-    let quiet = move || (is_quiet.get() && beginning()).then(|| view! { <Quiet name=name()/> });
+    let quiet = move || {
+        let welcoming = welcome.with_value(Option::is_some) && here();
+        let shown = is_quiet.get() && beginning() && !welcoming;
+        shown.then(|| view! { <Quiet name=name()/> })
+    };
     view! {
         <main class="sheet" id="main" tabindex="-1">
             <div class="sheet__top">
@@ -58,7 +62,7 @@ pub fn RoomSheet(
                 <ConnectionBanner chat=chat/>
             </div>
             <MessageList chat=chat>
-                {welcome}
+                {greeting}
                 {quiet}
             </MessageList>
             <Composer chat=chat client_message_id=client_message_id unsent=unsent/>
