@@ -113,9 +113,25 @@ export function online(page: Page, name: string): Locator {
 
 // Where the reader is. The list is laid out from its end: 0 is the bottom, negative is above.
 
-/** Scrolls to this many pixels above the newest loaded message. */
+/** Scrolls to this many pixels above the newest loaded message, and waits until all is at rest. */
 export async function scrollTo(page: Page, above: number): Promise<void> {
   await history(page).evaluate((list, above) => list.scrollTo({ top: -above }), above);
+  await atRest(page);
+}
+
+/** Waits until the list has looked the same for a few frames: rows are measured as they appear. */
+export async function atRest(page: Page): Promise<void> {
+  await history(page).evaluate(async (list) => {
+    const look = () => {
+      const tops = [...list.querySelectorAll(".message")].map((m) => m.getBoundingClientRect().top);
+      return `${list.scrollTop} ${list.scrollHeight} ${tops}`;
+    };
+    for (let same = 0, last = ""; same < 4; same += 1) {
+      const now = look();
+      if (now !== last) [same, last] = [0, now];
+      await new Promise((settle) => requestAnimationFrame(settle));
+    }
+  });
 }
 
 /** How many pixels lie above what is in sight. */
@@ -125,13 +141,14 @@ export async function roomAbove(page: Page): Promise<number> {
   );
 }
 
-/** The first message in sight, and where its top is. */
+/** The first message in sight, and where its text begins: heads come and go with the page above. */
 export async function firstInSight(page: Page): Promise<{ id: string; top: number }> {
+  await atRest(page);
   return history(page).evaluate((list) => {
     const edge = list.getBoundingClientRect().top;
     for (const row of list.querySelectorAll<HTMLElement>(".message")) {
-      const area = row.getBoundingClientRect();
-      if (area.bottom > edge + 1) return { id: row.dataset.id ?? "", top: area.top };
+      const text = row.querySelector(".message__text")?.getBoundingClientRect();
+      if (text && text.bottom > edge + 1) return { id: row.dataset.id ?? "", top: text.top };
     }
     throw new Error("No message is in sight.");
   });
@@ -139,8 +156,8 @@ export async function firstInSight(page: Page): Promise<{ id: string; top: numbe
 
 /** Fails unless a message is where it was, to a few pixels. */
 export async function expectStill(page: Page, was: { id: string; top: number }): Promise<void> {
-  const row = page.locator(`#m-${was.id}`);
-  const moved = async () =>
-    Math.abs((await row.evaluate((row) => row.getBoundingClientRect().top)) - was.top);
-  await expect.poll(moved, { message: "pixels that the text has moved" }).toBeLessThanOrEqual(4);
+  await atRest(page);
+  const text = page.locator(`#m-${was.id} .message__text`);
+  const top = await text.evaluate((text) => text.getBoundingClientRect().top);
+  expect(Math.abs(top - was.top), "pixels that the text has moved").toBeLessThanOrEqual(4);
 }

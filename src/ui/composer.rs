@@ -118,9 +118,7 @@ fn follow_draft(chat: Chat, field: NodeRef<Textarea>) {
     Effect::new(move |seen: Option<Option<RoomId>>| {
         let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id));
         let draft = chat.draft.get();
-        let Some(field) = field.get() else {
-            return None;
-        };
+        let field = field.get()?;
         let typed = field.value();
         if seen.flatten().is_none() && !typed.is_empty() {
             chat.draft.set(typed);

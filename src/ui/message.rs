@@ -148,7 +148,7 @@ fn text_of(message: &Message) -> impl IntoView + use<> {
     let edited = message.edited_at.is_some();
     view! {
         <div class="message__text rich" dir="auto" inner_html=message.body_html.clone()></div>
-        {edited.then(|| view! { <span class="message__note">"(edited)"</span> })}
+        {edited.then(|| view! { <span class="message__note message__edited">"(edited)"</span> })}
     }
 }
 

@@ -28,6 +28,8 @@ pub fn RoomSheet(
         _ => "hash",
     };
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
+    let mark_read =
+        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
     let beginning = move || !chat.has_older.get();
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
@@ -55,6 +57,9 @@ pub fn RoomSheet(
                         <span class="bar__name truncate" dir="auto">{name}</span>
                     </h1>
                     <div class="bar__actions">
+                        <form class="without-scripts" action=mark_read method="post">
+                            <button type="submit" class="button button--s">"Mark as read"</button>
+                        </form>
                         <a class="icon-button" href="/account/edit" aria-label="People"
                             title="People"><Icon name="users"/></a>
                     </div>

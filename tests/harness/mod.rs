@@ -9,6 +9,7 @@ pub mod tab;
 
 use campfire::domain::Timestamp;
 use campfire::domain::message::ClientMessageId;
+use campfire::server::auth;
 use campfire::server::config::Config;
 use campfire::server::{Clock, Running, StartError};
 use clap::Parser;
@@ -135,6 +136,38 @@ impl TestApp {
         let form = json!({"email_address": email(name), "password": PASSWORD});
         let answer = self.post_as_nobody("/api/session", &form).await;
         self.person(&answer)
+    }
+
+    /// Many people at once, written into the database as joining would have done: hashing a
+    /// password for each would take longer than the test.
+    pub async fn add_people(&self, count: usize) -> Vec<Person> {
+        let mut sql = self.sql().await;
+        let (now, end) = (self.clock.now().ms(), self.clock.now().ms() + 24 * 3_600_000);
+        let mut people = Vec::new();
+        for at in 0..count {
+            let (name, token) = (format!("person{at}"), format!("{at:0>32}"));
+            let digest: String =
+                auth::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+            sql.run(&format!(
+                "INSERT INTO users (name, email_address, password_digest, role, created_at)
+                 VALUES ('{name}', '{name}@example.com', '', 'member', {now})"
+            ))
+            .await;
+            let id = sql.number("SELECT max(id) FROM users").await;
+            sql.run(&format!(
+                "INSERT INTO memberships (user_id, room_id, involvement, created_at)
+                 SELECT {id}, id, 'mentions', {now} FROM rooms WHERE kind = 'open'"
+            ))
+            .await;
+            sql.run(&format!(
+                "INSERT INTO sessions (token_digest, user_id, user_agent, ip_address,
+                                       last_active_at, expires_at, created_at)
+                 VALUES (x'{digest}', {id}, '', '', {now}, {end}, {now})"
+            ))
+            .await;
+            people.push(Person::new(self, id, &name, &token));
+        }
+        people
     }
 
     /// Somebody who has signed in before, seen from the server as it runs now.

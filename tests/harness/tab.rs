@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -72,6 +74,18 @@ impl Tab {
         timeout(PATIENCE, self.stream.send(message)).await.unwrap().unwrap();
     }
 
+    /// Sends a text frame whose bytes are no text.
+    pub async fn sends_invalid_text(&mut self) {
+        let payload = [0xff_u8, 0xfe, 0xfd];
+        let header = FrameHeader {
+            opcode: OpCode::Data(Data::Text),
+            mask: Some([0; 4]),
+            ..FrameHeader::default()
+        };
+        let frame = Frame::from_payload(header, payload.to_vec().into());
+        self.sends(WsMessage::Frame(frame)).await;
+    }
+
     /// Says hello and waits for the welcome and, given a room and a cursor, what was missed.
     pub async fn greets(
         &mut self,
@@ -123,9 +137,7 @@ impl Tab {
 
     /// Waits for a message to be created.
     pub async fn hears_message(&mut self, body: &str) -> Arc<Message> {
-        let wanted = |frame: &ServerFrame| {
-            matches!(frame, ServerFrame::MessageCreated { message } if message.body == body)
-        };
+        let wanted = |frame: &ServerFrame| matches!(frame, ServerFrame::MessageCreated { message } if message.body == body);
         match self.hears(wanted).await {
             ServerFrame::MessageCreated { message } => message,
             other => panic!("not a message: {other:?}"),

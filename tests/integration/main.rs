@@ -1,0 +1,13 @@
+//! What the running server does, noun by noun: real SQLite files, the real writer, real sockets,
+//! a test clock. Rows and answers and frames are asserted together.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::panic, reason = "a test that cannot go on should say why")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod messages;
+mod rooms;
+mod sessions;
+mod sockets;
