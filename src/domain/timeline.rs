@@ -111,6 +111,9 @@ pub struct Timeline {
     start: MessageId,
     /// Everything up to here is loaded; `None` when the newest message is.
     end: Option<MessageId>,
+    /// The server has said that too much changed to replay: until a fresh page is here, nothing
+    /// may move the cursor, or a hole would be forgotten.
+    outdated: bool,
 }
 
 const BEGINNING: MessageId = MessageId::new(0);
@@ -125,6 +128,7 @@ impl Timeline {
             cursor: page.cursor,
             start: BEGINNING,
             end: None,
+            outdated: false,
         };
         timeline.load(page);
         timeline
@@ -189,9 +193,15 @@ impl Timeline {
 
     // Facts from the server.
 
+    /// The server asked for a reset: live frames wait until [`reset`](Self::reset).
+    pub fn outdate(&mut self) {
+        self.outdated = true;
+    }
+
     /// Applies a live frame. True if it was news.
     pub fn apply(&mut self, message: &Arc<Message>) -> bool {
-        if message.room_id != self.room_id || message.seq <= self.cursor {
+        let old = message.seq <= self.cursor;
+        if message.room_id != self.room_id || old || self.outdated {
             return false;
         }
         self.cursor = message.seq;
@@ -220,6 +230,7 @@ impl Timeline {
         self.messages.clear();
         self.cursor = page.cursor;
         self.end = None;
+        self.outdated = false;
         self.load(page);
     }
 

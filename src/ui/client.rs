@@ -4,10 +4,15 @@ use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{Message, MessagePage};
 use crate::domain::timeline::Outgoing;
 use crate::domain::{MessageId, RoomId};
+use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, Response};
+use gloo_timers::future::TimeoutFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// An answer that takes longer is not coming; sending again is harmless.
+const ANSWER_TIMEOUT_MS: u32 = 12_000;
 
 /// Why a call did not work.
 #[derive(Clone, Debug)]
@@ -34,7 +39,8 @@ pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<
     }
     let body = Body { body: &outgoing.body, client_message_id: outgoing.client_message_id };
     let request = Request::post(&format!("/api/rooms/{room_id}/messages"));
-    read(request.json(&body).map_err(unsendable)?.send().await).await
+    let request = request.json(&body).map_err(unsendable)?;
+    in_time(async { read(request.send().await).await }).await
 }
 
 /// Gives a message new text.
@@ -47,7 +53,8 @@ pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
         body: &'a str,
     }
     let request = Request::patch(&format!("/api/messages/{id}"));
-    read(request.json(&Body { body }).map_err(unsendable)?.send().await).await
+    let request = request.json(&Body { body }).map_err(unsendable)?;
+    in_time(async { read(request.send().await).await }).await
 }
 
 /// Deletes a message.
@@ -55,8 +62,8 @@ pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
 /// # Errors
 /// [`CallError`].
 pub async fn remove_message(id: MessageId) -> Answer<()> {
-    let sent = Request::delete(&format!("/api/messages/{id}")).send().await;
-    checked(sent).await.map(|_| ())
+    let request = Request::delete(&format!("/api/messages/{id}"));
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
 }
 
 /// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.
@@ -64,7 +71,8 @@ pub async fn remove_message(id: MessageId) -> Answer<()> {
 /// # Errors
 /// [`CallError`].
 pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
-    read(Request::get(&format!("/api/rooms/{room_id}/messages?{query}")).send().await).await
+    let request = Request::get(&format!("/api/rooms/{room_id}/messages?{query}"));
+    in_time(async { read(request.send().await).await }).await
 }
 
 /// Whether the session still runs.
@@ -72,7 +80,7 @@ pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
 /// # Errors
 /// [`CallError`].
 pub async fn check_session() -> Answer<()> {
-    checked(Request::get("/api/me").send().await).await.map(|_| ())
+    in_time(async { checked(Request::get("/api/me").send().await).await.map(|_| ()) }).await
 }
 
 fn unsendable(_: gloo_net::Error) -> CallError {
@@ -81,6 +89,14 @@ fn unsendable(_: gloo_net::Error) -> CallError {
 
 async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> Answer<T> {
     checked(sent).await?.json().await.map_err(|_| CallError::Passing)
+}
+
+/// Waits for an answer, but not for ever: a network that swallows packets never says so.
+async fn in_time<T>(request: impl Future<Output = Answer<T>>) -> Answer<T> {
+    select_biased! {
+        answer = Box::pin(request).fuse() => answer,
+        () = TimeoutFuture::new(ANSWER_TIMEOUT_MS).fuse() => Err(CallError::Passing),
+    }
 }
 
 async fn checked(sent: Result<Response, gloo_net::Error>) -> Answer<Response> {

@@ -8,8 +8,9 @@ use super::state::Chat;
 use crate::domain::event::ClientFrame;
 use crate::domain::message::MessagePage;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
-use crate::domain::timeline::Timeline;
+use crate::domain::timeline::{RETRY_DELAYS_MS, Timeline};
 use crate::domain::{RoomId, Seq};
+use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
@@ -128,10 +129,21 @@ impl Chat {
         });
     }
 
+    /// Loads the newest page in place of what is there. Tried until it works or the room is left:
+    /// giving up would leave a hole nobody sees.
     pub(super) async fn start_afresh(self, room_id: RoomId) {
-        if let Ok(page) = client::load_page(room_id, "").await {
-            self.change(room_id, |timeline| timeline.reset(&page));
-            self.replay(room_id, Some(page.cursor));
+        self.change(room_id, Timeline::outdate);
+        for delay in RETRY_DELAYS_MS.iter().chain(std::iter::repeat(&16_000)) {
+            if let Ok(page) = client::load_page(room_id, "").await {
+                self.change(room_id, |timeline| timeline.reset(&page));
+                self.replay(room_id, Some(page.cursor));
+                return;
+            }
+            TimeoutFuture::new(*delay).await;
+            if self.room_id() != Some(room_id) {
+                // Its cursor has not moved, so the next visit is told to reset again.
+                return;
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::domain::timeline::{NextAttempt, Outgoing, Timeline};
 use crate::domain::{MessageId, RoomId};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
+use std::collections::HashMap;
 use std::sync::Arc;
 use wasm_bindgen_futures::spawn_local;
 
@@ -22,15 +23,20 @@ impl Chat {
                 self.draft.set(draft);
             }
         }
-        for room_id in browser::stored_keys(&self.outbox_prefix()) {
-            let Ok(room_id) = room_id.parse().map(RoomId::new) else {
-                continue;
-            };
-            let kept = browser::stored(&self.outbox_key(room_id)).unwrap_or_default();
-            let kept: Vec<Outgoing> = serde_json::from_str(&kept).unwrap_or_default();
+        let mut kept: HashMap<RoomId, Vec<Outgoing>> = HashMap::new();
+        for key in browser::stored_keys(&self.outbox_prefix()) {
+            let room_id = key.split(':').next().and_then(|id| id.parse().ok()).map(RoomId::new);
+            let text = browser::stored(&format!("{}{key}", self.outbox_prefix()));
+            let one = text.and_then(|text| serde_json::from_str::<Outgoing>(&text).ok());
+            if let (Some(room_id), Some(one)) = (room_id, one) {
+                kept.entry(room_id).or_default().push(one);
+            }
+        }
+        for (room_id, mut unsent) in kept {
+            unsent.sort_by_key(|one| one.created_at);
             spawn_local(async move {
                 if self.ensure_timeline(room_id).await {
-                    self.change(room_id, |timeline| timeline.restore(kept));
+                    self.change(room_id, |timeline| timeline.restore(unsent));
                     self.send_pending(room_id);
                 }
             });
@@ -176,20 +182,26 @@ impl Chat {
         }
     }
 
-    pub(super) fn keep_outgoing(self, room_id: RoomId, outgoing: &[Outgoing]) {
-        let text = match outgoing {
-            [] => String::new(),
-            some => serde_json::to_string(some).unwrap_or_default(),
-        };
-        browser::store(&self.outbox_key(room_id), &text);
+    /// Keeps what changed in this browser. Each message has a place of its own, so that two tabs
+    /// never overwrite each other's.
+    pub(super) fn keep_outgoing(self, room_id: RoomId, before: &[Outgoing], after: &[Outgoing]) {
+        let key =
+            |one: &Outgoing| format!("{}{room_id}:{}", self.outbox_prefix(), one.client_message_id);
+        for gone in before {
+            if !after.iter().any(|one| one.client_message_id == gone.client_message_id) {
+                browser::store(&key(gone), "");
+            }
+        }
+        for one in after {
+            let known = before.iter().find(|old| old.client_message_id == one.client_message_id);
+            if known.is_none_or(|old| old.progress != one.progress) {
+                browser::store(&key(one), &serde_json::to_string(one).unwrap_or_default());
+            }
+        }
     }
 
     fn outbox_prefix(self) -> String {
         format!("campfire:{}:outbox:", self.viewer.with_value(|viewer| viewer.id))
-    }
-
-    fn outbox_key(self, room_id: RoomId) -> String {
-        format!("{}{room_id}", self.outbox_prefix())
     }
 
     pub(super) fn draft_key(self, room_id: RoomId) -> String {

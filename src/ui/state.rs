@@ -196,6 +196,10 @@ impl Chat {
                 let room_id = message.room_id;
                 let news = self.change(room_id, |timeline| timeline.apply(&message));
                 let mine = message.creator.id == self.viewer.with_value(|viewer| viewer.id);
+                if !mine {
+                    // Unread until somebody looks, even on screen: the tab may be hidden.
+                    self.sidebar.update(|sidebar| sidebar.activity(room_id, message.id));
+                }
                 self.note_arrivals(room_id, usize::from(news == Some(true) && !mine));
             }
             ServerFrame::MessageUpdated { message } | ServerFrame::MessageDeleted { message } => {
@@ -252,9 +256,7 @@ impl Chat {
             if let Some(timeline) = all.get_mut(&room_id) {
                 let before = timeline.outgoing().to_vec();
                 done = Some(change(timeline));
-                if before != timeline.outgoing() {
-                    self.keep_outgoing(room_id, timeline.outgoing());
-                }
+                self.keep_outgoing(room_id, &before, timeline.outgoing());
             }
         });
         if self.room_id() == Some(room_id) {
