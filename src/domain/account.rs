@@ -154,7 +154,7 @@ pub(super) fn checked_name(
     broken: &mut Vec<FieldError>,
 ) -> String {
     let name = name.trim();
-    if name.is_empty() {
+    if is_blank(name) {
         broken.push(FieldError::new(field, "This cannot be empty."));
     } else if name.chars().count() > longest {
         broken.push(FieldError::new(field, &format!("Use at most {longest} characters.")));
@@ -162,6 +162,16 @@ pub(super) fn checked_name(
         broken.push(FieldError::new(field, "Use plain characters on one line."));
     }
     name.to_owned()
+}
+
+/// Whether a text shows nothing: spaces, and characters that take no place (zero-width joiners,
+/// direction marks).
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| {
+        c.is_whitespace()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    })
 }
 
 /// The form in which addresses are stored and compared.

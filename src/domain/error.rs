@@ -32,6 +32,9 @@ pub enum Error {
     /// The request could not be read at all (not JSON, not UTF-8, wrong shape).
     #[error("{0}")]
     Malformed(&'static str),
+    /// The address does not take this method.
+    #[error("This address does not take that method.")]
+    MethodNotAllowed,
     /// The body is larger than this address takes.
     #[error("That is too large to send.")]
     TooLarge,
@@ -90,6 +93,7 @@ impl Error {
         match self {
             Self::Validation(_) => "validation",
             Self::Malformed(_) => "malformed",
+            Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::Unauthenticated => "unauthenticated",
             Self::WrongCredentials => "wrong_credentials",
@@ -114,6 +118,7 @@ impl Error {
             Self::Unauthenticated | Self::WrongCredentials => 401,
             Self::Forbidden | Self::CrossSite => 403,
             Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
             Self::AlreadySetUp | Self::AlreadyMember | Self::ClientIdTaken => 409,
             Self::TooLarge => 413,
             Self::Validation(_) => 422,

@@ -1,6 +1,6 @@
 //! Messages: what may be written, what a written message looks like, and how messages group.
 
-use super::account::UserRef;
+use super::account::{UserRef, is_blank};
 use super::error::Error;
 use super::{MessageId, RoomId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ impl Draft {
         let kept: String =
             unified.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
         let body = kept.trim();
-        if body.is_empty() {
+        if is_blank(body) {
             return Err(Error::invalid("body", "Write something first."));
         }
         if body.chars().count() > MAX_BODY_CHARS {
@@ -141,7 +141,9 @@ mod tests {
         assert_eq!(Draft::parse("a\r\nb\rc\u{0}").unwrap().body(), "a\nb\nc");
         assert!(Draft::parse(&"🔥".repeat(10_000)).is_ok());
         assert!(Draft::parse(&format!(" {} ", "a".repeat(10_000))).is_ok());
-        for wrong in ["", " \n\t ", "\u{7}", &"a".repeat(10_001), &" ".repeat(65_537)] {
+        for wrong in
+            ["", " \n\t ", "\u{7}", "\u{200b}\u{200f}", &"a".repeat(10_001), &" ".repeat(65_537)]
+        {
             assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
         }
     }

@@ -114,6 +114,14 @@ impl Sidebar {
         }
     }
 
+    /// The viewer is looking at the newest message of a room: whatever was unread is not, even if
+    /// the message that made it so has been deleted since.
+    pub fn seen(&mut self, room_id: RoomId) {
+        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id) {
+            entry.unread = false;
+        }
+    }
+
     /// Somebody came or went.
     pub fn presence(
         &mut self,

@@ -111,9 +111,11 @@ pub struct Timeline {
     start: MessageId,
     /// Everything up to here is loaded; `None` when the newest message is.
     end: Option<MessageId>,
-    /// The server has said that too much changed to replay: until a fresh page is here, nothing
-    /// may move the cursor, or a hole would be forgotten.
-    outdated: bool,
+    /// The cursor waits for a replay or a fresh page: until then no live frame may move it, or a
+    /// hole would be forgotten.
+    waiting: bool,
+    /// A page has been loaded; before, there is nothing to show but what is being sent.
+    loaded: bool,
 }
 
 const BEGINNING: MessageId = MessageId::new(0);
@@ -128,10 +130,31 @@ impl Timeline {
             cursor: page.cursor,
             start: BEGINNING,
             end: None,
-            outdated: false,
+            waiting: false,
+            loaded: true,
         };
         timeline.load(page);
         timeline
+    }
+
+    /// A room of which nothing is known yet; it can already hold what is being sent.
+    pub fn unloaded(room_id: RoomId) -> Self {
+        let mut timeline = Self::new(room_id, &MessagePage::default());
+        timeline.forget();
+        timeline
+    }
+
+    /// Forgets everything but what is being sent: the database is another one.
+    pub fn forget(&mut self) {
+        self.messages.clear();
+        self.cursor = Seq::ZERO;
+        (self.start, self.end) = (BEGINNING, None);
+        (self.waiting, self.loaded) = (true, false);
+    }
+
+    /// Whether a page has been loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
     }
 
     /// A page from the middle of a room. `has_more` of the page speaks of older messages.
@@ -193,15 +216,16 @@ impl Timeline {
 
     // Facts from the server.
 
-    /// The server asked for a reset: live frames wait until [`reset`](Self::reset).
-    pub fn outdate(&mut self) {
-        self.outdated = true;
+    /// Live frames do not count until [`apply_changes`](Self::apply_changes) has caught up: what
+    /// they would skip is asked for again, in this connection or the next.
+    pub fn wait_for_changes(&mut self) {
+        self.waiting = true;
     }
 
     /// Applies a live frame. True if it was news.
     pub fn apply(&mut self, message: &Arc<Message>) -> bool {
         let old = message.seq <= self.cursor;
-        if message.room_id != self.room_id || old || self.outdated {
+        if message.room_id != self.room_id || old || self.waiting {
             return false;
         }
         self.cursor = message.seq;
@@ -215,12 +239,21 @@ impl Timeline {
             self.upsert(message);
         }
         self.cursor = self.cursor.max(cursor);
+        // Changes come from our cursor or from before it, so nothing is missing any more. Before
+        // the first page they prove nothing about what the window should hold.
+        self.waiting = !self.loaded;
     }
 
     /// Applies the answer to one of this tab's own requests. It proves nothing about other
     /// changes, so the cursor stays where it is.
     pub fn acknowledge(&mut self, message: &Arc<Message>) {
-        if message.room_id == self.room_id {
+        if message.room_id != self.room_id {
+            return;
+        }
+        if message.seq <= self.cursor && !self.messages.contains_key(&message.id) {
+            // Confirmed, shown and deleted before this answer came: only the sending is over.
+            self.outgoing.retain(|one| one.client_message_id != message.client_message_id);
+        } else {
             self.upsert(message);
         }
     }
@@ -230,12 +263,12 @@ impl Timeline {
         self.messages.clear();
         self.cursor = page.cursor;
         self.end = None;
-        self.outdated = false;
+        (self.waiting, self.loaded) = (false, true);
         self.load(page);
     }
 
     /// Adds the page that was asked for with `before`. Returns the cursor to replay from when
-    /// the page is older than what has been applied already.
+    /// the page is older than what has been applied already; the cursor then goes back and waits.
     pub fn merge_older(&mut self, before: MessageId, page: &MessagePage) -> Option<Seq> {
         if before != self.start {
             return None;
@@ -399,7 +432,12 @@ impl Timeline {
         for message in &page.messages {
             self.upsert(message);
         }
-        (page.cursor < self.cursor).then_some(page.cursor)
+        if page.cursor >= self.cursor {
+            return None;
+        }
+        self.cursor = page.cursor;
+        self.waiting = true;
+        Some(page.cursor)
     }
 
     /// The one place where a message enters the list: newest state wins, nothing outside the

@@ -85,6 +85,8 @@ struct GuessLimits {
     by_email: DefaultKeyedRateLimiter<String>,
     /// Messages of one user.
     posts: DefaultKeyedRateLimiter<UserId>,
+    /// Rooms of one user.
+    rooms: DefaultKeyedRateLimiter<UserId>,
 }
 
 impl Auth {
@@ -97,6 +99,7 @@ impl Auth {
                 by_ip: RateLimiter::keyed(guesses()),
                 by_email: RateLimiter::keyed(guesses()),
                 posts: RateLimiter::keyed(per(Duration::from_secs(3), 30)),
+                rooms: RateLimiter::keyed(per(Duration::from_secs(600), 20)),
             })
         });
         let hashing = Arc::new(Semaphore::new(MAX_HASHES));
@@ -189,6 +192,9 @@ impl Auth {
     ) -> Result<SignedIn, Error> {
         let email_address = normalize_email(email_address);
         self.allow_guess(client.ip)?;
+        if email_address.len() > account::MAX_EMAIL_BYTES {
+            return Err(Error::WrongCredentials);
+        }
         if let Some(limits) = &self.limits {
             allow(&limits.by_email, &email_address)?;
         }
@@ -233,7 +239,9 @@ impl Auth {
         if session.expires_at <= now {
             return Err(Error::Unauthenticated);
         }
-        if now.ms() - session.last_active_at.ms() >= USE_RECORDED_EVERY_MS {
+        // Short sessions must slide too.
+        let pause = USE_RECORDED_EVERY_MS.min(self.session_ms / 4);
+        if now.ms() - session.last_active_at.ms() >= pause {
             self.record_use(digest, &session, now);
         }
         Ok(session)
@@ -247,6 +255,14 @@ impl Auth {
         self.limits.as_ref().map_or(Ok(()), |limits| allow(&limits.posts, &user_id))
     }
 
+    /// Takes one room from a user's allowance: 20 in ten minutes.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn allow_room(&self, user_id: UserId) -> Result<(), Error> {
+        self.limits.as_ref().map_or(Ok(()), |limits| allow(&limits.rooms, &user_id))
+    }
+
     /// Whether rate limits apply at all.
     pub fn has_limits(&self) -> bool {
         self.limits.is_some()
@@ -258,6 +274,7 @@ impl Auth {
             limits.by_ip.retain_recent();
             limits.by_email.retain_recent();
             limits.posts.retain_recent();
+            limits.rooms.retain_recent();
         }
     }
 
@@ -327,8 +344,16 @@ impl Auth {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let _permit = self.hashing.acquire().await.map_err(|error| unexpected(&error))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| unexpected(&error))?
+        let permit = Arc::clone(&self.hashing).acquire_owned().await;
+        let permit = permit.map_err(|error| unexpected(&error))?;
+        // The permit goes with the work: a caller that leaves does not make room for another hash
+        // while this one still runs.
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        done.await.map_err(|error| unexpected(&error))?
     }
 }
 

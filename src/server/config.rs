@@ -41,8 +41,7 @@ pub struct Config {
     #[arg(long, env = "CAMPFIRE_LOG", default_value = "info", global = true)]
     pub log: String,
 
-    /// Addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
-    /// believed, separated by commas.
+    /// Addresses of reverse proxies whose `X-Forwarded-For` is believed, separated by commas.
     #[arg(long, env = "CAMPFIRE_TRUSTED_PROXIES", value_delimiter = ',', global = true)]
     pub trusted_proxies: Vec<IpAddr>,
 

@@ -13,7 +13,7 @@ use crate::domain::message::Message;
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, SessionId, UserId};
 use axum::extract::ws::Utf8Bytes;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +24,11 @@ pub const QUEUE: usize = 256;
 /// How long somebody stays present after their last tab has gone: a page load is no departure
 /// (Campfire waits as long).
 pub const LEAVING: Duration = Duration::from_secs(5);
+
+/// People announced in one sweep; a fraction of a tab's queue.
+const ANNOUNCEMENTS: usize = 50;
+/// Tabs of one user at once. Beyond, new ones are refused while limits are on.
+pub const MAX_TABS: usize = 20;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +98,14 @@ struct Registry {
     users: HashMap<UserId, Present>,
     watching: HashMap<RoomId, HashSet<ConnectionId>>,
     presence: Presence,
+    /// Who came or went and has not been announced yet.
+    announcements: VecDeque<(UserId, String, bool)>,
 }
 
 #[derive(Debug)]
 struct Tab {
+    /// Has said hello: before that it is told nothing, and the welcome tells it everything.
+    greeted: bool,
     user_id: UserId,
     session_id: SessionId,
     room_id: Option<RoomId>,
@@ -119,7 +128,8 @@ impl Connections {
         let id = ConnectionId(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
-        let tab = Tab { user_id: user.id, session_id, room_id: None, frames, ending };
+        let user_id = user.id;
+        let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
         let present = registry.users.entry(user.id).or_insert_with(|| Present {
             name: user.name.clone(),
@@ -128,7 +138,7 @@ impl Connections {
         });
         present.tabs.insert(id);
         if registry.presence.connect(user.id, Instant::now()) {
-            registry.announce(user.id, user.name.clone(), true);
+            registry.announcements.push_back((user.id, user.name.clone(), true));
         }
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
         Registered { id, frames: frames_here, ending: ending_here }
@@ -139,6 +149,18 @@ impl Connections {
         let mut registry = self.lock();
         registry.remove(id);
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
+    }
+
+    /// A tab has said hello: frames queue up for it from now on.
+    pub fn greet(&self, id: ConnectionId) {
+        if let Some(tab) = self.lock().tabs.get_mut(&id) {
+            tab.greeted = true;
+        }
+    }
+
+    /// How many tabs a user has open.
+    pub fn tabs_of(&self, user_id: UserId) -> usize {
+        self.lock().users.get(&user_id).map_or(0, |present| present.tabs.len())
     }
 
     /// Names rooms a user is a member of, so that activity in them reaches every tab of theirs.
@@ -249,16 +271,9 @@ impl Connections {
         }
     }
 
-    /// Ends every tab: the server is stopping.
-    pub fn end_all(&self) {
-        let mut registry = self.lock();
-        let tabs: Vec<ConnectionId> = registry.tabs.keys().copied().collect();
-        for id in tabs {
-            registry.end(id, Ending::Restart);
-        }
-    }
-
-    /// Forgets whoever has left or fallen silent, and tells everybody. Call it every second.
+    /// Forgets whoever has left or fallen silent, and tells everybody who came and went. Call it
+    /// every second: a thousand people who come at once are announced over some seconds, because
+    /// as many frames in one instant would overflow the queues of all of them.
     pub fn sweep(&self) {
         let mut registry = self.lock();
         for (user_id, why) in registry.presence.sweep(Instant::now()) {
@@ -271,7 +286,17 @@ impl Connections {
             for id in present.tabs {
                 registry.end(id, Ending::Silent);
             }
-            registry.announce(user_id, present.name, false);
+            registry.announcements.push_back((user_id, present.name, false));
+        }
+        let now = registry.announcements.len().min(ANNOUNCEMENTS);
+        let due: Vec<_> = registry.announcements.drain(..now).collect();
+        for (user_id, name, online) in due {
+            // Whoever came and went again in the meantime is announced as they are now.
+            if registry.presence.is_online(user_id) == online
+                && let Some(bytes) = encode(&ServerFrame::Presence { user_id, name, online })
+            {
+                registry.send_to_all(&bytes);
+            }
         }
     }
 
@@ -324,6 +349,7 @@ impl Registry {
         let mut slow = Vec::new();
         for id in to {
             if let Some(tab) = self.tabs.get(&id)
+                && tab.greeted
                 && tab.frames.try_send(bytes.clone()).is_err()
             {
                 slow.push(id);
@@ -341,12 +367,6 @@ impl Registry {
     fn send_to_all(&mut self, bytes: &Utf8Bytes) {
         let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
         self.send(all, bytes);
-    }
-
-    fn announce(&mut self, user_id: UserId, name: String, online: bool) {
-        if let Some(bytes) = encode(&ServerFrame::Presence { user_id, name, online }) {
-            self.send_to_all(&bytes);
-        }
     }
 
     fn end(&mut self, id: ConnectionId, ending: Ending) {

@@ -24,6 +24,7 @@ use config::{Config, Limits};
 use connections::Connections;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -99,6 +100,8 @@ pub struct App {
     pub incarnation: Arc<str>,
     /// Sockets and background work, awaited at the end.
     pub tracker: TaskTracker,
+    /// Fires when the server is stopping; sockets say goodbye.
+    pub stop: Stop,
 }
 
 impl App {
@@ -206,6 +209,9 @@ pub enum StartError {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// The database opens but does not answer.
+    #[error("the database cannot be read; the log says why")]
+    Unreadable,
     /// The operating system's random generator gives nothing.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -219,6 +225,7 @@ pub struct Running {
     /// Its parts.
     pub app: App,
     stop: Stop,
+    last_write: Stop,
     serving: JoinHandle<std::io::Result<()>>,
     writing: JoinHandle<()>,
     /// Held until the end: nobody else may use the data folder meanwhile.
@@ -252,8 +259,10 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let hot = Arc::new(Hot::new(opened.head.seq));
     let connections = Arc::new(Connections::default());
     let parts = (opened.writing, &opened.head, &opened.store);
+    let last_write = Stop::new();
     let (writer, task) =
-        writer::writer(parts, clock.clone(), Arc::clone(&hot), Arc::clone(&connections));
+        writer::writer(parts, clock.clone(), (Arc::clone(&hot), Arc::clone(&connections)));
+    let task = task.until(last_write.clone());
     let writing = tokio::spawn(task.run());
     let auth_parts = (opened.store.clone(), writer.clone(), Arc::clone(&hot));
     let app = App {
@@ -265,6 +274,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         clock,
         incarnation: opened.head.incarnation.into(),
         tracker: tracker.clone(),
+        stop: stop.clone(),
         store: opened.store,
     };
     let wal = app.store.wal();
@@ -284,7 +294,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     if started.elapsed() > STARTUP_TARGET {
         Gap::StartupTarget.record("a start took over 100 ms");
     }
-    Ok(Running { addr, app, stop, serving, writing, _lock: lock })
+    // Known before anybody asks: pages need its name. Nothing can have changed meanwhile.
+    app.find_account().await.map_err(|_| StartError::Unreadable)?;
+    Ok(Running { addr, app, stop, last_write, serving, writing, _lock: lock })
 }
 
 impl Running {
@@ -296,7 +308,6 @@ impl Running {
             died = &mut self.writing => {
                 tracing::error!(panicked = died.is_err(), "the writer has died; stopping");
                 self.stop.cancel();
-                self.app.connections.end_all();
                 return false;
             }
         }
@@ -306,9 +317,8 @@ impl Running {
     /// Stops in good order: every acknowledged write is on disk in any case. True if everything
     /// ended in time.
     pub async fn finish(self) -> bool {
-        let Self { app, stop, serving, writing, .. } = self;
+        let Self { app, stop, last_write, serving, writing, .. } = self;
         stop.cancel();
-        app.connections.end_all();
         app.tracker.close();
         let drained = tokio::time::timeout(DRAIN, async {
             app.tracker.wait().await;
@@ -318,8 +328,8 @@ impl Running {
             tracing::warn!("some requests did not finish in time");
         }
         app.store.close().await;
-        // The last handle to the writer goes with the app; the task then empties its queue.
-        drop(app);
+        // Not by dropping handles: a request that never ends would keep one for ever.
+        last_write.cancel();
         tokio::time::timeout(DRAIN, writing).await.is_ok_and(|ended| ended.is_ok())
     }
 }
@@ -328,7 +338,9 @@ impl Running {
 fn lock_data_folder(config: &Config) -> Result<File, StartError> {
     let folder = config.data.display().to_string();
     let unusable = |cause| StartError::DataFolder { folder: folder.clone(), cause };
-    std::fs::create_dir_all(&config.data).map_err(unusable)?;
+    // For our own eyes: everything people say is in there.
+    let mut create = std::fs::DirBuilder::new();
+    create.recursive(true).mode(0o700).create(&config.data).map_err(unusable)?;
     let lock = File::create(config.data.join("campfire.lock")).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -347,6 +359,10 @@ async fn sweep(app: App, stop: Stop) {
             _ = tick.tick() => {}
         }
         app.connections.sweep();
+        if let Some(metrics) = telemetry::metrics() {
+            // Samples gather until somebody folds them in, asked for or not.
+            metrics.run_upkeep();
+        }
         sweeps = sweeps.wrapping_add(1);
         if sweeps.is_multiple_of(SWEEPS_PER_CLEANING) {
             app.auth.sweep();

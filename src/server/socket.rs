@@ -16,6 +16,7 @@ use crate::domain::error::Error;
 use crate::domain::event::{
     ClientFrame, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
 };
+use crate::domain::message::MessagePage;
 use crate::domain::{RoomId, Seq};
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -31,6 +32,11 @@ const MAX_INBOUND: usize = 64 * 1024;
 /// axum's own buffer (128 KiB, zero-filled) costs 20 times the memory and 6 times the CPU.
 const READ_BUFFER: usize = 4 * 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
+/// A single frame beyond this would end the connection; the largest, `welcome` and `changes`, are
+/// kept far below it.
+const MAX_OUTBOUND: usize = 8 << 20;
+/// Changes with more text than this are not replayed: a fresh page is smaller.
+const MAX_CHANGES_BYTES: usize = 512 * 1024;
 /// A tab that takes longer to accept a write is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A tab says hello within this time.
@@ -50,7 +56,7 @@ pub fn upgrade(
     upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(1 << 20)
+        .max_write_buffer_size(MAX_OUTBOUND)
         .max_message_size(MAX_INBOUND)
         .max_frame_size(MAX_INBOUND)
         .on_upgrade(move |socket| tracker.track_future(serve(app, token, session, socket)))
@@ -106,6 +112,7 @@ async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket
 impl Tab {
     async fn run(&mut self, registered: Registered) -> Result<(), Over> {
         let Registered { mut frames, mut ending, .. } = registered;
+        let stop = self.app.stop.clone();
         let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_MS.into()));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let started = Instant::now();
@@ -115,6 +122,10 @@ impl Tab {
                 biased;
                 why = &mut ending => {
                     self.say_goodbye(why.unwrap_or(Ending::Restart)).await;
+                    return Ok(());
+                }
+                () = stop.cancelled() => {
+                    self.say_goodbye(Ending::Restart).await;
                     return Ok(());
                 }
                 heard = self.socket.recv() => {
@@ -169,6 +180,12 @@ impl Tab {
             }
             None => return Err(Over),
         };
+        let answers_us = matches!(message, WsMessage::Pong(_) | WsMessage::Close(_));
+        let flood = |limit: &DefaultDirectRateLimiter| limit.check().is_err();
+        if !answers_us && self.commands.as_ref().is_some_and(flood) {
+            self.say_goodbye(Ending::Flood).await;
+            return Err(Over);
+        }
         self.app.connections.heard(self.user.id);
         match message {
             WsMessage::Text(text) => self.obey(&text).await,
@@ -179,10 +196,6 @@ impl Tab {
     }
 
     async fn obey(&mut self, text: &str) -> Result<(), Over> {
-        if self.commands.as_ref().is_some_and(|commands| commands.check().is_err()) {
-            self.say_goodbye(Ending::Flood).await;
-            return Err(Over);
-        }
         let frame = match ClientFrame::parse(text) {
             Ok(Some(frame)) => frame,
             Ok(None) => {
@@ -220,6 +233,8 @@ impl Tab {
         room_id: Option<RoomId>,
         cursor: Option<Seq>,
     ) -> Result<(), Over> {
+        // From here on frames queue up for this tab, and go out after the welcome.
+        self.app.connections.greet(self.id);
         let rooms = match self.app.load_sidebar(self.user.id).await {
             Ok(rooms) => rooms,
             Err(error) => return self.refuse(&error).await,
@@ -249,16 +264,22 @@ impl Tab {
         let read = self.app.store.find_page(self.user.id, room_id, since, limit).await;
         let page = match read {
             Ok(Some(found)) => found.page,
-            Ok(None) | Err(_) => {
+            Ok(None) => {
                 self.app.connections.watch(self.id, None);
                 self.room = None;
-                return self.refuse(&read.err().unwrap_or(Error::NotFound)).await;
+                return self.refuse(&Error::NotFound).await;
+            }
+            Err(error) => {
+                // A tab that looks live but watches nothing would miss things in silence. Coming
+                // back with its cursor, it misses nothing.
+                self.refuse(&error).await?;
+                return Err(Over);
             }
         };
         self.room = Some(room_id);
         match cursor {
             None => Ok(()),
-            Some(cursor) if page.has_more || cursor > page.cursor => {
+            Some(cursor) if page.has_more || cursor > page.cursor || is_heavy(&page) => {
                 Gap::EventualConsistency.record("a tab was reset to a fresh page");
                 self.say(&ServerFrame::Reset { room_id }).await
             }
@@ -317,6 +338,11 @@ impl Tab {
     async fn flush(&mut self) -> Result<(), Over> {
         in_time(SinkExt::<WsMessage>::flush(&mut self.socket)).await
     }
+}
+
+fn is_heavy(page: &MessagePage) -> bool {
+    let text = page.messages.iter().map(|message| message.body.len() + message.body_html.len());
+    text.sum::<usize>() > MAX_CHANGES_BYTES
 }
 
 async fn in_time(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Over> {

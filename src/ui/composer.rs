@@ -103,11 +103,14 @@ pub fn Composer(
     }
 }
 
+/// Whether an input method is at work. 229 is what browsers report even after it says it is not.
+pub(super) fn is_composing(event: &KeyboardEvent) -> bool {
+    event.is_composing() || event.key_code() == 229
+}
+
 /// Whether this key sends.
-fn sends(event: &KeyboardEvent) -> bool {
-    // 229 is what browsers report while an input method is at work, even after it says it is not.
-    let composing = event.is_composing() || event.key_code() == 229;
-    if event.key() != "Enter" || composing {
+pub(super) fn sends(event: &KeyboardEvent) -> bool {
+    if event.key() != "Enter" || is_composing(event) {
         return false;
     }
     event.ctrl_key() || event.meta_key() || !(event.shift_key() || browser::has_coarse_pointer())

@@ -6,7 +6,6 @@ use super::client;
 use super::scroll;
 use super::state::Chat;
 use crate::domain::event::ClientFrame;
-use crate::domain::message::MessagePage;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::{RETRY_DELAYS_MS, Timeline};
 use crate::domain::{RoomId, Seq};
@@ -32,14 +31,14 @@ impl Chat {
         self.sidebar.update(Sidebar::clear_typing);
         self.draft.set(browser::stored(&self.draft_key(room_id)).unwrap_or_default());
         browser::set_cookie("last_room", &room_id.to_string());
+        self.hold_room(room_id);
         self.refresh();
         scroll::to_newest();
-        spawn_local(async move {
-            if self.ensure_timeline(room_id).await && self.room_id() == Some(room_id) {
-                self.refresh();
-                self.watch(room_id);
-            }
-        });
+        if self.on(room_id, Timeline::is_loaded) == Some(true) {
+            self.watch(room_id);
+        } else {
+            spawn_local(self.start_afresh(room_id));
+        }
     }
 
     /// Loads the page above the window.
@@ -106,42 +105,33 @@ impl Chat {
         }
     }
 
-    pub(super) async fn ensure_timeline(self, room_id: RoomId) -> bool {
-        if self.on(room_id, |_| ()).is_some() {
-            return true;
-        }
-        if let Ok(page) = client::load_page(room_id, "").await {
-            self.insert_timeline(room_id, &page);
-            true
-        } else {
-            self.notice.set(Some("That room could not be loaded. Try again in a moment.".into()));
-            false
-        }
-    }
-
-    fn insert_timeline(self, room_id: RoomId, page: &MessagePage) {
+    /// Makes a place for a room's messages, loaded or not, so that sending can begin at once.
+    pub(super) fn hold_room(self, room_id: RoomId) {
         let here = self.room_id();
         self.timelines.update_value(|all| {
             if all.len() >= MAX_TIMELINES {
                 all.retain(|id, timeline| Some(*id) == here || !timeline.outgoing().is_empty());
             }
-            all.entry(room_id).or_insert_with(|| Timeline::new(room_id, page));
+            all.entry(room_id).or_insert_with(|| Timeline::unloaded(room_id));
         });
     }
 
     /// Loads the newest page in place of what is there. Tried until it works or the room is left:
     /// giving up would leave a hole nobody sees.
     pub(super) async fn start_afresh(self, room_id: RoomId) {
-        self.change(room_id, Timeline::outdate);
+        self.change(room_id, Timeline::wait_for_changes);
         for delay in RETRY_DELAYS_MS.iter().chain(std::iter::repeat(&16_000)) {
             if let Ok(page) = client::load_page(room_id, "").await {
-                self.change(room_id, |timeline| timeline.reset(&page));
-                self.replay(room_id, Some(page.cursor));
+                self.change(room_id, |timeline| {
+                    timeline.reset(&page);
+                    timeline.wait_for_changes();
+                });
+                self.watch(room_id);
                 return;
             }
             TimeoutFuture::new(*delay).await;
             if self.room_id() != Some(room_id) {
-                // Its cursor has not moved, so the next visit is told to reset again.
+                // Its cursor has not moved, so the next visit begins where this one failed.
                 return;
             }
         }

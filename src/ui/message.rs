@@ -3,6 +3,7 @@
 //! The element of a row lives as long as the row, through sending, confirmation and edits; only
 //! its inside is drawn again, so that whoever has focused it keeps the focus.
 
+use super::composer::{is_composing, sends};
 use super::controls::{Avatar, ClockTime, DayName, Icon};
 use super::permalink;
 use super::state::{Chat, failure, is_own};
@@ -204,19 +205,17 @@ fn being_sent(chat: Chat, row: &Row, outgoing: &Outgoing) -> impl IntoView + use
 fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
     let field = NodeRef::<Textarea>::new();
     let busy = RwSignal::new(false);
-    let body = chat.body_of(id).unwrap_or_default();
+    let text = chat.edited_text.get_untracked();
     Effect::new(move || {
         if let Some(field) = field.get() {
             let _focused = field.focus();
         }
     });
     let save = move || {
-        let Some(text) = field.get_untracked().map(|field| field.value()) else {
-            return;
-        };
         if busy.get_untracked() {
             return;
         }
+        let text = chat.edited_text.get_untracked();
         busy.set(true);
         spawn_local(async move {
             if chat.edit(id, &text).await {
@@ -225,13 +224,18 @@ fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
             busy.try_set(false);
         });
     };
-    let keys = move |event: KeyboardEvent| match event.key().as_str() {
-        "Escape" => chat.editing.set(None),
-        "Enter" if !event.shift_key() && !event.is_composing() => {
+    let keys = move |event: KeyboardEvent| {
+        if sends(&event) {
             event.prevent_default();
             save();
+        } else if event.key() == "Escape" && !is_composing(&event) {
+            chat.editing.set(None);
         }
-        _ => {}
+    };
+    let input = move |_| {
+        if let Some(field) = field.get_untracked() {
+            chat.edited_text.set(field.value());
+        }
     };
     view! {
         <form class="edit-form" aria-label="Edit message" on:submit=move |event| {
@@ -239,7 +243,7 @@ fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
             save();
         }>
             <textarea class="input" name="body" aria-label="Message text" node_ref=field
-                on:keydown=keys>{body}</textarea>
+                on:input=input on:keydown=keys>{text}</textarea>
             <div class="button-row">
                 <button type="submit" class="button button--s button--primary"
                     disabled=move || busy.get()>"Save"</button>

@@ -178,7 +178,8 @@ fn come_alive(chat: Chat) {
     chat.use_local_time();
     chat.restore();
     chat.scrolled(scroll::place().near_end);
-    window_event_listener(ev::popstate, move |_| follow_address(chat));
+    let loaded = browser::path();
+    window_event_listener(ev::popstate, move |_| follow_address(chat, &loaded));
     window_event_listener(ev::online, move |_| chat.wake());
     window_event_listener(ev::focus, move |_| chat.wake());
     let visibility = ev::Custom::<ev::Event>::new("visibilitychange");
@@ -203,17 +204,20 @@ fn title(chat: Chat) -> String {
     }
 }
 
-/// Back and forward show the room of the address.
-fn follow_address(chat: Chat) {
-    match room_of_path(&browser::path()) {
+/// Back and forward show the room of the address. A link within the page moves nothing.
+fn follow_address(chat: Chat, loaded: &str) {
+    let path = browser::path();
+    match room_of_path(&path) {
         Some(room_id) if chat.room_id().is_some() => chat.open_room(room_id),
+        _ if path == loaded => {}
         _ => browser::reload(),
     }
 }
 
-/// The room of `/rooms/7`.
+/// The room of `/rooms/7` and `/rooms/7/@12`.
 fn room_of_path(path: &str) -> Option<RoomId> {
-    path.strip_prefix("/rooms/")?.parse().ok().map(RoomId::new)
+    let id = path.strip_prefix("/rooms/")?.split('/').next()?;
+    id.parse().ok().map(RoomId::new)
 }
 
 async fn forget_typists(chat: Chat) {

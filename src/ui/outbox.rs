@@ -34,12 +34,9 @@ impl Chat {
         }
         for (room_id, mut unsent) in kept {
             unsent.sort_by_key(|one| one.created_at);
-            spawn_local(async move {
-                if self.ensure_timeline(room_id).await {
-                    self.change(room_id, |timeline| timeline.restore(unsent));
-                    self.send_pending(room_id);
-                }
-            });
+            self.hold_room(room_id);
+            self.change(room_id, |timeline| timeline.restore(unsent));
+            self.send_pending(room_id);
         }
     }
 
@@ -58,6 +55,7 @@ impl Chat {
         let draft = Draft::parse(body).map_err(|error| error.to_string())?;
         let room_id = self.room_id().ok_or("Choose a room first.")?;
         let id = browser::client_message_id().ok_or("This browser cannot send messages.")?;
+        self.hold_room(room_id);
         self.change(room_id, |timeline| timeline.send(id, draft.body(), browser::now()));
         self.notice.set(None);
         self.say(ClientFrame::TypingStop { room_id });

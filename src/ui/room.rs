@@ -44,7 +44,7 @@ pub fn RoomSheet(
     let is_quiet = Memo::new(move |_| chat.keys.with(Vec::is_empty));
     let quiet = move || {
         let welcoming = welcome.with_value(Option::is_some) && here();
-        let shown = is_quiet.get() && beginning() && !welcoming;
+        let shown = is_quiet.get() && chat.ready.get() && beginning() && !welcoming;
         shown.then(|| view! { <Quiet name=name()/> })
     };
     view! {

@@ -58,12 +58,16 @@ pub struct Chat {
     pub has_newer: RwSignal<bool>,
     /// Whether history is being loaded.
     pub loading: RwSignal<bool>,
+    /// Whether the room on screen has been loaded at all.
+    pub ready: RwSignal<bool>,
     /// Messages that arrived below what the reader sees.
     pub unseen: RwSignal<u32>,
     /// Whether the reader has scrolled away from the newest message.
     pub away: RwSignal<bool>,
     /// The message being edited in place.
     pub editing: RwSignal<Option<MessageId>>,
+    /// Its text so far; kept here because a row may be drawn again at any time.
+    pub edited_text: RwSignal<String>,
     /// What is written but not sent.
     pub draft: RwSignal<String>,
     /// A sentence about the last thing that did not work.
@@ -91,9 +95,11 @@ impl Chat {
             has_older: RwSignal::new(false),
             has_newer: RwSignal::new(false),
             loading: RwSignal::new(false),
+            ready: RwSignal::new(true),
             unseen: RwSignal::new(0),
             away: RwSignal::new(false),
             editing: RwSignal::new(None),
+            edited_text: RwSignal::new(String::new()),
             draft: RwSignal::new(String::new()),
             notice: RwSignal::new(None),
             link: RwSignal::new(Link::Starting),
@@ -177,7 +183,13 @@ impl Chat {
     pub fn hear(self, frame: ServerFrame) {
         match frame {
             ServerFrame::Welcome { incarnation, rooms, online, .. } => {
-                self.incarnation.set_value(incarnation);
+                if self.incarnation.with_value(|known| *known != incarnation) {
+                    // Cursors of another database are worthless; what is unsent is not.
+                    self.timelines.update_value(|all| {
+                        all.values_mut().for_each(Timeline::forget);
+                    });
+                    self.incarnation.set_value(incarnation);
+                }
                 self.sidebar.update(|sidebar| sidebar.welcome(rooms, online));
                 self.link.set(Link::Live);
                 self.timelines.update_value(|all| all.values_mut().for_each(Timeline::connected));
@@ -272,10 +284,10 @@ impl Chat {
         let shown = self.room_id().and_then(|room_id| {
             self.on(room_id, |timeline| {
                 let rows = timeline.rows(&viewer, |at| self.local_time.day_of(at));
-                (rows, timeline.has_older(), timeline.has_newer())
+                (rows, timeline.has_older(), timeline.has_newer(), timeline.is_loaded())
             })
         });
-        let (rows, has_older, has_newer) = shown.unwrap_or_default();
+        let (rows, has_older, has_newer, ready) = shown.unwrap_or_default();
         let keys: Vec<ClientMessageId> = rows.iter().map(Row::key).collect();
         self.rows.update_value(|signals| {
             let mut left = std::mem::take(signals);
@@ -296,6 +308,7 @@ impl Chat {
         set_if_changed(self.keys, keys);
         set_if_changed(self.has_older, has_older);
         set_if_changed(self.has_newer, has_newer);
+        set_if_changed(self.ready, ready);
     }
 
     fn note_arrivals(self, room_id: RoomId, count: usize) {
@@ -306,7 +319,9 @@ impl Chat {
             self.unseen.update(|unseen| *unseen += u32::try_from(count).unwrap_or(0));
         }
         self.change(room_id, |timeline| {
-            if !self.away.get_untracked() {
+            if self.away.get_untracked() {
+                timeline.prune_below();
+            } else {
                 timeline.prune_above();
             }
         });
@@ -329,13 +344,11 @@ impl Chat {
             let Some(message_id) = self.last_id(room_id) else {
                 return;
             };
-            let unread = self.sidebar.with_untracked(|sidebar| {
-                sidebar
-                    .room(room_id)
-                    .is_some_and(|entry| entry.unread || entry.last_message_id < Some(message_id))
-            });
+            let unread = self
+                .sidebar
+                .with_untracked(|sidebar| sidebar.room(room_id).is_some_and(|entry| entry.unread));
             if unread && self.link.get_untracked() == Link::Live {
-                self.sidebar.update(|sidebar| sidebar.read(room_id, message_id));
+                self.sidebar.update(|sidebar| sidebar.seen(room_id));
                 self.say(ClientFrame::Read { room_id, message_id });
             }
         });

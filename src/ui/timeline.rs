@@ -69,6 +69,7 @@ fn clicked(chat: Chat, event: &MouseEvent) {
     match (action.as_str(), key, id) {
         ("edit", _, Some(id)) => {
             event.prevent_default();
+            chat.edited_text.set(chat.body_of(id).unwrap_or_default());
             chat.editing.set(Some(id));
         }
         ("ask-remove", _, Some(_)) => set_asking(&row, true),

@@ -3,6 +3,7 @@
 
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
+use super::super::connections::MAX_TABS;
 use super::super::rich_text;
 use super::super::socket;
 use super::super::store::messages::Position;
@@ -153,7 +154,9 @@ pub async fn create_room(
     if form.kind != RoomKind::Open {
         return Err(Error::invalid("kind", "Only open rooms can be created so far."));
     }
-    let room = app.writer.open_room(signed.viewer().id, NewRoom::parse(&form.name)?).await?;
+    let room = NewRoom::parse(&form.name)?;
+    app.auth.allow_room(signed.viewer().id)?;
+    let room = app.writer.open_room(signed.viewer().id, room).await?;
     Ok((StatusCode::CREATED, Json(room)))
 }
 
@@ -270,6 +273,7 @@ pub async fn read_room(
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<ReadRoom>,
 ) -> Result<StatusCode, Error> {
+    app.auth.allow_post(signed.viewer().id)?;
     app.writer.read_room(signed.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -283,6 +287,10 @@ pub async fn socket(State(app): State<App>, request: Request) -> Result<Response
     let signed = Signed::from_request_parts(&mut parts, &app).await?;
     if !may_open_socket(&app.config, &parts.headers) {
         return Err(Error::CrossSite);
+    }
+    let open = app.connections.tabs_of(signed.viewer().id);
+    if app.auth.has_limits() && open >= MAX_TABS {
+        return Err(Error::RateLimited { retry_after_s: 10 });
     }
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
         .await
@@ -325,8 +333,7 @@ pub async fn metrics(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    // A proxy on this computer speaks for the world: it says so by forwarding.
-    let local = peer.ip().is_loopback() && !headers.contains_key("x-forwarded-for");
+    let local = request::is_local(peer.ip(), &headers);
     let (mut parts, _) = request.into_parts();
     let signed = Signed::from_request_parts(&mut parts, &app).await;
     if local || signed.is_ok_and(|signed| signed.viewer().may_administer()) {

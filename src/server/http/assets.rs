@@ -24,8 +24,12 @@ pub async fn serve(Path((build, path)): Path<(String, String)>, headers: HeaderM
     };
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let accepts = |name: &str| {
-        accepted
-            .is_some_and(|all| all.split(',').any(|one| one.trim().split(';').next() == Some(name)))
+        accepted.is_some_and(|all| {
+            all.split(',').any(|one| {
+                let (coding, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0")
+            })
+        })
     };
     let (bytes, encoding) = match (br, gz) {
         (Some(br), _) if accepts("br") => (*br, Some("br")),

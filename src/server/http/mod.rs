@@ -117,11 +117,13 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let id = RequestId::new(app.clock.now());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let is_api = request.uri().path().starts_with("/api/");
+    let path = request.uri().path();
+    let is_api = path.starts_with("/api/") || path == "/ws";
     request.extensions_mut().insert(id);
     let (mut response, statements) = counting_statements(next.run(request)).await;
-    if let Some(error) = response.extensions_mut().remove::<Failed>() {
-        response = explain(&error.0, id, is_api, response.headers());
+    let failed = response.extensions_mut().remove::<Failed>().map(|failed| failed.0);
+    if let Some(error) = failed.or_else(|| unexplained(&response)) {
+        response = explain(&error, id, is_api, response.headers());
     }
     let status = response.status();
     let elapsed = started.elapsed();
@@ -199,6 +201,20 @@ impl IntoResponse for Error {
     }
 }
 
+/// What a failure means that our own code has not put into words: the framework's rejections of
+/// unreadable addresses, and requests that took too long.
+fn unexplained(response: &Response) -> Option<Error> {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
+        return None;
+    }
+    match response.status() {
+        StatusCode::BAD_REQUEST => Some(Error::Malformed("That address could not be read.")),
+        StatusCode::SERVICE_UNAVAILABLE => Some(Error::Unavailable),
+        _ => None,
+    }
+}
+
 /// An error in the words and the shape its reader expects.
 fn explain(error: &Error, id: RequestId, is_api: bool, carried: &HeaderMap) -> Response {
     let status = status_of(Some(error));
@@ -212,7 +228,10 @@ fn explain(error: &Error, id: RequestId, is_api: bool, carried: &HeaderMap) -> R
         (status, axum::response::Html(page)).into_response()
     };
     for (name, value) in carried {
-        response.headers_mut().entry(name).or_insert(value.clone());
+        // The old body has gone, and what described it goes with it.
+        if name != header::CONTENT_LENGTH {
+            response.headers_mut().entry(name).or_insert(value.clone());
+        }
     }
     response
 }
@@ -228,10 +247,8 @@ async fn not_found() -> Error {
     Error::NotFound
 }
 
-async fn not_allowed() -> Response {
-    let mut response = Error::Malformed("This address does not take that method.").into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+async fn not_allowed() -> Error {
+    Error::MethodNotAllowed
 }
 
 /// The counters in Prometheus' text form.

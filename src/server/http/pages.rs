@@ -85,16 +85,12 @@ pub async fn room_at(
     let room_id = room_id_of(&room_id)?;
     let id = message(at.strip_prefix('@').ok_or(Error::NotFound)?)?;
     let viewer = signed.viewer().id;
-    let after = MessageId::new(id.get().saturating_add(1));
-    let older = app.load_page(viewer, room_id, Position::Before(after), PAGE_SIZE / 2).await?;
-    let newer = app.load_page(viewer, room_id, Position::After(id), PAGE_SIZE / 2).await?;
-    let has_newer = newer.page.has_more;
-    let mut messages = older.page.messages;
-    messages.extend(newer.page.messages);
-    // The older of the two reads: what changed between them is replayed.
-    let cursor = older.page.cursor.min(newer.page.cursor);
-    let page = MessagePage { messages, cursor, has_more: older.page.has_more };
-    let found = RoomWithPage { head: newer.head, page };
+    let found = app.load_page(viewer, room_id, Position::Around(id), PAGE_SIZE).await?;
+    // What is left over of an "around" lies below; above there is more if that half is full.
+    let has_newer = found.page.has_more;
+    let above = found.page.messages.iter().filter(|message| message.id <= id).count();
+    let page = MessagePage { has_more: above >= PAGE_SIZE / 2, ..found.page };
+    let found = RoomWithPage { page, ..found };
     show_room(&app, &signed, &headers, Shown { found, has_newer, unsent: None }).await
 }
 
@@ -216,6 +212,7 @@ pub async fn read_room(
     Path(room_id): Path<String>,
 ) -> Answer {
     let room_id = room_id_of(&room_id)?;
+    app.auth.allow_post(signed.viewer().id)?;
     // Beyond every message: the cursor stops at the newest.
     app.writer.read_room(signed.viewer().id, room_id, MessageId::new(i64::MAX)).await?;
     Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
@@ -263,6 +260,7 @@ pub async fn create_room(
 ) -> Answer {
     match NewRoom::parse(&form.name) {
         Ok(room) => {
+            app.auth.allow_room(signed.viewer().id)?;
             let room = app.writer.open_room(signed.viewer().id, room).await?;
             Ok(Redirect::to(&format!("/rooms/{}", room.id)).into_response())
         }
@@ -315,6 +313,7 @@ pub async fn edit_message(
     FormBody(form): FormBody<MessageForm>,
 ) -> Answer {
     let id = message(&id)?;
+    app.auth.allow_post(signed.viewer().id)?;
     match Draft::parse(&form.body) {
         Ok(draft) => {
             let (viewer, text) = (signed.viewer().clone(), rich_text::render(&draft));
@@ -337,6 +336,7 @@ pub async fn remove_message(
     Visitor(signed): Visitor,
     Path((room_id, id)): Path<(String, String)>,
 ) -> Answer {
+    app.auth.allow_post(signed.viewer().id)?;
     app.writer.remove_message(signed.viewer().clone(), message(&id)?).await?;
     Ok(Redirect::to(&format!("/rooms/{}", room_id_of(&room_id)?)).into_response())
 }

@@ -60,7 +60,7 @@ impl FromRequestParts<App> for Signed {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let token = token(&parts.headers).ok_or(Error::Unauthenticated)?.to_owned();
+        let token = token(&app.config, &parts.headers).ok_or(Error::Unauthenticated)?.to_owned();
         let session = app.auth.authenticate(&token).await?;
         Ok(Self { by: SignedIn { session, token } })
     }
@@ -81,9 +81,11 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-/// The token of a request: from its bearer header, else from its cookie.
-fn token(headers: &HeaderMap) -> Option<&str> {
-    bearer(headers).or_else(|| cookie(headers, TLS_COOKIE)).or_else(|| cookie(headers, COOKIE))
+/// The token of a request: from its bearer header, else from its cookie. Only the cookie this
+/// server sets counts: over TLS a sibling host could plant the plain one.
+fn token<'a>(config: &Config, headers: &'a HeaderMap) -> Option<&'a str> {
+    let name = if config.is_public_over_tls() { TLS_COOKIE } else { COOKIE };
+    bearer(headers).or_else(|| cookie(headers, name))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -144,6 +146,8 @@ impl FromRequestParts<App> for Client {
     ) -> Result<Self, std::convert::Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        // A socket that listens on IPv6 sees IPv4 addresses in disguise, all of one network.
+        let peer = peer.to_canonical();
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let ip = behind_proxies(&app.config, peer, &parts.headers);
         Ok(Self { ip, user_agent: agent.unwrap_or("unknown").to_owned() })
@@ -163,7 +167,7 @@ fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr 
             break;
         }
         match IpAddr::from_str(address) {
-            Ok(address) => nearest = address,
+            Ok(address) => nearest = address.to_canonical(),
             Err(_) => break,
         }
     }
@@ -210,6 +214,17 @@ fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
         (None, Some(host), Some(asked)) => host.eq_ignore_ascii_case(asked),
         _ => false,
     }
+}
+
+/// Whether a request comes from a program on this computer, and not through a proxy on it: a
+/// proxy forwards for the world and asks for the chat's own name.
+pub fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
+    let local_name =
+        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
+    let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    peer.to_canonical().is_loopback() && local_name && !forwarded
 }
 
 /// The address people type, for links that leave the page.

@@ -260,7 +260,7 @@ pub async fn insert_session(
     Ok(row.map(|(id,)| SessionId::new(id)))
 }
 
-/// Records that a session is in use and moves its end.
+/// Records that a session is in use and moves its end. False if it has ended meanwhile.
 ///
 /// # Errors
 /// Whatever SQLite says.
@@ -269,14 +269,14 @@ pub async fn update_session_use(
     id: SessionId,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     sqlx::query("UPDATE sessions SET last_active_at = ?2, expires_at = ?3 WHERE id = ?1")
         .bind(id.get())
         .bind(now.ms())
         .bind(expires_at.ms())
         .execute(tx)
         .await
-        .map(|_| ())
+        .map(|done| done.rows_affected() == 1)
 }
 
 /// Ends a session. Ending it twice is no error.

@@ -21,6 +21,8 @@ pub enum Position {
     Before(MessageId),
     /// Those just after a message.
     After(MessageId),
+    /// About half before and including a message, the rest after it.
+    Around(MessageId),
     /// Everything that changed after a seq, tombstones included, by rising seq.
     Since(Seq),
 }
@@ -117,6 +119,16 @@ impl Store {
             Position::After(id) => {
                 (page_statement!("m.deleted_at IS NULL AND m.id > ?4", "m.id ASC"), id.get())
             }
+            Position::Around(id) => (
+                page_statement!(
+                    "m.deleted_at IS NULL AND m.id > coalesce(
+                        (SELECT a.id FROM messages a WHERE a.room_id = ms.room_id
+                         AND a.deleted_at IS NULL AND a.id <= ?4
+                         ORDER BY a.id DESC LIMIT 1 OFFSET (?3 - 1) / 2), 0)",
+                    "m.id ASC"
+                ),
+                id.get(),
+            ),
             Position::Since(seq) => (page_statement!("m.seq > ?4", "m.seq ASC"), seq.get()),
         };
         // One more than wanted tells whether there are more.

@@ -232,6 +232,19 @@ pub async fn checkpoint_fully(connection: &mut SqliteConnection) -> Result<(), s
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(|_| ())
 }
 
+/// Like [`checkpoint_fully`], but waits for readers only a moment: it stands between two groups of
+/// writes. False if a reader was in the way.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn checkpoint_briefly(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query("PRAGMA busy_timeout = 50").execute(&mut *connection).await?;
+    let done: Result<(i64, i64, i64), _> =
+        sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+    sqlx::query("PRAGMA busy_timeout = 5000").execute(connection).await?;
+    done.map(|(busy, ..)| busy == 0)
+}
+
 /// Ends the writer's connection in good order.
 ///
 /// # Errors

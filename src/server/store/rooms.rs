@@ -129,8 +129,8 @@ pub async fn insert_open_memberships(
     .map(|_| ())
 }
 
-/// Moves a read cursor forward. `None` when the user is not in the room; otherwise where the
-/// cursor stands now, which may be further than asked.
+/// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
+/// there already, or the user is not in the room.
 ///
 /// # Errors
 /// Whatever SQLite says.
@@ -141,18 +141,19 @@ pub async fn update_read_cursor(
     message_id: MessageId,
 ) -> Result<Option<MessageId>, sqlx::Error> {
     // A cursor beyond the newest message would hide messages that are yet to come.
-    let row: Option<(Option<i64>,)> = sqlx::query_as(
+    let row: Option<(i64,)> = sqlx::query_as(
         "UPDATE memberships SET last_read_message_id =
-             max(coalesce(last_read_message_id, 0),
-                 min(?3, (SELECT last_message_id FROM sequence)))
-         WHERE user_id = ?1 AND room_id = ?2 RETURNING last_read_message_id",
+             min(?3, (SELECT last_message_id FROM sequence))
+         WHERE user_id = ?1 AND room_id = ?2 AND coalesce(last_read_message_id, 0) <
+             min(?3, (SELECT last_message_id FROM sequence))
+         RETURNING last_read_message_id",
     )
     .bind(user_id.get())
     .bind(room_id.get())
     .bind(message_id.get())
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|(id,)| MessageId::new(id.unwrap_or(0))))
+    Ok(row.map(|(id,)| MessageId::new(id)))
 }
 
 /// Whether a user is in a room, in this transaction.

@@ -146,9 +146,12 @@ impl Group<'_> {
             Command::SignIn { viewer, session } => self.begin_session(viewer, session).await,
             Command::UseSession { digest, session } => {
                 let Session { id, last_active_at, expires_at, .. } = session;
-                account::update_session_use(self.tx, *id, *last_active_at, *expires_at).await?;
-                let session = Arc::new(session.clone());
-                self.events.push(Event::SessionUsed { digest: *digest, session });
+                // A session that was ended before this command must stay ended.
+                let runs = account::update_session_use(self.tx, *id, *last_active_at, *expires_at);
+                if runs.await? {
+                    let session = Arc::new(session.clone());
+                    self.events.push(Event::SessionUsed { digest: *digest, session });
+                }
                 Ok(Outcome::Done)
             }
             Command::SignOut { digest, id } => {
@@ -168,18 +171,26 @@ impl Group<'_> {
             Command::EditMessage { viewer, id, text } => self.edit(viewer, *id, text).await,
             Command::RemoveMessage { viewer, id } => self.remove(viewer, *id).await,
             Command::ReadRoom { viewer, room_id, message_id } => {
-                let moved =
-                    rooms::update_read_cursor(self.tx, *viewer, *room_id, *message_id).await?;
-                let message_id = moved.ok_or(Error::NotFound)?;
-                let (user_id, room_id) = (*viewer, *room_id);
-                self.events.push(Event::RoomRead { user_id, room_id, message_id });
-                Ok(Outcome::Done)
+                self.read(*viewer, *room_id, *message_id).await
             }
             Command::Sweep => {
                 account::remove_expired_sessions(self.tx, self.now).await?;
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
+        match rooms::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+            Some(message_id) => {
+                self.events.push(Event::RoomRead { user_id, room_id, message_id });
+            }
+            None if !rooms::is_member(self.tx, user_id, room_id).await? => {
+                return Err(Error::NotFound.into());
+            }
+            None => {}
+        }
+        Ok(Outcome::Done)
     }
 
     async fn first_run(&mut self, account: &Account, person: &Newcomer) -> Applied {

@@ -27,6 +27,9 @@ const MAX_MEMBERSHIP_BYTES: usize = 16 << 20;
 /// Rough memory of all cached messages.
 const MAX_TAIL_BYTES: usize = 32 << 20;
 
+/// Rooms whose heads are remembered; beyond, all are forgotten and read again.
+const MAX_ROOMS: usize = 50_000;
+
 /// Proves that a fill began before a moment the writer can compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
@@ -205,6 +208,9 @@ impl Hot {
         for event in events {
             state.apply(event);
         }
+        if state.rooms.len() > MAX_ROOMS || state.changed.len() > MAX_ROOMS {
+            state.forget_rooms();
+        }
     }
 
     // A poisoned lock is taken all the same: every change below leaves the maps usable at each
@@ -282,6 +288,15 @@ impl State {
         }
     }
 
+    fn forget_rooms(&mut self) {
+        // Fills that are under way would go unguarded: the new structure refuses them.
+        self.structure += 1;
+        self.rooms.clear();
+        self.changed.clear();
+        self.memberships.clear();
+        self.tails.clear();
+    }
+
     fn set_last(&mut self, room_id: RoomId, last: Option<LastMessage>) {
         if let Some(head) = self.rooms.get_mut(&room_id) {
             head.last_message = last;
@@ -308,6 +323,10 @@ impl Tail {
     }
 
     fn push(&mut self, message: &Arc<Message>) {
+        // Somebody who read between the commit and this moment has filled it in already.
+        if self.messages.back().is_some_and(|newest| newest.id >= message.id) {
+            return;
+        }
         self.messages.push_back(Arc::clone(message));
         if self.messages.len() > PAGE_SIZE {
             self.messages.pop_front();

@@ -11,38 +11,27 @@
 
 mod command;
 pub mod hot;
+mod task;
 
-use super::connections::Connections;
 use super::rich_text::Rendered;
+use super::store;
 use super::store::account::{Account, NewSession, Session, TokenDigest};
-use super::store::{self, Head};
 use super::telemetry::Gap;
-use super::{Clock, store::Tx};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::membership::LastMessage;
 use crate::domain::message::{ClientMessageId, Message};
 use crate::domain::room::{NewRoom, Room};
-use crate::domain::{MessageId, RoomId, Seq, SessionId, UserId};
+use crate::domain::{MessageId, RoomId, SessionId, UserId};
 pub use command::Newcomer;
-use command::{Command, CreateMessage, Failure, Group, Outcome};
-use hot::Hot;
-use sqlx::sqlite::SqliteConnection;
-use std::path::PathBuf;
+use command::{Command, CreateMessage, Outcome};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+pub use task::{WriterTask, writer};
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
 const QUEUE: usize = 256;
-/// Commands in one transaction at most.
-const MAX_GROUP: usize = 64;
-/// Beyond this the writer itself empties the WAL; it stays below 64 MB.
-const MAX_WAL_BYTES: u64 = 48 << 20;
-/// A group that takes longer is counted as a gap.
-const SLOW_GROUP: Duration = Duration::from_secs(1);
-/// From queue to sockets; longer is counted as a gap (founding deadline).
-const BROADCAST_DEADLINE: Duration = Duration::from_millis(100);
 
 /// A committed fact.
 #[derive(Clone, Debug)]
@@ -296,193 +285,5 @@ impl Writer {
         let queued = Queued { command, since: Instant::now(), reply };
         self.queue.send(queued).await.map_err(|_| Error::WriterUnavailable)?;
         answer.await.map_err(|_| Error::WriterUnavailable)?
-    }
-}
-
-/// The writer's side: run it as a task; it ends when every [`Writer`] is gone and the queue is
-/// empty, with the WAL folded into the database.
-#[derive(Debug)]
-pub struct WriterTask {
-    queue: mpsc::Receiver<Queued>,
-    connection: SqliteConnection,
-    wal: PathBuf,
-    seq: Seq,
-    message_id: MessageId,
-    clock: Clock,
-    hot: Arc<Hot>,
-    connections: Arc<Connections>,
-}
-
-/// Builds the writer for a freshly opened database.
-pub fn writer(
-    opened: (SqliteConnection, &Head, &store::Store),
-    clock: Clock,
-    hot: Arc<Hot>,
-    connections: Arc<Connections>,
-) -> (Writer, WriterTask) {
-    let (connection, head, store) = opened;
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let task = WriterTask {
-        queue,
-        connection,
-        wal: store.wal(),
-        seq: head.seq,
-        message_id: head.message_id,
-        clock,
-        hot,
-        connections,
-    };
-    (Writer { queue: sender }, task)
-}
-
-impl WriterTask {
-    /// Writes until nobody can ask any more.
-    pub async fn run(mut self) {
-        let mut group = Vec::with_capacity(MAX_GROUP);
-        // `recv_many` takes everything that is waiting and never waits for more, so a lone post
-        // pays no delay; while a commit is on its way to the disk the next group gathers.
-        while self.queue.recv_many(&mut group, MAX_GROUP).await > 0 {
-            let started = Instant::now();
-            self.write(std::mem::take(&mut group)).await;
-            if started.elapsed() > SLOW_GROUP {
-                Gap::SlowDatabase.record("a group of writes took over a second");
-            }
-            self.bound_wal().await;
-        }
-        if let Err(error) = store::checkpoint_fully(&mut self.connection).await {
-            tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
-        }
-        if let Err(error) = store::close(self.connection).await {
-            tracing::warn!(%error, "the database did not close cleanly");
-        }
-    }
-
-    async fn write(&mut self, group: Vec<Queued>) {
-        let commands: Vec<&Command> = group.iter().map(|queued| &queued.command).collect();
-        match self.commit(&commands).await {
-            Ok((answers, events)) => {
-                let oldest = group.first().map(|queued| queued.since);
-                self.publish(&events, oldest);
-                for (queued, answer) in group.into_iter().zip(answers) {
-                    // The caller may have gone away; the write stands all the same.
-                    let _gone = queued.reply.send(answer);
-                }
-            }
-            Err(error) if group.len() == 1 => {
-                let answer = refusal(&error);
-                for queued in group {
-                    let _gone = queued.reply.send(Err(answer.clone()));
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, commands = group.len(), "a group failed; replaying it");
-                for queued in group {
-                    Box::pin(self.write(vec![queued])).await;
-                }
-            }
-        }
-    }
-
-    /// One transaction. On failure nothing has happened.
-    async fn commit(
-        &mut self,
-        commands: &[&Command],
-    ) -> Result<(Vec<Result<Outcome, Error>>, Vec<Event>), sqlx::Error> {
-        execute(&mut self.connection, "BEGIN IMMEDIATE").await?;
-        let before = (self.seq, self.message_id);
-        let mut group = Group {
-            tx: &mut self.connection,
-            now: self.clock.now(),
-            seq: self.seq,
-            message_id: self.message_id,
-            events: Vec::new(),
-        };
-        let done = async {
-            let answers = apply_all(&mut group, commands).await?;
-            group.finish(before).await?;
-            execute(group.tx, "COMMIT").await?;
-            Ok(answers)
-        };
-        match done.await {
-            Ok(answers) => {
-                let Group { seq, message_id, events, .. } = group;
-                (self.seq, self.message_id) = (seq, message_id);
-                Ok((answers, events))
-            }
-            Err(error) => {
-                // SQLite has rolled back by itself after some errors; a second time is refused,
-                // which is what we want to know nothing about.
-                let _already = execute(&mut self.connection, "ROLLBACK").await;
-                Err(error)
-            }
-        }
-    }
-
-    fn publish(&self, events: &[Event], oldest: Option<Instant>) {
-        if events.is_empty() {
-            return;
-        }
-        self.hot.apply(events, self.seq);
-        for event in events {
-            self.connections.publish(event);
-        }
-        if oldest.is_some_and(|since| since.elapsed() > BROADCAST_DEADLINE) {
-            Gap::BroadcastDeadline.record("a write took over 100 ms from queue to sockets");
-        }
-    }
-
-    async fn bound_wal(&mut self) {
-        let size = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
-        if size > MAX_WAL_BYTES
-            && let Err(error) = store::checkpoint_fully(&mut self.connection).await
-        {
-            tracing::warn!(%error, size_bytes = size, "could not empty the WAL; trying again later");
-        }
-    }
-}
-
-/// Applies a group, runs of messages set-based.
-async fn apply_all(
-    group: &mut Group<'_>,
-    commands: &[&Command],
-) -> Result<Vec<Result<Outcome, Error>>, sqlx::Error> {
-    let mut answers = Vec::with_capacity(commands.len());
-    let mut rest = commands;
-    while let Some((first, others)) = rest.split_first() {
-        let run: Vec<&CreateMessage> = rest
-            .iter()
-            .map_while(|command| match command {
-                Command::CreateMessage(message) => Some(message),
-                _ => None,
-            })
-            .collect();
-        if !run.is_empty() {
-            answers.extend(group.create_messages(&run).await?);
-            rest = rest.split_at(run.len()).1;
-            continue;
-        }
-        match group.apply(first).await {
-            Ok(outcome) => answers.push(Ok(outcome)),
-            Err(Failure::Refused(error)) => answers.push(Err(error)),
-            Err(Failure::Database(error)) => return Err(error),
-        }
-        rest = others;
-    }
-    Ok(answers)
-}
-
-async fn execute(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(statement).execute(tx).await.map(|_| ())
-}
-
-/// What a caller may know of a failed write.
-fn refusal(error: &sqlx::Error) -> Error {
-    tracing::error!(%error, "a write failed");
-    let code = error.as_database_error().and_then(|error| error.code());
-    // Primary codes FULL, IOERR, READONLY and CANTOPEN; extended ones carry them in the low byte.
-    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
-    match primary {
-        Some(8 | 10 | 13 | 14) => Error::StorageFull,
-        _ => Error::Unavailable,
     }
 }
