@@ -6,7 +6,7 @@ import { test as base, expect } from "@playwright/test";
 import type { APIRequestContext, APIResponse, BrowserContextOptions } from "@playwright/test";
 import type { BrowserContext, Page } from "@playwright/test";
 import { enter, overhear } from "./chat.ts";
-import { Server } from "./server.ts";
+import { binary, Server } from "./server.ts";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -111,7 +111,7 @@ async function joined(page: Page, inviter: Page, who: Person): Promise<Page> {
   return page;
 }
 
-export { expect };
+export { binary, expect };
 
 export interface Person {
   name: string;

@@ -136,9 +136,7 @@ export async function atRest(page: Page): Promise<void> {
 
 /** How many pixels lie above what is in sight. */
 export async function roomAbove(page: Page): Promise<number> {
-  return history(page).evaluate(
-    (list) => list.scrollHeight - list.clientHeight + list.scrollTop,
-  );
+  return history(page).evaluate((list) => list.scrollHeight - list.clientHeight + list.scrollTop);
 }
 
 /** The first message in sight, and where its text begins: heads come and go with the page above. */

@@ -42,6 +42,10 @@ export class Server {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child = child;
+    // Whatever ends the test runner, nothing of it stays behind.
+    const orphan = (): boolean => child.kill("SIGKILL");
+    process.once("exit", orphan);
+    child.once("exit", () => process.off("exit", orphan));
     child.stderr.on("data", (text) => (this.log += text));
     // Reading on to the end keeps the pipe from filling up and stopping the server.
     const lines = createInterface(child.stdout);
@@ -82,7 +86,8 @@ export class Server {
   private async end(signal: NodeJS.Signals): Promise<boolean> {
     const child = this.child;
     this.child = undefined;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+      return false;
     const gone = once(child, "exit");
     let killed = false;
     const impatience = setTimeout(() => (killed = child.kill("SIGKILL")), stopLimit);

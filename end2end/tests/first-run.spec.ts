@@ -88,7 +88,10 @@ test("whoever sets it up lands in All Talk with an invite link", async ({ page, 
 test("a second first run is told kindly that the chat exists", async ({ visitor, guard }) => {
   guard.allow(answered(409));
   const [winner, late] = [await visitor(), await visitor()];
-  for (const [page, who] of [[winner, david], [late, jason]] as const) {
+  for (const [page, who] of [
+    [winner, david],
+    [late, jason],
+  ] as const) {
     await page.goto("/first_run");
     await fillIn(page, who);
   }

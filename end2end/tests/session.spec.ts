@@ -110,7 +110,11 @@ test("a wrong invite code leads to a page that says so", async ({ david, visitor
   }
 });
 
-test("whoever joins with an address that is taken is told so", async ({ david, visitor, guard }) => {
+test("whoever joins with an address that is taken is told so", async ({
+  david,
+  visitor,
+  guard,
+}) => {
   guard.allow(answered(409));
   const page = await visitor();
   await page.goto(`/join/${await inviteCode(david.request)}`);

@@ -19,8 +19,6 @@ pub const MAX_CHANGES: usize = 500;
 pub const HEARTBEAT_MS: u32 = 20_000;
 /// A connection that was silent this long is dead, and its user no longer present.
 pub const PRESENCE_TTL_MS: u64 = 60_000;
-/// How long somebody is shown typing without a further sign (Campfire's value).
-pub const TYPING_TTL_MS: i64 = 5_000;
 
 /// Where a tab stands in a room: which database it read, and up to where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +86,8 @@ pub enum ServerFrame {
     Changes {
         /// The room it happened in.
         room_id: RoomId,
+        /// The cursor this answers: what changed before it is not in here.
+        since: Seq,
         /// Each changed message in its latest state, by rising seq; tombstones included.
         messages: Vec<Arc<Message>>,
         /// The tab's new cursor.
@@ -203,7 +203,7 @@ impl ServerFrame {
                 protocol: u32, incarnation: String, rooms: Vec<SidebarRoom>, online: Vec<UserRef>
             }),
             "changes" => fields!(text, Self::Changes {
-                room_id: RoomId, messages: Vec<Said>, cursor: Seq
+                room_id: RoomId, since: Seq, messages: Vec<Said>, cursor: Seq
             }),
             "reset" => fields!(text, Self::Reset { room_id: RoomId }),
             "message_created" => fields!(text, Self::MessageCreated { message: Said }),

@@ -2,8 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
-//! listed above them: [`error`], [`account`], [`room`], [`membership`], [`message`], [`event`],
-//! [`timeline`], [`sidebar`].
+//! listed above them: [`error`], [`account`], [`room`], [`membership`], [`message`], [`sidebar`],
+//! [`event`], [`timeline`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
 //! *membership* lets a user into a room and remembers how far they have read; *seq* counts every

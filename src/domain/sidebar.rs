@@ -1,11 +1,13 @@
 //! The reducer of everything around the timeline: the room list, who is online, who is typing.
 
 use super::account::UserRef;
-use super::event::TYPING_TTL_MS;
 use super::room::{Room, RoomKind};
 use super::{MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+
+/// How long somebody is shown typing without a further sign (Campfire's value).
+pub const TYPING_TTL_MS: i64 = 5_000;
 
 /// One line of the room list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -233,15 +233,18 @@ impl Timeline {
         true
     }
 
-    /// Applies replayed changes; they may overlap with what is known.
-    pub fn apply_changes(&mut self, messages: &[Arc<Message>], cursor: Seq) {
-        for message in messages {
+    /// Applies the answer to a replay that was asked for from `since`. What is known already is
+    /// left alone, and an answer to a later cursor than ours is not the one we wait for.
+    pub fn apply_changes(&mut self, since: Seq, messages: &[Arc<Message>], cursor: Seq) {
+        if since > self.cursor || !self.loaded {
+            return;
+        }
+        let known = self.cursor;
+        for message in messages.iter().filter(|message| message.seq > known) {
             self.upsert(message);
         }
         self.cursor = self.cursor.max(cursor);
-        // Changes come from our cursor or from before it, so nothing is missing any more. Before
-        // the first page they prove nothing about what the window should hold.
-        self.waiting = !self.loaded;
+        self.waiting = false;
     }
 
     /// Applies the answer to one of this tab's own requests. It proves nothing about other

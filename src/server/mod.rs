@@ -17,7 +17,7 @@ pub mod writer;
 
 use crate::domain::error::Error;
 use crate::domain::sidebar::SidebarRoom;
-use crate::domain::{RoomId, Timestamp, UserId};
+use crate::domain::{RoomId, Seq, Timestamp, UserId};
 use auth::Auth;
 use axum::serve::ListenerExt;
 use config::{Config, Limits};
@@ -137,6 +137,18 @@ impl App {
         };
         rooms.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.id));
         Ok(rooms)
+    }
+
+    /// Whether a viewer is in a room: from memory, else one read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn is_member(&self, viewer: UserId, room_id: RoomId) -> Result<bool, Error> {
+        if let Some(known) = self.hot.is_member(viewer, room_id) {
+            return Ok(known);
+        }
+        let nothing = Position::Since(Seq::new(i64::MAX));
+        Ok(self.store.find_page(viewer, room_id, nothing, 0).await?.is_some())
     }
 
     /// A room of the viewer's with some of its messages: the newest from memory if it is warm,

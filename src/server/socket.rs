@@ -25,7 +25,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// The largest frame a tab may send. The longest message fits many times over.
 const MAX_INBOUND: usize = 64 * 1024;
@@ -118,6 +118,10 @@ impl Tab {
         let started = Instant::now();
         let mut last_heard = started;
         loop {
+            let deadline = match self.greeted {
+                true => last_heard + Duration::from_millis(PRESENCE_TTL_MS),
+                false => started + HELLO_TIMEOUT,
+            };
             tokio::select! {
                 biased;
                 why = &mut ending => {
@@ -139,15 +143,11 @@ impl Tab {
                     }
                     self.flush().await?;
                 }
-                _ = heartbeat.tick() => {
-                    let silence = last_heard.elapsed();
-                    let unknown = !self.greeted && started.elapsed() > HELLO_TIMEOUT;
-                    if unknown || silence > Duration::from_millis(PRESENCE_TTL_MS) {
-                        self.say_goodbye(Ending::Silent).await;
-                        return Ok(());
-                    }
-                    self.beat().await?;
+                () = sleep_until(deadline) => {
+                    self.say_goodbye(Ending::Silent).await;
+                    return Ok(());
                 }
+                _ = heartbeat.tick() => self.beat().await?,
             }
         }
     }
@@ -240,6 +240,11 @@ impl Tab {
             Err(error) => return self.refuse(&error).await,
         };
         self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.id));
+        // Once more: what was said between the first look and this moment was told to nobody.
+        let rooms = match self.app.load_sidebar(self.user.id).await {
+            Ok(rooms) => rooms,
+            Err(error) => return self.refuse(&error).await,
+        };
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
         let same = incarnation.is_none_or(|theirs| theirs == ours);
@@ -258,6 +263,16 @@ impl Tab {
     }
 
     async fn open_room(&mut self, room_id: RoomId, cursor: Option<Seq>) -> Result<(), Over> {
+        // First whether, so that a stranger hears nothing meanwhile; then watch; then read what was
+        // missed, which asks once more.
+        match self.app.is_member(self.user.id, room_id).await {
+            Ok(true) => {}
+            Ok(false) => return self.refuse(&Error::NotFound).await,
+            Err(error) => {
+                self.refuse(&error).await?;
+                return Err(Over);
+            }
+        }
         self.app.connections.watch(self.id, Some(room_id));
         let since = Position::Since(cursor.unwrap_or(Seq::new(i64::MAX)));
         let limit = if cursor.is_some() { MAX_CHANGES } else { 0 };
@@ -283,9 +298,9 @@ impl Tab {
                 Gap::EventualConsistency.record("a tab was reset to a fresh page");
                 self.say(&ServerFrame::Reset { room_id }).await
             }
-            Some(_) => {
+            Some(since) => {
                 let (messages, cursor) = (page.messages, page.cursor);
-                self.say(&ServerFrame::Changes { room_id, messages, cursor }).await
+                self.say(&ServerFrame::Changes { room_id, since, messages, cursor }).await
             }
         }
     }

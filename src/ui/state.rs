@@ -196,9 +196,9 @@ impl Chat {
                 self.send_all_pending();
                 self.read_soon();
             }
-            ServerFrame::Changes { room_id, messages, cursor } => {
+            ServerFrame::Changes { room_id, since, messages, cursor } => {
                 let before = self.last_id(room_id);
-                self.change(room_id, |timeline| timeline.apply_changes(&messages, cursor));
+                self.change(room_id, |timeline| timeline.apply_changes(since, &messages, cursor));
                 let news = messages.iter().filter(|message| Some(message.id) > before);
                 self.note_arrivals(room_id, news.filter(|message| !message.deleted).count());
             }

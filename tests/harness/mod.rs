@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -30,29 +30,41 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// Where the test clock starts: a morning in 2027.
 const START_MS: i64 = 1_800_000_000_000;
 
-/// A clock that moves only when the test says so.
+/// A clock that moves only when the test says so, and breaks on demand: whoever looks at it then
+/// panics.
 #[derive(Clone, Debug)]
-pub struct TestClock(Arc<AtomicI64>);
+pub struct TestClock {
+    ms: Arc<AtomicI64>,
+    broken: Arc<AtomicBool>,
+}
 
 impl TestClock {
     fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(START_MS)))
+        Self { ms: Arc::new(AtomicI64::new(START_MS)), broken: Arc::default() }
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_ms(self.0.load(Ordering::SeqCst))
+        Timestamp::from_ms(self.ms.load(Ordering::SeqCst))
     }
 
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap();
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Breaks or mends the clock.
+    pub fn breaks(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
     }
 
     fn clock(&self) -> Clock {
         let shared = self.clone();
-        Clock::new(move || shared.now())
+        Clock::new(move || {
+            assert!(!shared.broken.load(Ordering::SeqCst), "the clock is broken");
+            shared.now()
+        })
     }
 }
 

@@ -169,9 +169,17 @@ impl Post<'_> {
 
     /// Says it, whatever the server answers.
     pub async fn perhaps_in(self, room_id: RoomId) -> Answer {
+        self.tries_in(room_id).await.unwrap()
+    }
+
+    /// Says it, perhaps to nobody.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn tries_in(self, room_id: RoomId) -> Result<Answer, reqwest::Error> {
         let body = json!({"body": self.body, "client_message_id": self.id});
         let path = format!("/api/rooms/{room_id}/messages");
-        self.author.send(Method::POST, &path, &body).await
+        Answer::try_read(self.author.request(Method::POST, &path).json(&body)).await
     }
 }
 
@@ -198,12 +206,19 @@ impl Answer {
     pub async fn try_read(request: reqwest::RequestBuilder) -> Result<Self, reqwest::Error> {
         let response = timeout(PATIENCE * 3, request.send()).await.unwrap()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+        // After an upgrade there is no body but a conversation, which is not ours.
+        let body = if status == 101 { Vec::new() } else { response.bytes().await?.to_vec() };
+        Ok(Self { status, headers, body })
     }
 
     /// The body.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Bytes of the body, as they came.
+    pub fn size(&self) -> usize {
+        self.body.len()
     }
 
     /// The body as JSON.

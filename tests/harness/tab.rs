@@ -64,6 +64,15 @@ impl Tab {
         self.says_text(&serde_json::to_string(frame).unwrap()).await;
     }
 
+    /// Says a frame, perhaps to nobody.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn tries_to_say(&mut self, frame: &ClientFrame) -> Result<(), Error> {
+        let text = serde_json::to_string(frame).unwrap();
+        timeout(PATIENCE, self.stream.send(WsMessage::text(text))).await.unwrap()
+    }
+
     /// Says anything.
     pub async fn says_text(&mut self, text: &str) {
         self.sends(WsMessage::text(text)).await;

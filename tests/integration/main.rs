@@ -7,6 +7,9 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod faults;
+mod http;
+mod limits;
 mod messages;
 mod rooms;
 mod sessions;

@@ -135,8 +135,15 @@ async fn bad_content_is_refused_with_its_field_and_changes_nothing() {
     let mut sql = app.sql().await;
     let before = sql.row_counts().await;
     let too_large = "\u{1f525}".repeat(17_000);
-    let wrong =
-        ["", " \n\t\r\n ", "\u{0}\u{7}", "\u{2003}\u{3000}", &"a".repeat(10_001), &too_large];
+    let wrong = [
+        "",
+        " \n\t\r\n ",
+        "\u{0}\u{7}",
+        "\u{2003}\u{3000}",
+        "\u{200b}\u{feff}",
+        &"a".repeat(10_001),
+        &too_large,
+    ];
     for body in wrong {
         let answer = david.posts(body).perhaps_in(ALL_TALK).await;
         assert_eq!(answer.refusal(), (422, "validation".into(), Some("body".into())));

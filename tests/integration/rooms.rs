@@ -1,5 +1,6 @@
 //! Rooms, who is in them, and how far they have read.
 
+use crate::harness::person::Answer;
 use crate::harness::{TestApp, client_id, sign_up};
 use campfire::domain::event::ServerFrame;
 use campfire::domain::room::Room;
@@ -75,7 +76,7 @@ async fn users_and_rooms_that_appear_together_all_meet() {
     let people = join_all((0..20).map(|at| {
         let form = sign_up(&format!("person{at}"));
         let request = app.http.post(app.url(&join_path)).json(&form);
-        async move { tokio::spawn(crate::harness::person::Answer::read(request)).await }
+        async move { tokio::spawn(Answer::read(request)).await }
     }));
     let (rooms, people) = tokio::join!(rooms, people);
     assert!(rooms.iter().all(Result::is_ok));

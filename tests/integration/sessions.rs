@@ -1,5 +1,6 @@
 //! First run, joining, signing in and out, and the life of a session.
 
+use crate::harness::person::Answer;
 use crate::harness::tab::Tab;
 use crate::harness::{PASSWORD, PATIENCE, TestApp, email, sign_up};
 use campfire::domain::RoomId;
@@ -18,7 +19,7 @@ async fn of_fifty_simultaneous_first_runs_exactly_one_wins() {
     let calls = (0..50).map(|at| {
         let form = sign_up(&format!("person{at}"));
         let request = app.http.post(app.url("/api/first_run")).json(&form);
-        tokio::spawn(crate::harness::person::Answer::read(request))
+        tokio::spawn(Answer::read(request))
     });
     let mut codes = Vec::new();
     for call in calls.collect::<Vec<_>>() {
@@ -171,6 +172,18 @@ async fn the_cookie_is_out_of_reach_for_scripts_and_other_sites() {
 }
 
 #[tokio::test]
+async fn over_tls_only_the_cookie_that_no_other_host_can_plant_counts() {
+    let app =
+        TestApp::start_with(&["--limits", "off", "--public-url", "https://chat.example.com"]).await;
+    let david = app.first_run("david").await;
+    for (name, status) in [("session_token", 401), ("__Host-session_token", 200)] {
+        let call = app.http.get(app.url("/api/me"));
+        let call = call.header("cookie", format!("{name}={}", david.token));
+        assert_eq!(Answer::read(call).await.status, status, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_database_knows_only_the_digest_of_a_token() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
@@ -205,10 +218,10 @@ async fn forged_tokens_open_nothing() {
     for token in wrong.into_iter().filter(|token| *token != david.token) {
         let cookie = format!("session_token={token}");
         let call = app.http.get(app.url("/api/me")).header("cookie", &cookie);
-        let answer = crate::harness::person::Answer::read(call).await;
+        let answer = Answer::read(call).await;
         assert_eq!(answer.refusal(), (401, "unauthenticated".into(), None), "{token}");
         let page = app.http.get(app.url("/rooms/1")).header("cookie", &cookie);
-        let page = crate::harness::person::Answer::read(page).await;
+        let page = Answer::read(page).await;
         assert_eq!((page.status, page.header("location")), (303, Some("/session/new")));
         let headers = [("cookie", cookie.as_str()), ("origin", &app.url(""))];
         assert_eq!(Tab::try_open(&david, &headers).await.err(), Some(401), "{token}");
@@ -261,7 +274,7 @@ async fn a_session_ends_24_hours_after_its_last_use() {
     let david = app.first_run("david").await;
     app.clock.advance(HOUR * 24 + Duration::from_secs(1));
     assert_eq!(david.get("/api/me").await.status, 401);
-    let page = crate::harness::person::Answer::read(david.browses(Method::GET, "/rooms/1")).await;
+    let page = Answer::read(david.browses(Method::GET, "/rooms/1")).await;
     assert_eq!((page.status, page.header("location")), (303, Some("/session/new")));
     let app = app.restart().await;
     assert_eq!(app.meet(&david).get("/api/me").await.status, 401, "cold as well");

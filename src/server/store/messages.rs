@@ -151,7 +151,10 @@ impl Store {
         if !matches!(position, Position::Since(_)) {
             messages.sort_by_key(|message| message.id);
         }
-        let page = MessagePage { messages, cursor: Seq::new(cursor), has_more };
+        // A cut answer to "what changed" proves nothing beyond its last change.
+        let last = messages.last().filter(|_| has_more && matches!(position, Position::Since(_)));
+        let cursor = last.map_or(Seq::new(cursor), |message| message.seq);
+        let page = MessagePage { messages, cursor, has_more };
         Ok(Some(RoomWithPage { head, page }))
     }
 

@@ -126,6 +126,11 @@ impl Hot {
         }
     }
 
+    /// Whether a viewer is in a room, if their rooms are known.
+    pub fn is_member(&self, viewer: UserId, room_id: RoomId) -> Option<bool> {
+        self.read().memberships.get(&viewer).map(|rooms| rooms.contains_key(&room_id))
+    }
+
     /// The rooms of a viewer's sidebar, unsorted.
     pub fn sidebar(&self, viewer: UserId) -> Option<Vec<SidebarRoom>> {
         let state = self.read();

@@ -1,0 +1,201 @@
+// What is written but not sent, or sent but not stored: it is never lost and never said twice.
+import { answered, expect, openRoom, serverIsDown, stored, test } from "../campfire.ts";
+import { banner, composer, enter, hydrated, live, message, roomLink, say, texts } from "../chat.ts";
+
+const posting = /\/api\/rooms\/\d+\/messages$/;
+const refusal = { error: { code: "validation", field: "body", message: "Not in this house." } };
+
+test("a refused message stays, with its reason and two ways on", async ({
+  david,
+  jason,
+  guard,
+}) => {
+  guard.allow(answered(422));
+  await david.route(posting, (route) => route.fulfill({ status: 422, json: refusal }));
+  await say(david, "Dubious");
+  await say(david, "Dubious too");
+  for (const text of ["Dubious", "Dubious too"]) {
+    await expect(message(david, text)).toHaveClass(/message--failed/);
+    await expect(message(david, text).getByRole("alert")).toContainText("Not sent.");
+    await expect(message(david, text).getByRole("alert")).toContainText("Not in this house.");
+  }
+  await enter(david, "/rooms/1");
+  await expect(message(david, "Dubious")).toHaveClass(/message--failed/);
+
+  await david.unroute(posting);
+  await message(david, "Dubious").getByRole("button", { name: "Try again" }).click();
+  await expect(message(jason, "Dubious")).toBeVisible();
+  await expect(message(david, "Dubious")).not.toHaveClass(/message--(failed|pending)/);
+  await message(david, "Dubious too").getByRole("button", { name: "Delete" }).click();
+  await expect(texts(david)).toHaveText(["Dubious"]);
+  await expect(composer(david), "the text is not lost").toHaveValue("Dubious too");
+  expect(await stored(david.request, 1)).toHaveLength(1);
+});
+
+test("a message that fails on the server is tried until it is stored, once", async ({
+  david,
+  jason,
+  guard,
+}) => {
+  guard.allow(answered(500));
+  const names: string[] = [];
+  await david.route(posting, async (route) => {
+    names.push(route.request().postDataJSON().client_message_id);
+    // The second failure comes after the message was stored: only its answer is lost.
+    if (names.length === 2) await route.fetch();
+    if (names.length <= 2) await route.fulfill({ status: 500, json: {} });
+    else await route.continue();
+  });
+  await say(david, "Persistent");
+  await say(david, "Patient");
+  await expect(message(jason, "Patient")).toBeVisible({ timeout: 40_000 });
+  for (const page of [david, jason]) {
+    await expect(texts(page)).toHaveText(["Persistent", "Patient"]);
+    await expect(page.locator(".message--pending, .message--failed")).toHaveCount(0);
+  }
+  expect(await stored(david.request, 1)).toHaveLength(2);
+  expect(new Set(names).size, "every attempt carries the same id").toBe(2);
+});
+
+test("an answer that is lost holds up nothing behind it", async ({ david, jason, guard }) => {
+  guard.allow(answered(500));
+  await david.route(
+    posting,
+    async (route) => {
+      // Stored, and its copy has come by socket, while another message waits for its turn.
+      await route.fetch();
+      await expect(message(david, "First")).not.toHaveClass(/message--pending/);
+      await expect(message(david, "Second")).toHaveClass(/message--pending/);
+      await route.fulfill({ status: 500, json: {} });
+    },
+    { times: 1 },
+  );
+  await say(david, "First");
+  await say(david, "Second");
+  await expect(message(jason, "Second")).toBeVisible({ timeout: 30_000 });
+  await expect(texts(jason)).toHaveText(["First", "Second"]);
+});
+
+test("a message that never gets an answer ends as not sent", async ({ david, guard }) => {
+  guard.allow(answered(503));
+  await david.clock.install();
+  await enter(david, "/rooms/1");
+  await david.route(posting, (route) => route.fulfill({ status: 503, json: {} }));
+  await say(david, "Hello?");
+  await expect(message(david, "Hello?")).toHaveClass(/message--pending/);
+  // Half a minute of attempts, in less.
+  await expect(async () => {
+    await david.clock.runFor(2_000);
+    const note = message(david, "Hello?").getByRole("alert");
+    await expect(note).toContainText("Not sent. The server did not answer.", { timeout: 250 });
+  }).toPass({ timeout: 40_000 });
+  await david.unroute(posting);
+  await message(david, "Hello?").getByRole("button", { name: "Try again" }).click();
+  await expect(message(david, "Hello?")).not.toHaveClass(/message--(failed|pending)/);
+  await expect(texts(david)).toHaveText(["Hello?"]);
+});
+
+test("a draft survives a reload, in its own room", async ({ david }) => {
+  const designers = await openRoom(david.request, "Designers");
+  await composer(david).fill("Half a thou");
+  await live(david, () => david.reload());
+  await expect(composer(david)).toHaveValue("Half a thou");
+  await roomLink(david, "Designers").click();
+  await expect(composer(david)).toHaveValue("");
+  await composer(david).fill("Another");
+  await enter(david, "/rooms/1");
+  await expect(composer(david)).toHaveValue("Half a thou");
+  await say(david, "A whole thought");
+  await expect(message(david, "A whole thought")).not.toHaveClass(/message--pending/);
+  await live(david, () => david.reload());
+  await expect(composer(david)).toHaveValue("");
+  await enter(david, `/rooms/${designers.id}`);
+  await expect(composer(david)).toHaveValue("Another");
+});
+
+test("what was typed before the page came alive is kept", async ({ david }) => {
+  let open = () => {};
+  const held = new Promise<void>((settle) => (open = settle));
+  await david.route(/campfire\.wasm$/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await david.goto("/rooms/1", { waitUntil: "commit" });
+  await composer(david).pressSequentially("Quick fingers");
+  open();
+  await hydrated(david);
+  await expect(composer(david)).toHaveValue("Quick fingers");
+  await composer(david).press("Enter");
+  await expect(texts(david)).toHaveText(["Quick fingers"]);
+});
+
+test("what is unsent when the page closes is sent once when it opens again", async ({
+  david,
+  jason,
+  server,
+  guard,
+}) => {
+  guard.allow(serverIsDown);
+  const context = david.context();
+  await server.kill();
+  await say(david, "From a dead network");
+  await expect(message(david, "From a dead network")).toHaveClass(/message--pending/);
+  await david.close();
+  await server.start();
+  const again = await context.newPage();
+  await enter(again, "/rooms/1");
+  await expect(message(jason, "From a dead network")).toBeVisible({ timeout: 40_000 });
+  for (const page of [again, jason]) {
+    await expect(texts(page)).toHaveText(["From a dead network"]);
+    await expect(page.locator(".message--pending, .message--failed")).toHaveCount(0);
+  }
+  await live(again, () => again.reload());
+  await expect(texts(again)).toHaveText(["From a dead network"]);
+  expect(await stored(again.request, 1)).toHaveLength(1);
+});
+
+test("two tabs that close with something unsent lose neither", async ({ david, server, guard }) => {
+  guard.allow(serverIsDown);
+  const context = david.context();
+  const second = await context.newPage();
+  await enter(second, "/rooms/1");
+  await server.kill();
+  await say(david, "From the first tab");
+  await say(second, "From the second tab");
+  await expect(message(second, "From the second tab")).toHaveClass(/message--pending/);
+  await david.close();
+  await second.close();
+  await server.start();
+  const again = await context.newPage();
+  await enter(again, "/rooms/1");
+  await expect
+    .poll(async () => (await stored(again.request, 1)).map((one) => one.body).sort())
+    .toEqual(["From the first tab", "From the second tab"]);
+});
+
+test("what is unsent in another room is sent from wherever one is", async ({
+  david,
+  server,
+  guard,
+}) => {
+  guard.allow(serverIsDown, /net::ERR_FAILED/);
+  const context = david.context();
+  const { id } = await openRoom(david.request, "Designers");
+  await enter(david, `/rooms/${id}`);
+  await server.kill();
+  await say(david, "For the designers");
+  await expect(banner(david)).toBeVisible();
+  await david.close();
+  await server.start();
+  const again = await context.newPage();
+  // Its room cannot be read at first, as on a network that is just coming back.
+  await again.route(new RegExp(`/api/rooms/${id}/messages\\?`), (route) => route.abort(), {
+    times: 1,
+  });
+  await enter(again, "/rooms/1");
+  await roomLink(again, "Designers").click();
+  await say(again, "And one more");
+  await expect
+    .poll(async () => (await stored(again.request, id)).map((one) => one.body))
+    .toEqual(["For the designers", "And one more"]);
+});

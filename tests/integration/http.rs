@@ -1,0 +1,475 @@
+//! What holds for every request: what it may cost, where it may come from, what is said when it
+//! cannot be read, and what everybody may look at.
+
+use crate::harness::person::{Answer, Person};
+use crate::harness::{PASSWORD, TestApp, client_id, email, sign_up};
+use campfire::domain::error::ErrorBody;
+use campfire::domain::{MessageId, RoomId};
+use campfire::server::telemetry::Gap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const ALL_TALK: RoomId = RoomId::new(1);
+/// Every route of the product; a contract test keeps the list complete.
+const ROUTES: &str = include_str!("../stored/routes.txt");
+
+fn form(request: RequestBuilder, body: &str) -> RequestBuilder {
+    request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())
+}
+
+/// A request to `route` that does what the route is for, with a message or a session of its own
+/// to change.
+async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilder {
+    let (method, path) = route.split_once(' ').unwrap();
+    let method: Method = method.parse().unwrap();
+    let (code, name) = (app.join_code().await, client_id().to_string());
+    let message = david.posts("to be changed").in_(ALL_TALK).await.id;
+    let path = path
+        .replace("{room_id}/{at}", &format!("{{room_id}}/@{message}"))
+        .replace("{room_id}", "1")
+        .replace("{user_id}", "1")
+        .replace("{id}", &message.to_string())
+        .replace("{code}", &code)
+        .replace("{build}/{*path}", "0123456789abcdef/favicon.svg");
+    let who = if route.contains("session") { app.sign_in("david").await } else { david.clone() };
+    let credentials = json!({"email_address": email("david"), "password": PASSWORD});
+    let newcomer = format!(
+        "account_name=C&name={name}&email_address={name}%40example.com&password=a+long+password"
+    );
+    match route {
+        "POST /api/first_run" | "POST /api/join/{code}" => {
+            app.http.post(app.url(&path)).json(&sign_up(&name))
+        }
+        "POST /api/session" => app.http.post(app.url(&path)).json(&credentials),
+        "POST /session" => {
+            let body = "email_address=david%40example.com&password=correct+horse+battery+staple";
+            form(app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin"), body)
+        }
+        "POST /first_run" | "POST /join/{code}" => {
+            form(app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin"), &newcomer)
+        }
+        "GET /join/{code}" | "GET /first_run" | "GET /session/new" => app.http.get(app.url(&path)),
+        "POST /theme" => form(who.browses(method, &path), "theme=dark"),
+        "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
+        "POST /rooms/{room_id}/messages" => {
+            let body = format!("body=hello&client_message_id={name}");
+            form(who.browses(method, &path), &body)
+        }
+        "POST /rooms/{room_id}/messages/{id}/edit" => {
+            form(who.browses(method, &path), "body=better")
+        }
+        "POST /api/rooms" => who.request(method, &path).json(&json!({"name": "R", "kind": "open"})),
+        "POST /api/rooms/{room_id}/messages" => {
+            who.request(method, &path).json(&json!({"body": "hi", "client_message_id": name}))
+        }
+        "PUT /api/rooms/{room_id}/read" => {
+            who.request(method, &path).json(&json!({"message_id": message}))
+        }
+        "PATCH /api/messages/{id}" => who.request(method, &path).json(&json!({"body": "better"})),
+        "GET /ws" => who
+            .request(method, &path)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        _ if path.starts_with("/api/") => who.request(method, &path),
+        _ => who.browses(method, &path),
+    }
+}
+
+#[tokio::test]
+async fn no_route_costs_more_than_three_statements_warm_or_cold() {
+    let mut app = TestApp::start().await;
+    let mut david = app.first_run("david").await;
+    let (mut costs, mut over) = (Vec::new(), Vec::new());
+    for route in ROUTES.lines() {
+        // As after a restart: the request is built before, and then memory knows nothing.
+        let request = request_to(&app, &david, route).await.build().unwrap();
+        let path = format!("{}?{}", request.url().path(), request.url().query().unwrap_or(""));
+        app = app.restart().await;
+        david = app.meet(&david);
+        let url = app.url(path.trim_end_matches('?'));
+        let cold =
+            app.http.request(request.method().clone(), url).headers(request.headers().clone());
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+        let cold = Answer::read(cold.body(body)).await;
+
+        Answer::read(david.browses(Method::GET, "/rooms/1")).await;
+        let warm = Answer::read(request_to(&app, &david, route).await).await;
+        assert_eq!(cold.status, warm.status, "{route}: {}", cold.text());
+        let works = matches!(cold.status, 101 | 200..400);
+        let known = route.contains("first_run") || route.contains("/assets/");
+        assert!(works || known, "{route} was not exercised: {} {}", cold.status, cold.text());
+        for (state, answer) in [("cold", &cold), ("warm", &warm)] {
+            costs.push(format!("{} {state} {route}", answer.statements()));
+            if answer.statements() > 3 {
+                over.push(format!("{} {state} {route}", answer.statements()));
+            }
+        }
+    }
+    println!("{costs:#?}");
+    assert!(over.is_empty(), "{over:#?}");
+}
+
+#[tokio::test]
+async fn setting_up_and_broken_forms_cost_at_most_three_statements_too() {
+    let app = TestApp::start().await;
+    let first = app.post_as_nobody("/api/first_run", &sign_up("david")).await;
+    assert_eq!((first.status, first.statements()), (201, 2));
+    let david = app.sign_in("david").await;
+    let message = david.posts("mine").in_(ALL_TALK).await.id;
+    let broken = [
+        ("/rooms".to_owned(), "name="),
+        ("/rooms/1/messages".to_owned(), "body="),
+        (format!("/rooms/1/messages/{message}/edit"), "body="),
+        ("/rooms/1/messages/99/edit".to_owned(), "body=x"),
+    ];
+    let mut over = Vec::new();
+    let (mut app, mut david) = (app, david);
+    for (path, body) in &broken {
+        app = app.restart().await;
+        david = app.meet(&david);
+        for state in ["cold", "warm"] {
+            let answer = Answer::read(form(david.browses(Method::POST, path), body)).await;
+            assert!(answer.status >= 400, "{path}");
+            if answer.statements() > 3 {
+                over.push(format!("{} {state} {path} {body}", answer.statements()));
+            }
+            Answer::read(david.browses(Method::GET, "/rooms/1")).await;
+        }
+    }
+    assert!(over.is_empty(), "{over:#?}");
+}
+
+#[tokio::test]
+async fn nothing_changes_for_a_request_from_another_site() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let message = david.posts("stays").in_(ALL_TALK).await.id;
+    let mut sql = app.sql().await;
+    let before = sql.row_counts().await;
+    let cookie = format!("session_token={}", david.token);
+    let evil: [&[(&str, &str)]; 7] = [
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "nonsense")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "http://127.0.0.1:1"), ("content-type", "application/json")],
+        &[("content-type", "text/plain")],
+    ];
+    let calls = [
+        (Method::POST, "/rooms".to_owned(), "name=Evil"),
+        (Method::POST, "/rooms/1/messages".to_owned(), "body=evil"),
+        (Method::POST, format!("/rooms/1/messages/{message}/delete"), ""),
+        (Method::POST, "/session/end".to_owned(), ""),
+        (Method::POST, "/theme".to_owned(), "theme=dark"),
+        (Method::POST, "/api/rooms".to_owned(), r#"{"name":"Evil","kind":"open"}"#),
+    ];
+    for headers in evil {
+        for (method, path, body) in &calls {
+            let mut request = app.http.request(method.clone(), app.url(path));
+            request = request.header("cookie", &cookie).body((*body).to_owned());
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = Answer::read(request).await;
+            assert_eq!(answer.status, 403, "{path} {headers:?}");
+            assert!(answer.header("set-cookie").is_none());
+        }
+    }
+    // Browsers name the origin with every method that is not safe.
+    for (method, path) in [
+        (Method::DELETE, format!("/api/messages/{message}")),
+        (Method::DELETE, "/api/session".into()),
+    ] {
+        let request = app.http.request(method, app.url(&path)).header("cookie", &cookie);
+        let answer = Answer::read(request.header("origin", "https://evil.example")).await;
+        assert_eq!(answer.refusal(), (403, "cross_site".into(), None));
+    }
+    assert_eq!(sql.row_counts().await, before);
+    assert_eq!(david.get("/api/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_in_words() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let path = "/api/rooms/1/messages";
+    let id = client_id();
+    let with_bad_text = [
+        format!(r#"{{"client_message_id":"{id}","body":"a"#).as_bytes(),
+        &[0xff, 0xfe, 0xc0, 0x80],
+        br#""}"#,
+    ]
+    .concat();
+    let bodies: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"{".to_vec(),
+        b"null".to_vec(),
+        b"[]".to_vec(),
+        b"\"text\"".to_vec(),
+        b"body=hi".to_vec(),
+        br#"{"body":7,"client_message_id":"x"}"#.to_vec(),
+        br#"{"body":"half \ud800 surrogate","client_message_id":"x"}"#.to_vec(),
+        b"[".repeat(100_000),
+        with_bad_text,
+    ];
+    for body in bodies {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let request = david.request(Method::POST, path).header("content-type", "application/json");
+        let answer = Answer::read(request.body(body)).await;
+        assert_eq!(answer.refusal(), (400, "malformed".into(), None), "{shown}");
+        let error = answer.error();
+        assert!(error.request_id.is_some() && error.message.ends_with('.'), "{error:?}");
+    }
+    let request = david.request(Method::POST, path).header("content-type", "application/json");
+    let answer = Answer::read(request.body(vec![b' '; 513 * 1024])).await;
+    assert_eq!(answer.refusal(), (413, "too_large".into(), None));
+    assert_eq!(app.sql().await.number("SELECT count(*) FROM messages").await, 0);
+}
+
+#[tokio::test]
+async fn forms_that_cannot_be_read_are_refused_as_pages() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    for (body, status) in [("", 400), ("other=1", 400), ("body=1&body=2", 400), ("body", 422)] {
+        let answer =
+            Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), body)).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{body}");
+    }
+    let huge = format!("body={}", "x".repeat(513 * 1024));
+    let answer = Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), &huge)).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(app.sql().await.number("SELECT count(*) FROM messages").await, 0);
+}
+
+#[tokio::test]
+async fn addresses_that_are_none_are_answered_in_the_readers_form() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let api =
+        ["/api/nothing", "/api/rooms/one/messages", "/api/rooms/9223372036854775808/messages"];
+    for path in api {
+        assert_eq!(david.get(path).await.refusal(), (404, "not_found".into(), None), "{path}");
+    }
+    for path in ["/nothing", "/rooms/x", "/rooms/1/7", "/rooms/1/@x", "/users/-1", "/rooms/1/@9/x"]
+    {
+        let answer = Answer::read(david.browses(Method::GET, path)).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{path}");
+    }
+    let last = Answer::read(david.browses(Method::GET, "/rooms/1/@9223372036854775807")).await;
+    assert!(matches!(last.status, 200 | 404), "the largest id overflows nothing");
+}
+
+#[tokio::test]
+async fn a_method_that_an_address_does_not_take_is_405() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    for (method, path) in [
+        (Method::PUT, "/api/me"),
+        (Method::DELETE, "/api/rooms"),
+        (Method::GET, "/api/messages/1"),
+        (Method::GET, "/session"),
+        (Method::PATCH, "/health"),
+    ] {
+        let answer = Answer::read(david.request(method.clone(), path)).await;
+        assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text());
+        assert!(answer.header("allow").is_some(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_says_why_as_json() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let anonymous = app.get_as_nobody("/ws").await;
+    let foreign =
+        Answer::read(david.request(Method::GET, "/ws").header("origin", "https://evil.example"))
+            .await;
+    let plain = david.get("/ws").await;
+    for (answer, code) in
+        [(anonymous, "unauthenticated"), (foreign, "cross_site"), (plain, "malformed")]
+    {
+        let body: Result<ErrorBody, _> = serde_json::from_str(&answer.text());
+        assert_eq!(
+            body.map(|body| body.error.code).ok().as_deref(),
+            Some(code),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let mut answers = vec![
+        app.get_as_nobody("/session/new").await,
+        app.get_as_nobody("/nothing").await,
+        app.get_as_nobody("/api/me").await,
+        app.get_as_nobody("/up").await,
+        app.get_as_nobody("/assets/x/y").await,
+        Answer::read(app.http.post(app.url("/rooms"))).await,
+        david.get("/api/rooms").await,
+    ];
+    for path in ["/rooms/1", "/account/edit", "/users/1", "/rooms/new"] {
+        answers.push(Answer::read(david.browses(Method::GET, path)).await);
+    }
+    for answer in answers {
+        let policy = answer.header("content-security-policy").unwrap();
+        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(rule), "{policy}");
+        }
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert!(answer.header("referrer-policy").is_some());
+        assert!(answer.header("strict-transport-security").is_none(), "not over plain HTTP");
+        let caching = answer.header("cache-control").unwrap();
+        assert!(caching.contains("no-store"), "{caching}");
+    }
+}
+
+#[tokio::test]
+async fn what_people_write_stays_text_on_every_page() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let attack = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u{2028}<!--";
+    let room = david.opens_room("<script>alert(3)</script>").await.id;
+    let message = david.posts(attack).in_(room).await;
+    let edited = david.posts("before").in_(room).await;
+    david.edits(edited.id, attack).await;
+    let code = app.join_code().await;
+    let named = json!({
+        "name": "<script>alert(4)</script>", "email_address": "x@example.com", "password": PASSWORD
+    });
+    app.post_as_nobody(&format!("/api/join/{code}"), &named).await;
+    let pages = [
+        format!("/rooms/{room}"),
+        format!("/rooms/{room}/@{}", message.id),
+        format!("/rooms/{room}/messages/{}/edit", message.id),
+        "/rooms/1".to_owned(),
+        "/account/edit".to_owned(),
+        "/users/2".to_owned(),
+    ];
+    for path in pages {
+        let page = Answer::read(david.browses(Method::GET, &path)).await;
+        assert_eq!(page.status, 200, "{path}");
+        let text = page.text();
+        assert!(!text.contains("<script>alert"), "{path}");
+        assert!(!text.contains("<img src=x"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_says_it_once_and_a_broken_one_keeps_the_text() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let body = format!("body=sent+by+form&client_message_id={}", client_id());
+    for _ in 0..2 {
+        let answer =
+            Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), &body)).await;
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/rooms/1")));
+    }
+    assert_eq!(david.page(ALL_TALK, "").await.messages.len(), 1);
+    let page = Answer::read(david.browses(Method::GET, "/rooms/1")).await.text();
+    assert!(page.contains("sent by form"));
+
+    let long = format!("unsent{}", "x".repeat(10_001));
+    let body = format!("body={long}");
+    let answer = Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), &body)).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains(&long), "what was typed is not lost");
+}
+
+#[tokio::test]
+async fn the_metrics_show_all_67_gaps() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let text = app.get_as_nobody("/metrics").await.text();
+    let shown: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("campfire_gaps_total{gap=\""))
+        .filter_map(|line| line.split_once('"').map(|(gap, _)| gap))
+        .collect();
+    assert_eq!(shown.len(), 67);
+    assert!(Gap::ALL.iter().all(|gap| shown.contains(gap.id())));
+    for name in ["campfire_requests_total", "campfire_request_seconds", "campfire_connections"] {
+        let _tab = david.watches(ALL_TALK).await;
+        let text = app.get_as_nobody("/metrics").await.text();
+        assert!(text.contains(name), "{name}");
+    }
+    // A proxy on this computer speaks for the world: it forwards, or asks for the chat by name.
+    for (name, value) in [("x-forwarded-for", "203.0.113.9"), ("host", "chat.example.com")] {
+        let ask = |person: &Person| person.request(Method::GET, "/metrics").header(name, value);
+        assert_eq!(Answer::read(ask(&jason)).await.status, 404, "{name}");
+        assert_eq!(Answer::read(ask(&david)).await.status, 200, "{name}: an administrator");
+    }
+}
+
+#[tokio::test]
+async fn health_tells_status_time_and_version() {
+    let app = TestApp::start().await;
+    let answer = app.get_as_nobody("/health").await;
+    let expected = json!({
+        "status": "ok",
+        "timestamp": app.clock.now().to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    assert_eq!((answer.status, answer.json::<serde_json::Value>()), (200, expected));
+    assert_eq!(app.get_as_nobody("/up").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_one_failed_request() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let mut tab = david.watches(ALL_TALK).await;
+    app.clock.breaks(true);
+    let answer = david.get("/api/me").await;
+    app.clock.breaks(false);
+    assert_eq!(answer.refusal(), (500, "unexpected".into(), None));
+    assert_eq!(david.get("/api/me").await.status, 200);
+    david.posts("unharmed").in_(ALL_TALK).await;
+    tab.hears_message("unharmed").await;
+}
+
+#[tokio::test]
+async fn pages_are_compressed_and_small() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    for at in 0..40 {
+        david.posts(&format!("A perfectly ordinary message, number {at}")).in_(ALL_TALK).await;
+    }
+    let page = david.browses(Method::GET, "/rooms/1").header("accept-encoding", "br");
+    let page = Answer::read(page).await;
+    assert_eq!(page.header("content-encoding"), Some("br"));
+    assert!(page.size() <= 8 * 1024, "{} bytes", page.size());
+    let plain = Answer::read(david.browses(Method::GET, "/rooms/1")).await;
+    assert!(plain.text().contains("number 39"), "complete without scripts");
+}
+
+#[tokio::test]
+async fn a_message_can_be_opened_in_its_place() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let mut ids: Vec<MessageId> = Vec::new();
+    for at in 0..80 {
+        ids.push(david.posts(&format!("message {at}.")).in_(ALL_TALK).await.id);
+    }
+    let page = Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{}", ids[20]))).await;
+    let text = page.text();
+    assert!(text.contains("message 20.") && text.contains("message 21."), "its surroundings");
+    assert!(!text.contains("message 79."));
+    // At both ends, and where nothing is any more.
+    for (at, expected) in [(0, "message 0."), (79, "message 79."), (500, "message 79.")] {
+        let id = ids.get(at).map_or(100_000, |id| id.get());
+        let page = Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{id}"))).await;
+        assert!(page.text().contains(expected), "@{id}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Presence under a paused clock, against a model that remembers everything.
+
+use crate::{check, same};
+use campfire::domain::account::UserRef;
+use campfire::domain::event::{PRESENCE_TTL_MS, ServerFrame};
+use campfire::domain::{SessionId, UserId};
+use campfire::server::connections::{Connections, LEAVING, Presence, Registered};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, advance};
+
+const TTL: Duration = Duration::from_millis(PRESENCE_TTL_MS);
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Connect(i64),
+    Disconnect(i64),
+    Refresh(i64),
+    Sweep,
+    Advance(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let user = || 1_i64..4;
+    prop_oneof![
+        3 => user().prop_map(Step::Connect),
+        3 => user().prop_map(Step::Disconnect),
+        2 => user().prop_map(Step::Refresh),
+        3 => Just(Step::Sweep),
+        3 => prop_oneof![0_u64..10, 50_u64..70, Just(5), Just(60), Just(61)].prop_map(Step::Advance),
+    ]
+}
+
+/// What a user's connections should come to, told slowly.
+#[derive(Clone, Copy, Debug)]
+struct Modelled {
+    connections: u32,
+    heard: Instant,
+}
+
+type Model = BTreeMap<i64, Modelled>;
+
+fn sweep(model: &mut Model, now: Instant) -> BTreeSet<i64> {
+    let before: BTreeSet<i64> = model.keys().copied().collect();
+    model.retain(|_, user| {
+        let silence = now - user.heard;
+        silence < TTL && (user.connections > 0 || silence < LEAVING)
+    });
+    before.into_iter().filter(|user| !model.contains_key(user)).collect()
+}
+
+async fn behaves_like_its_model(steps: Vec<Step>) -> TestCaseResult {
+    let (mut presence, mut model) = (Presence::default(), Model::new());
+    for step in steps {
+        let now = Instant::now();
+        match step {
+            Step::Connect(user) => {
+                let new = presence.connect(UserId::new(user), now);
+                same(new, !model.contains_key(&user), "announced only when new")?;
+                let entry = model.entry(user).or_insert(Modelled { connections: 0, heard: now });
+                *entry = Modelled { connections: entry.connections + 1, heard: now };
+            }
+            Step::Disconnect(user) => {
+                // More often than connected, too: the count stops at zero.
+                presence.disconnect(UserId::new(user), now);
+                if let Some(entry) = model.get_mut(&user) {
+                    entry.connections = entry.connections.saturating_sub(1);
+                    if entry.connections == 0 {
+                        entry.heard = now;
+                    }
+                }
+            }
+            Step::Refresh(user) => {
+                presence.refresh(UserId::new(user), now);
+                if let Some(entry) = model.get_mut(&user) {
+                    entry.heard = now;
+                }
+            }
+            Step::Sweep => {
+                let gone = presence.sweep(now).into_iter().map(|(user, _)| user.get());
+                same(gone.collect(), sweep(&mut model, now), "who has left")?;
+            }
+            Step::Advance(seconds) => advance(Duration::from_secs(seconds)).await,
+        }
+        for user in 1..4 {
+            let online = presence.is_online(UserId::new(user));
+            same(online, model.contains_key(&user), &format!("user {user} after {step:?}"))?;
+        }
+    }
+    // A minute of silence ends everybody's presence, whatever the counts say.
+    advance(TTL + Duration::from_secs(1)).await;
+    presence.sweep(Instant::now());
+    let anybody = (1..4).any(|user| presence.is_online(UserId::new(user)));
+    same(anybody, false, "61 s of silence")?;
+    same(presence.sweep(Instant::now()).len(), 0, "nobody leaves twice")
+}
+
+#[test]
+fn prop_presence_ttl_cleanup() {
+    let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    check(file!(), 500, &vec(step(), 0..60), |steps| {
+        paused.block_on(behaves_like_its_model(steps))
+    });
+}
+
+/// The same through the registry of tabs: after every sweep, whoever follows what is told knows
+/// exactly who is online.
+async fn is_announced_truthfully(steps: Vec<Step>) -> TestCaseResult {
+    let connections = Connections::default();
+    let observer_is = UserRef { id: UserId::new(9), name: "observer".into() };
+    let mut observer = connections.register(&observer_is, SessionId::new(9));
+    connections.greet(observer.id);
+    let mut tabs: Vec<(i64, Registered)> = Vec::new();
+    let mut told: BTreeSet<i64> = BTreeSet::new();
+    for step in steps {
+        match step {
+            Step::Connect(user) => {
+                let person = UserRef { id: UserId::new(user), name: format!("user {user}") };
+                tabs.push((user, connections.register(&person, SessionId::new(user))));
+            }
+            Step::Disconnect(user) => {
+                if let Some(at) = tabs.iter().position(|(owner, _)| *owner == user) {
+                    let (_, tab) = tabs.remove(at);
+                    connections.unregister(tab.id);
+                    connections.unregister(tab.id);
+                }
+            }
+            Step::Refresh(user) => connections.heard(UserId::new(user)),
+            Step::Sweep => connections.sweep(),
+            Step::Advance(seconds) => {
+                advance(Duration::from_secs(seconds)).await;
+                connections.heard(observer_is.id);
+            }
+        }
+        while let Ok(text) = observer.frames.try_recv() {
+            let frame = ServerFrame::parse(&text).unwrap();
+            let Some(ServerFrame::Presence { user_id, online, .. }) = frame else {
+                continue;
+            };
+            match online {
+                true => told.insert(user_id.get()),
+                false => told.remove(&user_id.get()),
+            };
+        }
+        if matches!(step, Step::Sweep) {
+            let online = connections.online().into_iter().map(|user| user.id.get());
+            same(&online.collect(), &told, "the list and what was told")?;
+        }
+    }
+    same(observer.ending.try_recv().is_err(), true, "the observer was never cut")
+}
+
+#[test]
+fn prop_presence_is_announced_truthfully() {
+    let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    check(file!(), 300, &vec(step(), 0..60), |steps| {
+        paused.block_on(is_announced_truthfully(steps))
+    });
+}

@@ -1,0 +1,328 @@
+//! The shape of the source: sizes, directions, and what may stand where. Reads the files as text.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MAX_FILES: usize = 50;
+const MAX_LINES: usize = 500;
+
+/// Migrations that people's databases may have been through: never changed, only followed.
+const RELEASED_MIGRATIONS: [(&str, &str); 1] =
+    [("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b")];
+
+/// Files of `domain` in the order in which they may build on each other.
+const DOMAIN_ORDER: [&str; 8] =
+    ["error", "account", "room", "membership", "message", "sidebar", "event", "timeline"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A source file: its path below the root, as written, and its code alone.
+struct Source {
+    path: String,
+    text: String,
+    /// Without comments and without the tests at its end.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let mut paths = Vec::new();
+    for folder in ["src", "web"] {
+        collect(&root().join(folder), &mut paths);
+    }
+    paths.sort();
+    let read = paths.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        let code = code_of(&text);
+        Source { path, text, code }
+    });
+    read.collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if path.file_name().unwrap() != "target" {
+                collect(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Drops comments, and everything from `#[cfg(test)]` on: tests stand at the end of a file.
+fn code_of(text: &str) -> String {
+    let mut code = String::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("#[cfg(test)]") {
+            break;
+        }
+        // `//` inside a text (an address) is followed by no space.
+        let comment =
+            line.trim_start().starts_with("//").then_some(0).or_else(|| line.find(" // "));
+        code.push_str(line.split_at(comment.unwrap_or(line.len())).0);
+        code.push('\n');
+    }
+    code
+}
+
+/// Every place where one of these texts stands, among the files that may not contain it.
+fn offences(forbidden: &[&str], may: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !may(&source.path)) {
+        for (at, line) in source.code.lines().enumerate() {
+            for text in forbidden.iter().filter(|text| line.contains(**text)) {
+                found.push(format!("{}:{} {text}", source.path, at + 1));
+            }
+        }
+    }
+    found
+}
+
+/// The words of the code: identifiers, keywords, numbers.
+fn words(code: &str) -> Vec<&str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn the_map_is_small_and_every_file_says_its_job() {
+    let sources = sources();
+    assert!(sources.len() <= MAX_FILES, "{} files", sources.len());
+    for source in &sources {
+        let lines = source.text.lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", source.path);
+        assert!(source.text.starts_with("//! "), "{} does not say its job", source.path);
+    }
+}
+
+#[test]
+fn every_test_program_says_its_job() {
+    let mut paths = Vec::new();
+    collect(&root().join("tests"), &mut paths);
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say its job", path.display());
+    }
+}
+
+#[test]
+fn domain_imports_nothing_of_ours_and_does_no_io() {
+    let foreign = [
+        "crate::server",
+        "crate::ui",
+        "leptos",
+        "sqlx",
+        "tokio",
+        "axum",
+        "web_sys",
+        "gloo",
+        "rand::",
+        "chrono",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::time",
+        "std::thread",
+        "async ",
+        "Mutex",
+    ];
+    let found = offences(&foreign, |path| !path.starts_with("src/domain/"));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn files_of_the_domain_build_only_on_those_before_them() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let Some(name) = source.path.strip_prefix("src/domain/") else {
+            continue;
+        };
+        let name = name.trim_end_matches(".rs");
+        let Some(place) = DOMAIN_ORDER.iter().position(|file| *file == name) else {
+            assert_eq!(name, "mod", "{name} has no place in the order");
+            continue;
+        };
+        for (at, other) in DOMAIN_ORDER.iter().enumerate() {
+            let imports = format!("super::{other}");
+            let uses = source.code.lines().any(|line| {
+                line.find(&imports).is_some_and(|start| {
+                    !line[start + imports.len()..]
+                        .starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            });
+            if at > place && uses {
+                found.push(format!("{name} imports {other}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:?}; the order is {DOMAIN_ORDER:?}");
+}
+
+#[test]
+fn imports_point_inwards() {
+    let ui = offences(&["crate::server", "server::"], |path| !path.starts_with("src/ui/"));
+    assert!(ui.is_empty(), "pages know no server: {ui:#?}");
+    let inner = |path: &str| {
+        ["store/", "writer/", "connections.rs", "rich_text.rs", "auth.rs", "config.rs"]
+            .iter()
+            .any(|part| path.starts_with(&format!("src/server/{part}")))
+    };
+    let outer = ["super::http", "server::http", "crate::ui", "super::App", "super::socket"];
+    let found = offences(&outer, |path| !inner(path));
+    assert!(found.is_empty(), "{found:#?}");
+    let http = offences(&["http::router", "server::http"], |path| {
+        path.starts_with("src/server/http/") || path == "src/server/mod.rs"
+    });
+    assert!(http.is_empty(), "only the server mounts http: {http:#?}");
+}
+
+#[test]
+fn only_the_store_contains_sql() {
+    let sql =
+        ["SELECT ", "INSERT INTO", "INSERT OR", "UPDATE ", "DELETE FROM", "PRAGMA ", "sqlx::query"];
+    let found = offences(&sql, |path| path.starts_with("src/server/store/"));
+    // Beginning and ending a transaction is the writer's own business.
+    let found: Vec<_> = found
+        .into_iter()
+        .filter(|one| {
+            !(one.starts_with("src/server/writer/task.rs") && one.ends_with("sqlx::query"))
+        })
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+    let built = offences(&["AssertSqlSafe", "format!(\"SELECT", "QueryBuilder"], |_| false);
+    assert!(built.is_empty(), "statements are literals with bound values: {built:#?}");
+}
+
+#[test]
+fn features_are_chosen_in_one_place() {
+    let found = offences(&["cfg(feature", "cfg(not(feature", "cfg_attr(feature"], |path| {
+        path == "src/lib.rs"
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn only_config_reads_the_environment() {
+    let found = offences(&["env::var", "env::args"], |path| path == "src/server/config.rs");
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_in_production_code_may_panic_on_purpose() {
+    let panics = [
+        ".unwrap()",
+        ".expect(",
+        "panic!(",
+        "todo!(",
+        "unimplemented!(",
+        "unreachable!(",
+        "dbg!(",
+        ".unwrap_unchecked(",
+        "unsafe ",
+    ];
+    let found = offences(&panics, |_| false);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn names_say_what_a_thing_does() {
+    let vague = [
+        "Manager",
+        "Service",
+        "Handler",
+        "Helper",
+        "Util",
+        "Utils",
+        "Common",
+        "Impl",
+        "Processor",
+        "Engine",
+        "Coordinator",
+        "EventBus",
+        "Saga",
+        "Orchestrator",
+        "CircuitBreaker",
+    ];
+    let mut found = Vec::new();
+    for source in sources() {
+        let file = Path::new(&source.path).file_stem().unwrap().to_str().unwrap().to_owned();
+        if ["util", "utils", "helper", "helpers", "common", "misc", "types", "manager"]
+            .contains(&&*file)
+        {
+            found.push(source.path.clone());
+        }
+        let words = words(&source.code);
+        for pair in words.windows(2) {
+            let declares =
+                ["struct", "enum", "trait", "type", "mod", "macro_rules"].contains(&pair[0]);
+            let name = pair[1];
+            let numbered = name.ends_with("V2") || name.ends_with("2");
+            if declares && (vague.iter().any(|ending| name.ends_with(ending)) || numbered) {
+                found.push(format!("{}: {name}", source.path));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn nothing_outside_the_process_is_needed() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let crates: Vec<&str> =
+        lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
+    assert!(crates.contains(&"campfire") && crates.len() > 100, "the lock file is readable");
+    let clients = [
+        "redis",
+        "fred",
+        "deadpool-redis",
+        "bb8-redis",
+        "lapin",
+        "amqprs",
+        "rdkafka",
+        "kafka",
+        "nats",
+        "async-nats",
+        "rumqttc",
+        "paho-mqtt",
+        "memcache",
+        "memcached",
+        "async-memcached",
+        "pulsar",
+        "zeromq",
+        "tonic",
+        "sqlx-postgres-client",
+        "tokio-postgres",
+        "mysql_async",
+        "mongodb",
+        "etcd-client",
+        "apalis",
+        "sidekiq",
+        "faktory",
+        "aws-sdk-sqs",
+    ];
+    let found: Vec<_> = clients.iter().filter(|client| crates.contains(*client)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn released_migrations_are_never_changed() {
+    let mut actual = BTreeMap::new();
+    for entry in fs::read_dir(root().join("migrations")).unwrap() {
+        let path = entry.unwrap().path();
+        let hash = Sha256::digest(fs::read(&path).unwrap());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        actual.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), hash);
+    }
+    for (name, hash) in RELEASED_MIGRATIONS {
+        assert_eq!(actual.remove(name).as_deref(), Some(hash), "{name} is not what was released");
+    }
+    assert!(actual.is_empty(), "add to the list of released migrations: {actual:?}");
+}
