@@ -21,6 +21,7 @@ pub struct Tab {
     stream: WebSocketStream<TcpStream>,
     /// Every frame so far.
     pub heard: Vec<ServerFrame>,
+    has_pulse: bool,
 }
 
 /// How a socket came to its end.
@@ -53,7 +54,7 @@ impl Tab {
             .max_frame_size(Some(256 << 20));
         match timeout(PATIENCE, client_async_with_config(request, tcp, Some(config))).await.unwrap()
         {
-            Ok((stream, _)) => Ok(Self { stream, heard: Vec::new() }),
+            Ok((stream, _)) => Ok(Self { stream, heard: Vec::new(), has_pulse: false }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("the socket did not open: {error}"),
         }
@@ -167,6 +168,14 @@ impl Tab {
         self.hears(|frame| matches!(frame, ServerFrame::Pong)).await;
     }
 
+    /// Waits for the server's first heartbeat: for the next twenty seconds it does nothing by
+    /// itself.
+    pub async fn feels_a_pulse(&mut self) {
+        while !self.has_pulse {
+            self.is_answered().await;
+        }
+    }
+
     /// Everything heard until a word that reaches every tab: `crier` opens a room. Frames for one
     /// tab arrive in the order of their publication, so nothing published before is missing.
     pub async fn hears_until_now(&mut self, crier: &Person) -> Vec<ServerFrame> {
@@ -209,6 +218,7 @@ impl Tab {
                 Some(Ok(WsMessage::Close(frame))) => {
                     return Err(frame.map_or(End::Broken, |frame| End::Closed(frame.code.into())));
                 }
+                Some(Ok(WsMessage::Ping(_))) => self.has_pulse = true,
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(End::Broken),
             }

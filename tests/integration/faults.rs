@@ -191,6 +191,7 @@ async fn a_writer_that_dies_is_noticed_at_once_and_ends_the_server() {
     let david = app.first_run("david").await;
     david.posts("safe").in_(ALL_TALK).await;
     let mut tab = david.watches(ALL_TALK).await;
+    tab.feels_a_pulse().await;
     app.clock.breaks(true);
     let asked = Instant::now();
     let read = app.running.app.writer.read_room(david.user_id(), ALL_TALK, MessageId::new(1));

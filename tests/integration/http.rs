@@ -430,6 +430,7 @@ async fn a_panic_is_one_failed_request() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
     let mut tab = david.watches(ALL_TALK).await;
+    tab.feels_a_pulse().await;
     app.clock.breaks(true);
     let answer = david.get("/api/me").await;
     app.clock.breaks(false);

@@ -12,7 +12,7 @@ use proptest::test_runner::TestCaseResult;
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ALLOWED: [&str; 17] = [
     "a",
@@ -240,14 +240,21 @@ fn no_body_takes_long_to_render() {
             let Ok(draft) = Draft::parse(&body) else {
                 continue;
             };
-            let started = Instant::now();
+            let started = processor_time();
             let rendered = render(&draft);
-            slowest = slowest.max((started.elapsed(), piece));
+            slowest = slowest.max((processor_time() - started, piece));
             assert!(rendered.html.len() < 2 << 20, "{piece:?}: {} bytes", rendered.html.len());
         }
     }
     println!("slowest: {slowest:?}");
     assert!(slowest.0 < limit, "{slowest:?}");
+}
+
+/// What this thread has cost so far. The clock on the wall would also count everything else the
+/// computer is doing.
+fn processor_time() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(spent.split(' ').next().unwrap().parse().unwrap())
 }
 
 fn bodies() -> impl Strategy<Value = String> {
