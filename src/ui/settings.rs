@@ -3,7 +3,7 @@
 //!
 //! Plain HTML with forms, rendered by the server only. The few things a script adds to them
 //! (copying a link, switching the theme at once) are found by their `data-` attributes in
-//! [`super::room`], so none of this is paid for in the browser.
+//! `ui::room`, so none of this is paid for in the browser.
 
 use super::Theme;
 use super::controls::{Avatar, Field, FieldKind, Icon, Mark};

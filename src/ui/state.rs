@@ -2,7 +2,7 @@
 //! them.
 //!
 //! [`Chat`] is a small handle that every component may copy. The reducers are plain values; after
-//! each change [`Chat::refresh`] mirrors them into one list of keys and one signal for each row,
+//! each change `Chat::refresh` mirrors them into one list of keys and one signal for each row,
 //! so that an edit touches one row and a new message moves none.
 
 use super::browser;
