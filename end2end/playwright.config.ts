@@ -19,7 +19,9 @@ export default defineConfig({
     timezoneId: "UTC",
     actionTimeout: 20_000,
     navigationTimeout: 30_000,
-    trace: "retain-on-failure",
+    // Without copies of the document: in a room of 300 messages each would take seconds.
+    trace: { mode: "retain-on-failure", snapshots: false },
+    screenshot: "only-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: [
