@@ -10,6 +10,7 @@ mod harness;
 mod faults;
 mod http;
 mod limits;
+mod memory;
 mod messages;
 mod rooms;
 mod sessions;

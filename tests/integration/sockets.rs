@@ -12,6 +12,7 @@ use campfire::domain::{MessageId, RoomId, Seq};
 use campfire::server::rich_text;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 
 const ALL_TALK: RoomId = RoomId::new(1);
@@ -220,55 +221,58 @@ async fn a_cursor_that_is_up_to_date_gets_empty_changes() {
 async fn nothing_falls_between_catching_up_and_live_frames() {
     let app = TestApp::start().await;
     let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let elsewhere = david.opens_room("Elsewhere").await.id;
     let page = jason.page(ALL_TALK, "").await;
-    let author = david.clone();
-    let posting = tokio::spawn(async move {
-        for at in 0..300 {
-            author.posts(&format!("message {at}")).in_(ALL_TALK).await;
-        }
-        author.posts("last").in_(ALL_TALK).await
+    let posting = (0..8).map(|author| {
+        let david = david.clone();
+        tokio::spawn(async move {
+            for at in 0..150 {
+                david.posts(&format!("{author}: {at}")).in_(ALL_TALK).await;
+            }
+        })
     });
-    // Come and go in the middle of it, each time from where the tab stood.
+    let posting: Vec<_> = posting.collect();
+    // Come and go in the middle of it, by room and by connection, each time from where the tab
+    // stood; then stay.
     let mut timeline = Timeline::new(ALL_TALK, &page);
-    let (mut hellos, mut finished) = (0, false);
-    while !finished {
-        hellos += 1;
+    let mut visits = 0;
+    let mut stays = false;
+    while !stays {
         let mut tab = jason.connects().await;
-        tab.greets(None, Some(ALL_TALK), Some(timeline.cursor())).await;
+        tab.greets(None, None, None).await;
         for _ in 0..10 {
-            if timeline.messages().any(|message| message.body == "last") {
+            stays = posting.iter().all(tokio::task::JoinHandle::is_finished);
+            tab.says(&ClientFrame::OpenRoom { room_id: elsewhere, cursor: None }).await;
+            let cursor = Some(timeline.cursor());
+            tab.says(&ClientFrame::OpenRoom { room_id: ALL_TALK, cursor }).await;
+            tab.hears_what_was_missed().await.unwrap();
+            visits += 1;
+            if stays {
                 break;
             }
-            if tab.heard.iter().any(|frame| carries(frame, "last")) {
-                break;
-            }
-            tab.hears(|frame| matches!(frame, ServerFrame::MessageCreated { .. })).await;
+            let any = |frame: &ServerFrame| matches!(frame, ServerFrame::MessageCreated { .. });
+            let _quiet = timeout(Duration::from_millis(2), tab.hears(any)).await;
+            tab.heard.drain(..).for_each(|frame| follow(&mut timeline, frame));
         }
-        for frame in tab.heard {
-            match frame {
-                ServerFrame::MessageCreated { message } => {
-                    timeline.apply(&message);
-                }
-                ServerFrame::Changes { since, messages, cursor, .. } => {
-                    timeline.apply_changes(since, &messages, cursor);
-                }
-                _ => {}
-            }
-        }
-        finished = timeline.messages().any(|message| message.body == "last");
+        tab.heard.drain(..).for_each(|frame| follow(&mut timeline, frame));
     }
-    posting.await.unwrap();
-    let bodies: Vec<String> = timeline.messages().map(|message| message.body.clone()).collect();
-    let mut expected: Vec<String> = (0..300).map(|at| format!("message {at}")).collect();
-    expected.push("last".into());
-    assert_eq!(bodies, expected, "after {hellos} connections");
+    let stored = app.sql().await.numbers("SELECT id FROM messages ORDER BY id").await;
+    assert_eq!(stored.len(), 1_200);
+    let known: Vec<i64> = timeline.messages().map(|message| message.id.get()).collect();
+    assert!(known == stored, "{} of 1,200 after {visits} visits", known.len());
+    assert!(visits > 20, "{visits} visits are too few to meet anything");
 }
 
-fn carries(frame: &ServerFrame, body: &str) -> bool {
+/// Does what a client does with a frame.
+fn follow(timeline: &mut Timeline, frame: ServerFrame) {
     match frame {
-        ServerFrame::MessageCreated { message } => message.body == body,
-        ServerFrame::Changes { messages, .. } => messages.iter().any(|one| one.body == body),
-        _ => false,
+        ServerFrame::MessageCreated { message } => {
+            timeline.apply(&message);
+        }
+        ServerFrame::Changes { since, messages, cursor, .. } => {
+            timeline.apply_changes(since, &messages, cursor);
+        }
+        _ => {}
     }
 }
 
@@ -632,7 +636,7 @@ async fn a_dead_tab_is_freed_within_a_minute_although_another_one_lives() {
         step(Duration::from_secs(pause)).await;
         alive.is_answered().await;
     }
-    let end = tokio::time::timeout(Duration::from_secs(3), dead.ends()).await;
+    let end = timeout(Duration::from_secs(3), dead.ends()).await;
     assert!(end.is_ok(), "61 s after its last word it is still open");
 }
 
