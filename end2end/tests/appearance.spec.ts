@@ -27,7 +27,7 @@ test("the theme follows the system until one is chosen", async ({ david, visitor
   expect(grounds[0]).not.toBe(grounds[1]);
 });
 
-test.fixme("a chosen theme changes at once and is applied by the server", async ({ david, guard }) => {
+test("a chosen theme changes at once and is applied by the server", async ({ david, guard }) => {
   await david.emulateMedia({ colorScheme: "light" });
   const light = await ground(david);
   await enter(david, "/users/1");
@@ -138,7 +138,7 @@ async function pressUntil(page: Page, key: string, goal: Locator, limit: number)
   return stops.join("\n");
 }
 
-test.fixme("with the keyboard alone one gets everywhere", async ({ david }) => {
+test("with the keyboard alone one gets everywhere", async ({ david }) => {
   await postLines(david.request, 1, 1, 50);
   await enter(david, "/rooms/1");
   await expect(composer(david), "where people write first").toBeFocused();
@@ -161,7 +161,7 @@ test.fixme("with the keyboard alone one gets everywhere", async ({ david }) => {
   await expect(david.locator(".send")).toBeFocused();
 });
 
-test.fixme("arrow keys walk through the messages, and Tab reaches their tools", async ({ david }) => {
+test("arrow keys walk through the messages, and Tab reaches their tools", async ({ david }) => {
   for (const text of ["One", "Two", "Three"]) await say(david, text);
   await expect(david.locator(".message--pending")).toHaveCount(0);
   await expect(message(david, "Three")).toHaveAttribute("tabindex", "0");

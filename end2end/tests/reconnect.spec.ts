@@ -200,7 +200,7 @@ test("a quick restart is hardly noticed", async ({ david, jason, server }) => {
   await expectNoReload(david, jason);
 });
 
-test.fixme("a quick restart shows the banner in none of a dozen tabs", async ({ david, server }) => {
+test("a quick restart shows the banner in none of a dozen tabs", async ({ david, server }) => {
   // Tabs come back one after the other, each after a time of its own; the slowest counts too.
   const tabs = [david];
   while (tabs.length < 12) {

@@ -3,7 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
 //! listed above them: [`error`], [`account`], [`room`], [`membership`], [`message`], [`sidebar`],
-//! [`event`], [`timeline`].
+//! [`event`], [`row`], [`timeline`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
 //! *membership* lets a user into a room and remembers how far they have read; *seq* counts every
@@ -17,6 +17,7 @@ pub mod event;
 pub mod membership;
 pub mod message;
 pub mod room;
+pub mod row;
 pub mod sidebar;
 pub mod timeline;
 
@@ -178,6 +179,24 @@ impl<'de> Deserialize<'de> for Timestamp {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 UTC time"))
     }
+}
+
+/// Appends text to HTML so that it stays text, in elements and in quoted attributes.
+pub fn push_escaped(html: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        let (plain, special) = rest.split_at(at);
+        html.push_str(plain);
+        html.push_str(match special.as_bytes().first() {
+            Some(b'&') => "&amp;",
+            Some(b'<') => "&lt;",
+            Some(b'>') => "&gt;",
+            Some(b'"') => "&quot;",
+            _ => "&#39;",
+        });
+        rest = special.split_at(1).1;
+    }
+    html.push_str(rest);
 }
 
 /// Proleptic Gregorian calendar arithmetic. A date library would do, but the browser would pay

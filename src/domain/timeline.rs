@@ -13,8 +13,8 @@
 
 use super::account::UserRef;
 use super::message::{ClientMessageId, Message, MessagePage, within_group};
+use super::row::{Outgoing, Progress, Row, RowContent};
 use super::{MessageId, RoomId, Seq, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,34 +23,6 @@ pub const RETRY_DELAYS_MS: [u32; 5] = [1_000, 2_000, 4_000, 8_000, 16_000];
 /// Rows kept in the document; more are dropped on the far side (Campfire's value).
 pub const MAX_ROWS: usize = 300;
 
-/// How a send is getting on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Progress {
-    /// On its way, or waiting for its turn or for the connection.
-    Pending,
-    /// Given up, with the reason in words. The text is kept until the person decides.
-    Failed(String),
-}
-
-/// A message this tab is sending.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outgoing {
-    /// Its name, the same in every attempt.
-    pub client_message_id: ClientMessageId,
-    /// The text as typed.
-    pub body: String,
-    /// When it was sent, on the tab's clock; only shown, never stored.
-    pub created_at: Timestamp,
-    /// How it is getting on.
-    pub progress: Progress,
-    /// Attempts that have failed.
-    #[serde(default)]
-    pub attempts: usize,
-    /// Whether a request is under way.
-    #[serde(skip)]
-    pub in_flight: bool,
-}
-
 /// What follows from a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextAttempt {
@@ -58,46 +30,8 @@ pub enum NextAttempt {
     After(u32),
     /// Try again when the connection is back.
     WhenConnected,
-    /// The person decides.
+    /// It is settled: given up, or confirmed already from another direction. The next one may go.
     Never,
-}
-
-/// What a row shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowContent {
-    /// A stored message.
-    Sent(Arc<Message>),
-    /// A message being sent, by the viewer.
-    Outgoing(Outgoing),
-}
-
-/// One line of the message list, ready to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// The message or the attempt.
-    pub content: RowContent,
-    /// Continues the group above: no face, no name.
-    pub follow: bool,
-    /// The first of its day: a divider stands above it.
-    pub opens_day: bool,
-}
-
-impl Row {
-    /// Identifies the row through sending, confirmation and edits.
-    pub fn key(&self) -> ClientMessageId {
-        match &self.content {
-            RowContent::Sent(message) => message.client_message_id,
-            RowContent::Outgoing(outgoing) => outgoing.client_message_id,
-        }
-    }
-
-    /// When it was said.
-    pub fn created_at(&self) -> Timestamp {
-        match &self.content {
-            RowContent::Sent(message) => message.created_at,
-            RowContent::Outgoing(outgoing) => outgoing.created_at,
-        }
-    }
 }
 
 /// One room in one tab.

@@ -67,7 +67,8 @@ impl ConnectionId {
     /// not return together.
     pub fn retry_ms(self) -> u32 {
         // A stride prime to the range visits every value before repeating one.
-        let spread = self.0.wrapping_mul(389) % 1_500;
+        // Within the page's patience, so that a restart shows no banner.
+        let spread = self.0.wrapping_mul(389) % 1_000;
         250 + u32::try_from(spread).unwrap_or(0)
     }
 }

@@ -5,6 +5,7 @@
 //! changes nothing (a property test), so stored HTML is a fixed point.
 
 use crate::domain::message::Draft;
+use crate::domain::push_escaped;
 use ammonia::Builder;
 use linkify::{LinkFinder, LinkKind};
 use std::collections::{HashMap, HashSet};
@@ -108,19 +109,6 @@ fn push_line(html: &mut String, line: &str) {
 fn is_web_address(text: &str) -> bool {
     let start = text.get(..8).unwrap_or(text).to_ascii_lowercase();
     start.starts_with("http://") || start.starts_with("https://")
-}
-
-fn push_escaped(html: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use js_sys::{Array, Date, Function, Intl, JsString, Object, Reflect};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, HtmlElement, Storage, Window};
+use web_sys::{Document, Element, HtmlElement, Storage, Window};
 
 /// The window.
 pub fn window() -> Option<Window> {
@@ -24,6 +24,12 @@ pub fn document() -> Option<Document> {
 /// An element by its id.
 pub fn element(id: &str) -> Option<HtmlElement> {
     document()?.get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// What has the focus, if anything has.
+pub fn focused() -> Option<Element> {
+    let focused = document()?.active_element()?;
+    (focused.tag_name() != "BODY").then_some(focused)
 }
 
 /// Now, on this computer's clock. For showing, never for ordering.

@@ -27,6 +27,8 @@ pub fn Composer(
     client_message_id: ClientMessageId,
     /// What could not be sent without scripts, and why.
     unsent: Option<(String, String)>,
+    /// Whether the focus stays elsewhere at first: on the message the address points at.
+    waits: bool,
 ) -> impl IntoView {
     let field = NodeRef::<Textarea>::new();
     let (typed, problem) = unsent.unzip();
@@ -37,7 +39,8 @@ pub fn Composer(
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Message {}", name.unwrap_or_default())
     };
-    follow_draft(chat, field);
+    let typing = Typing::new(chat);
+    follow_draft(chat, field, waits);
     let send = move || {
         let Some(text) = field.get_untracked().map(|field| field.value()) else {
             return;
@@ -48,6 +51,7 @@ pub fn Composer(
         match chat.send(&text) {
             Ok(()) => {
                 problem.set(None);
+                typing.ended();
                 chat.draft.set(String::new());
                 chat.keep_draft();
             }
@@ -57,7 +61,6 @@ pub fn Composer(
             let _focused = field.focus();
         }
     };
-    let typing = Typing::new(chat);
     let input = move |_| {
         if let Some(field) = field.get_untracked() {
             chat.draft.set(field.value());
@@ -117,7 +120,7 @@ pub(super) fn sends(event: &KeyboardEvent) -> bool {
 }
 
 /// Keeps field and draft equal. What was typed before the page came alive wins over nothing.
-fn follow_draft(chat: Chat, field: NodeRef<Textarea>) {
+fn follow_draft(chat: Chat, field: NodeRef<Textarea>, waits: bool) {
     Effect::new(move |seen: Option<Option<RoomId>>| {
         let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id));
         let draft = chat.draft.get();
@@ -129,7 +132,8 @@ fn follow_draft(chat: Chat, field: NodeRef<Textarea>) {
         } else if typed != draft {
             field.set_value(&draft);
         }
-        if seen != Some(room_id) && !browser::has_coarse_pointer() {
+        let first = seen.is_none() && waits;
+        if seen != Some(room_id) && !first && !browser::has_coarse_pointer() {
             let _focused = field.focus();
         }
         room_id
@@ -148,13 +152,18 @@ impl Typing {
         Self { chat, last_said_ms: StoredValue::new(0) }
     }
 
+    /// What was written has been sent or taken back: the next sign is due at once.
+    fn ended(self) {
+        self.last_said_ms.set_value(0);
+    }
+
     fn changed(self, is_empty: bool) {
         let Some(room_id) = self.chat.room_id() else {
             return;
         };
         let now = browser::now().ms();
         if is_empty {
-            self.last_said_ms.set_value(0);
+            self.ended();
             self.chat.say(ClientFrame::TypingStop { room_id });
         } else if now - self.last_said_ms.get_value() >= TYPING_EVERY_MS {
             self.last_said_ms.set_value(now);

@@ -1,12 +1,10 @@
 //! Small parts that every screen uses: icons, faces, times, form fields.
 //!
-//! Nothing here knows about the chat's state except the clock switch: times are printed in UTC
-//! first, on both sides alike, and in the reader's own zone and language once the page is live.
+//! Nothing here knows about the chat's state.
 
-use super::browser;
+use crate::domain::UserId;
 use crate::domain::account::{hue, initials};
 use crate::domain::error::Error;
-use crate::domain::{Timestamp, UserId};
 use leptos::prelude::*;
 use std::sync::OnceLock;
 
@@ -33,8 +31,13 @@ pub fn Icon(
     class: &'static str,
 ) -> impl IntoView {
     // One node to hydrate instead of two.
-    let symbol = format!("<use href=\"{}#{name}\"></use>", asset("icons.svg"));
+    let symbol = symbol(name);
     view! { <svg class=class aria-hidden="true" inner_html=symbol></svg> }
+}
+
+/// A symbol of the sprite, for the inside of an `<svg>`.
+pub fn symbol(name: &str) -> String {
+    format!("<use href=\"{}#{name}\"></use>", asset("icons.svg"))
 }
 
 /// The campfire.
@@ -66,60 +69,6 @@ pub fn Avatar(
         <span class=class data-hue=hue(id).to_string() aria-hidden="true">
             {letters} {online.then(|| view! { <span class="presence"></span> })}
         </span>
-    }
-}
-
-/// Whether times are shown in the reader's own zone yet. False in the first render, which must be
-/// the same on both sides.
-#[derive(Clone, Copy)]
-pub struct LocalTime(pub RwSignal<bool>);
-
-impl LocalTime {
-    /// The reader's calendar day of a moment.
-    pub fn day_of(self, at: Timestamp) -> i64 {
-        if self.0.get_untracked() { browser::local_day(at) } else { at.utc_day() }
-    }
-}
-
-/// A moment as hours and minutes.
-#[component]
-pub fn ClockTime(
-    /// The moment.
-    at: Timestamp,
-    /// Just the figures, where there is no room for "in the afternoon".
-    #[prop(default = false)]
-    short: bool,
-) -> impl IntoView {
-    let local = expect_context::<LocalTime>();
-    let text = move || match (local.0.get(), short) {
-        (false, _) => at.utc_clock(),
-        (true, false) => browser::clock(at),
-        (true, true) => figures(&browser::clock(at)).to_owned(),
-    };
-    let local_mark = move || local.0.get().then_some("");
-    view! { <time datetime=at.to_string() data-local=local_mark>{text}</time> }
-}
-
-/// The part of a clock time that is figures: `1:04` of `1:04 PM`, whichever side the words are on.
-fn figures(text: &str) -> &str {
-    text.trim_matches(|c: char| !c.is_numeric())
-}
-
-/// A moment as a day in words.
-#[component]
-pub fn DayName(
-    /// The moment.
-    at: Timestamp,
-) -> impl IntoView {
-    let local = expect_context::<LocalTime>();
-    let text = move || {
-        if local.0.get() { browser::day_name(at) } else { at.utc_date() }
-    };
-    let local_mark = move || local.0.get().then_some("");
-    view! {
-        <time class="divider__label" datetime=at.utc_date() data-local=local_mark>
-            {text}
-        </time>
     }
 }
 

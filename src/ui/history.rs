@@ -3,7 +3,7 @@
 
 use super::browser;
 use super::client;
-use super::scroll;
+use super::log;
 use super::state::Chat;
 use crate::domain::event::ClientFrame;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
@@ -24,8 +24,8 @@ impl Chat {
         let Some(room) = known.filter(|_| self.room_id() != Some(room_id)) else {
             return;
         };
+        self.stop_editing();
         self.room.set(Some(room));
-        self.editing.set(None);
         self.notice.set(None);
         self.unseen.set(0);
         self.sidebar.update(Sidebar::clear_typing);
@@ -33,24 +33,39 @@ impl Chat {
         browser::set_cookie("last_room", &room_id.to_string());
         self.hold_room(room_id);
         self.refresh();
-        scroll::to_newest();
+        log::to_newest();
         if self.on(room_id, Timeline::is_loaded) == Some(true) {
             self.watch(room_id);
+            self.look_around();
         } else {
             spawn_local(self.start_afresh(room_id));
         }
     }
 
-    /// Loads the page above the window.
-    pub async fn load_older(self) {
+    /// The reader has scrolled, or there is something else to see: loads what they are about to
+    /// reach.
+    pub fn look_around(self) {
+        let place = log::place();
+        self.scrolled(place.near_end);
+        if place.near_start && self.has_older.get_untracked() {
+            spawn_local(self.load_older());
+        } else if place.approaches_end && self.has_newer.get_untracked() {
+            spawn_local(self.load_newer());
+        }
+    }
+
+    /// Loads pages above the window until the reader is no longer close to its top. A page that
+    /// does not come is asked for again by the next scroll, not at once.
+    async fn load_older(self) {
         let Some(room_id) = self.room_id().filter(|_| !self.loading.get_untracked()) else {
             return;
         };
-        let Some(before) = self.on(room_id, Timeline::oldest).flatten() else {
-            return;
-        };
         self.loading.set(true);
-        if let Ok(page) = client::load_page(room_id, &format!("before={before}")).await {
+        while let Some(before) = self.on(room_id, Timeline::oldest).flatten()
+            && self.room_id() == Some(room_id)
+            && log::place().near_start
+            && let Ok(page) = client::load_page(room_id, &format!("before={before}")).await
+        {
             let replay = self.change(room_id, |timeline| {
                 let replay = timeline.merge_older(before, &page);
                 timeline.prune_below();
@@ -61,16 +76,17 @@ impl Chat {
         self.loading.set(false);
     }
 
-    /// Loads the page below the window.
-    pub async fn load_newer(self) {
+    /// Loads pages below the window, likewise.
+    async fn load_newer(self) {
         let Some(room_id) = self.room_id().filter(|_| !self.loading.get_untracked()) else {
             return;
         };
-        let Some(after) = self.on(room_id, Timeline::newest_loaded).flatten() else {
-            return;
-        };
         self.loading.set(true);
-        if let Ok(page) = client::load_page(room_id, &format!("after={after}")).await {
+        while let Some(after) = self.on(room_id, Timeline::newest_loaded).flatten()
+            && self.room_id() == Some(room_id)
+            && log::place().approaches_end
+            && let Ok(page) = client::load_page(room_id, &format!("after={after}")).await
+        {
             let replay = self.change(room_id, |timeline| {
                 let replay = timeline.merge_newer(after, &page);
                 timeline.prune_above();
@@ -79,6 +95,8 @@ impl Chat {
             self.replay(room_id, replay.flatten());
         }
         self.loading.set(false);
+        let place = log::place();
+        self.scrolled(place.near_end);
     }
 
     /// Goes to the newest message.
@@ -87,9 +105,9 @@ impl Chat {
         match self.room_id().filter(|_| self.has_newer.get_untracked()) {
             Some(room_id) => spawn_local(async move {
                 self.start_afresh(room_id).await;
-                scroll::to_newest();
+                log::to_newest();
             }),
-            None => scroll::to_newest(),
+            None => log::to_newest(),
         }
     }
 
@@ -127,6 +145,9 @@ impl Chat {
                     timeline.wait_for_changes();
                 });
                 self.watch(room_id);
+                if self.room_id() == Some(room_id) {
+                    self.look_around();
+                }
                 return;
             }
             TimeoutFuture::new(*delay).await;

@@ -13,25 +13,28 @@ mod composer;
 pub mod controls;
 mod history;
 mod live;
+pub mod log;
 mod message;
 mod outbox;
 mod room;
-pub mod scroll;
 pub mod settings;
 mod sidebar;
 pub mod state;
 pub mod threshold;
 mod timeline;
+mod tools;
 
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::message::{ClientMessageId, MessagePage};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
-use crate::domain::{MessageId, RoomId};
-use controls::{Icon, LocalTime, asset};
+use crate::domain::timeline::Timeline;
+use crate::domain::{MessageId, RoomId, Timestamp};
+use controls::{Icon, asset};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
+use message::Painter;
 use serde::{Deserialize, Serialize};
 use state::{Chat, Link};
 use std::sync::Arc;
@@ -86,6 +89,8 @@ pub struct RoomScreen {
     pub client_message_id: ClientMessageId,
     /// What could not be sent, and why.
     pub unsent: Option<(String, String)>,
+    /// The message the address points at.
+    pub found: Option<MessageId>,
 }
 
 /// Light, dark, or whatever the system says.
@@ -134,14 +139,21 @@ impl Theme {
 pub fn App(
     /// What it is made of.
     boot: Arc<Boot>,
+    /// The rows of the message list, finished; in the browser they are in place already.
+    #[prop(optional)]
+    rows: String,
 ) -> impl IntoView {
-    let local_time = LocalTime(RwSignal::new(false));
-    provide_context(local_time);
-    let chat = Chat::new(&boot, local_time);
-    Effect::new(move || come_alive(chat));
+    let chat = Chat::new(&boot);
+    let found = match &boot.screen {
+        Screen::Room(screen) => screen.found,
+        Screen::Quiet { .. } => None,
+    };
+    Effect::new(move || come_alive(chat, found));
     let screen = boot.screen.clone();
     let sheet = match screen {
-        Screen::Room(screen) => view! { <room::RoomSheet chat=chat screen=*screen/> }.into_any(),
+        Screen::Room(screen) => {
+            view! { <room::RoomSheet chat=chat screen=*screen rows=rows/> }.into_any()
+        }
         Screen::Quiet { title, html } => {
             view! { <room::QuietSheet chat=chat title=title html=html/> }.into_any()
         }
@@ -174,14 +186,18 @@ pub fn embedded_boot() -> Option<Arc<Boot>> {
 }
 
 /// Everything that begins once the page is live, in the order a person notices it.
-fn come_alive(chat: Chat) {
-    chat.use_local_time();
+fn come_alive(chat: Chat, found: Option<MessageId>) {
+    chat.come_alive();
+    if let Some(id) = found {
+        log::show_found(id);
+    }
     chat.restore();
-    chat.scrolled(scroll::place().near_end);
+    chat.look_around();
     let loaded = browser::path();
     window_event_listener(ev::popstate, move |_| follow_address(chat, &loaded));
     window_event_listener(ev::online, move |_| chat.wake());
     window_event_listener(ev::focus, move |_| chat.wake());
+    window_event_listener(ev::resize, move |_| chat.look_around());
     let visibility = ev::Custom::<ev::Event>::new("visibilitychange");
     window_event_listener(visibility, move |_| {
         if browser::is_visible() {
@@ -240,7 +256,8 @@ fn ConnectionBanner(
     /// The chat.
     chat: Chat,
 ) -> impl IntoView {
-    const PATIENCE_MS: u32 = 1_500;
+    // The longest pause a restarting server asks for, and a second to come back.
+    const PATIENCE_MS: u32 = 2_500;
     let shown = RwSignal::new(false);
     Effect::new(move || {
         if chat.link.get() == Link::Lost {
@@ -272,8 +289,9 @@ pub fn chat_document(boot: Boot, theme: Theme) -> String {
     };
     // `<` cannot close the script element from inside a JSON string once it is escaped.
     let data = serde_json::to_string(&boot).unwrap_or_default().replace('<', "\\u003c");
+    let rows = rows_of(&boot);
     let boot = Arc::new(boot);
-    let body = render(move || view! { <App boot=boot/> });
+    let body = render(move || view! { <App boot=boot rows=rows/> });
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
     let wasm = asset("pkg/campfire.wasm");
     let head = format!(
@@ -283,6 +301,16 @@ pub fn chat_document(boot: Boot, theme: Theme) -> String {
     );
     let data = format!("<script type=\"application/json\" id=\"boot\">{data}</script>");
     document(&title, theme, &head, &[&body, &data])
+}
+
+/// The rows of a room page, as the browser will find them.
+fn rows_of(boot: &Boot) -> String {
+    let Screen::Room(screen) = &boot.screen else {
+        return String::new();
+    };
+    let timeline = Timeline::around(screen.room.id, &screen.page, screen.has_newer);
+    let rows = timeline.rows(&boot.viewer.as_author(), Timestamp::utc_day);
+    Painter { viewer: &boot.viewer, local: false, plain: true, found: screen.found }.rows(&rows)
 }
 
 /// A complete document without scripts.

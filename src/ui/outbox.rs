@@ -6,7 +6,8 @@ use super::client::{self, CallError};
 use super::state::{Chat, Link};
 use crate::domain::event::ClientFrame;
 use crate::domain::message::{ClientMessageId, Draft, Message};
-use crate::domain::timeline::{NextAttempt, Outgoing, Timeline};
+use crate::domain::row::Outgoing;
+use crate::domain::timeline::{NextAttempt, Timeline};
 use crate::domain::{MessageId, RoomId};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
@@ -151,10 +152,11 @@ impl Chat {
                 Err(CallError::Passing) => {
                     let live = self.link.get_untracked() == Link::Live;
                     let next = self.change(room_id, |timeline| timeline.attempt_failed(key, live));
-                    if let Some(NextAttempt::After(delay)) = next {
-                        TimeoutFuture::new(delay).await;
-                    } else {
-                        return;
+                    match next {
+                        Some(NextAttempt::After(delay)) => TimeoutFuture::new(delay).await,
+                        // Given up or confirmed from elsewhere: the next one's turn.
+                        Some(NextAttempt::Never) => {}
+                        Some(NextAttempt::WhenConnected) | None => return,
                     }
                 }
                 Err(CallError::SignedOut) => {

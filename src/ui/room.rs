@@ -19,8 +19,10 @@ pub fn RoomSheet(
     chat: Chat,
     /// What the page was rendered with.
     screen: RoomScreen,
+    /// The rows of a first render.
+    rows: String,
 ) -> impl IntoView {
-    let RoomScreen { room, welcome, client_message_id, unsent, .. } = screen;
+    let RoomScreen { room, welcome, client_message_id, unsent, found, .. } = screen;
     let first_room = room.id;
     let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
     let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
@@ -41,10 +43,9 @@ pub fn RoomSheet(
             }
         })
     };
-    let is_quiet = Memo::new(move |_| chat.keys.with(Vec::is_empty));
     let quiet = move || {
         let welcoming = welcome.with_value(Option::is_some) && here();
-        let shown = is_quiet.get() && chat.ready.get() && beginning() && !welcoming;
+        let shown = chat.is_empty.get() && chat.ready.get() && beginning() && !welcoming;
         shown.then(|| view! { <Quiet name=name()/> })
     };
     view! {
@@ -66,11 +67,12 @@ pub fn RoomSheet(
                 </header>
                 <ConnectionBanner chat=chat/>
             </div>
-            <MessageList chat=chat>
+            <MessageList chat=chat rows=rows>
                 {greeting}
                 {quiet}
             </MessageList>
-            <Composer chat=chat client_message_id=client_message_id unsent=unsent/>
+            <Composer chat=chat client_message_id=client_message_id unsent=unsent
+                waits=found.is_some()/>
         </main>
     }
 }

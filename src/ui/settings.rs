@@ -75,8 +75,11 @@ pub fn EditMessageForm(
             <div class="field">
                 <label class="field__label" for="body">"Text"</label>
                 <textarea class="input" id="body" name="body" dir="auto"
-                    aria-invalid=wrong.then_some("true")>{message.body}</textarea>
-                {problem.map(|sentence| view! { <p class="field__error">{sentence}</p> })}
+                    aria-invalid=wrong.then_some("true")
+                    aria-describedby=wrong.then_some("body-note")>{message.body}</textarea>
+                {problem.map(|sentence| {
+                    view! { <p class="field__error" id="body-note">{sentence}</p> }
+                })}
             </div>
             <div class="button-row">
                 <button class="button button--primary" type="submit">"Save"</button>

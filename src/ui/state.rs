@@ -2,20 +2,21 @@
 //! them.
 //!
 //! [`Chat`] is a small handle that every component may copy. The reducers are plain values; after
-//! each change `Chat::refresh` mirrors them into one list of keys and one signal for each row,
-//! so that an edit touches one row and a new message moves none.
+//! each change `Chat::refresh` compares the rows on screen with the rows there should be and has
+//! the difference patched into the document, so that an edit touches one row and a new message
+//! moves none. Everything around the rows hangs on signals.
 
 use super::browser;
-use super::controls::LocalTime;
-use super::scroll;
+use super::log;
+use super::message::Painter;
 use super::{Boot, Screen};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
-use crate::domain::message::ClientMessageId;
 use crate::domain::room::Room;
+use crate::domain::row::{self, Outgoing, Progress, Row, RowContent};
 use crate::domain::sidebar::Sidebar;
-use crate::domain::timeline::{Outgoing, Progress, Row, RowContent, Timeline};
-use crate::domain::{MessageId, RoomId, Seq};
+use crate::domain::timeline::Timeline;
+use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::channel::mpsc::UnboundedSender;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
@@ -50,8 +51,12 @@ pub struct Chat {
     pub sidebar: RwSignal<Sidebar>,
     /// The room on screen.
     pub room: RwSignal<Option<Room>>,
+    /// The page is live: signals lead to the document, and times are the reader's own.
+    pub alive: RwSignal<bool>,
     /// The rows on screen, top to bottom.
-    pub keys: RwSignal<Vec<ClientMessageId>>,
+    pub rows: StoredValue<Vec<Row>>,
+    /// Whether there are none.
+    pub is_empty: RwSignal<bool>,
     /// Whether there is history above the loaded window.
     pub has_older: RwSignal<bool>,
     /// Whether there are messages below the loaded window.
@@ -68,30 +73,32 @@ pub struct Chat {
     pub editing: RwSignal<Option<MessageId>>,
     /// Its text so far; kept here because a row may be drawn again at any time.
     pub edited_text: RwSignal<String>,
+    /// Whether the message that has the tools may be changed by the viewer.
+    pub may_change: RwSignal<bool>,
     /// What is written but not sent.
     pub draft: RwSignal<String>,
     /// A sentence about the last thing that did not work.
     pub notice: RwSignal<Option<String>>,
     /// How the connection is doing.
     pub link: RwSignal<Link>,
-    rows: StoredValue<HashMap<ClientMessageId, ArcRwSignal<Row>>>,
     pub(super) timelines: StoredValue<HashMap<RoomId, Timeline>>,
     commands: StoredValue<Option<UnboundedSender<ClientFrame>>>,
     wake: StoredValue<Option<UnboundedSender<()>>>,
     read_pending: StoredValue<bool>,
-    local_time: LocalTime,
 }
 
 impl Chat {
     /// The state a page was rendered with; the same on both sides.
-    pub fn new(boot: &Boot, local_time: LocalTime) -> Self {
+    pub fn new(boot: &Boot) -> Self {
         let chat = Self {
             viewer: StoredValue::new(boot.viewer.clone()),
             account_name: StoredValue::new(boot.account_name.clone()),
             incarnation: StoredValue::new(boot.incarnation.clone()),
             sidebar: RwSignal::new(Sidebar::new(boot.rooms.clone(), boot.online.clone())),
             room: RwSignal::new(None),
-            keys: RwSignal::new(Vec::new()),
+            alive: RwSignal::new(false),
+            rows: StoredValue::new(Vec::new()),
+            is_empty: RwSignal::new(true),
             has_older: RwSignal::new(false),
             has_newer: RwSignal::new(false),
             loading: RwSignal::new(false),
@@ -100,15 +107,14 @@ impl Chat {
             away: RwSignal::new(false),
             editing: RwSignal::new(None),
             edited_text: RwSignal::new(String::new()),
+            may_change: RwSignal::new(false),
             draft: RwSignal::new(String::new()),
             notice: RwSignal::new(None),
             link: RwSignal::new(Link::Starting),
-            rows: StoredValue::new(HashMap::new()),
             timelines: StoredValue::new(HashMap::new()),
             commands: StoredValue::new(None),
             wake: StoredValue::new(None),
             read_pending: StoredValue::new(false),
-            local_time,
         };
         if let Screen::Room(screen) = &boot.screen {
             let room_id = screen.room.id;
@@ -125,11 +131,6 @@ impl Chat {
     /// The id of the room on screen.
     pub fn room_id(self) -> Option<RoomId> {
         self.room.with_untracked(|room| room.as_ref().map(|room| room.id))
-    }
-
-    /// The signal of a row.
-    pub fn row(self, key: ClientMessageId) -> Option<ArcRwSignal<Row>> {
-        self.rows.with_value(|rows| rows.get(&key).cloned())
     }
 
     /// Where this tab stands, for the socket's hello.
@@ -241,9 +242,11 @@ impl Chat {
         }
     }
 
-    /// Shows times in the reader's zone from now on; days may move with them.
-    pub fn use_local_time(self) {
-        self.local_time.0.set(true);
+    /// The page has been taken over: from now on changes reach the document, in the reader's own
+    /// zone; days may move with it.
+    pub fn come_alive(self) {
+        log::localise();
+        self.alive.set(true);
         self.refresh();
     }
 
@@ -272,43 +275,61 @@ impl Chat {
             }
         });
         if self.room_id() == Some(room_id) {
-            scroll::hold();
             self.refresh();
         }
         done
     }
 
-    /// Mirrors the room on screen into signals; what did not change is left alone.
+    /// Shows the room on screen as it now is; what did not change is left alone.
     pub(super) fn refresh(self) {
+        let local = self.alive.get_untracked();
+        let day_of = |at: Timestamp| if local { browser::local_day(at) } else { at.utc_day() };
         let viewer = self.viewer.with_value(Viewer::as_author);
         let shown = self.room_id().and_then(|room_id| {
             self.on(room_id, |timeline| {
-                let rows = timeline.rows(&viewer, |at| self.local_time.day_of(at));
+                let rows = timeline.rows(&viewer, day_of);
                 (rows, timeline.has_older(), timeline.has_newer(), timeline.is_loaded())
             })
         });
         let (rows, has_older, has_newer, ready) = shown.unwrap_or_default();
-        let keys: Vec<ClientMessageId> = rows.iter().map(Row::key).collect();
-        self.rows.update_value(|signals| {
-            let mut left = std::mem::take(signals);
-            for row in rows {
-                let key = row.key();
-                let signal = match left.remove(&key) {
-                    Some(signal) => {
-                        if signal.with_untracked(|old| *old != row) {
-                            signal.set(row);
-                        }
-                        signal
-                    }
-                    None => ArcRwSignal::new(row),
-                };
-                signals.insert(key, signal);
-            }
-        });
-        set_if_changed(self.keys, keys);
+        if local {
+            self.patch(&rows);
+        }
+        set_if_changed(self.is_empty, rows.is_empty());
+        self.rows.set_value(rows);
         set_if_changed(self.has_older, has_older);
         set_if_changed(self.has_newer, has_newer);
         set_if_changed(self.ready, ready);
+        self.keep_edited_text();
+    }
+
+    fn patch(self, rows: &[Row]) {
+        let at_end = log::place().near_end && !self.has_newer.get_untracked();
+        self.rows.with_value(|before| {
+            let steps = row::changes(before, rows);
+            if !steps.is_empty() {
+                self.viewer.with_value(|viewer| {
+                    let painter = Painter { viewer, local: true, plain: false, found: None };
+                    log::patch(&steps, painter, at_end);
+                });
+            }
+        });
+    }
+
+    /// A message that is deleted while it is edited takes its form along, but not the text.
+    fn keep_edited_text(self) {
+        let Some(id) = self.editing.get_untracked() else {
+            return;
+        };
+        let stands = |row: &Row| super::message::id_of(row) == Some(id);
+        if self.rows.with_value(|rows| rows.iter().any(stands)) {
+            return;
+        }
+        self.editing.set(None);
+        if self.draft.with_untracked(String::is_empty) {
+            self.draft.set(self.edited_text.get_untracked());
+            self.keep_draft();
+        }
     }
 
     fn note_arrivals(self, room_id: RoomId, count: usize) {

@@ -273,12 +273,29 @@ async fn a_method_that_an_address_does_not_take_is_405() {
         (Method::PUT, "/api/me"),
         (Method::DELETE, "/api/rooms"),
         (Method::GET, "/api/messages/1"),
-        (Method::GET, "/session"),
+        (Method::DELETE, "/session"),
         (Method::PATCH, "/health"),
     ] {
         let answer = Answer::read(david.request(method.clone(), path)).await;
         assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text());
         assert!(answer.header("allow").is_some(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn reloading_the_address_of_a_failed_form_leads_back_to_the_form() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    for (address, back) in [
+        ("/session", "/session/new"),
+        ("/rooms", "/rooms/new"),
+        ("/rooms/1/messages", "/rooms/1"),
+        ("/rooms/1/messages/1/delete", "/rooms/1"),
+        ("/theme", "/"),
+    ] {
+        let answer = Answer::read(david.browses(Method::GET, address)).await;
+        assert_eq!(answer.status, 303, "{address}: {}", answer.text());
+        assert_eq!(answer.header("location"), Some(back), "{address}");
     }
 }
 

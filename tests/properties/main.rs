@@ -9,6 +9,7 @@
 mod harness;
 
 mod presence;
+mod rows;
 mod text;
 mod timeline;
 mod writes;

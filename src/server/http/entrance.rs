@@ -8,16 +8,17 @@ use super::super::auth::{Client, SignedIn};
 use super::request::{
     FormBody, Signed, Visitor, expired_cookie, plain_cookie, session_cookie, theme,
 };
-use super::{Answer, status_of};
+use super::{Answer, page_with};
 use crate::domain::account::NewUser;
 use crate::domain::error::Error;
 use crate::ui::threshold::{FirstRun, Join, SignIn, Typed};
 use crate::ui::{self, Theme};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use leptos::view;
 use serde::Deserialize;
+
 /// `GET /first_run`
 ///
 /// # Errors
@@ -74,11 +75,11 @@ pub async fn first_run(
 }
 
 fn first_run_page(theme: Theme, typed: Typed, error: Option<Error>) -> Response {
-    let status = status_of(error.as_ref());
+    let failed = error.clone();
     let page = ui::plain_document("Set up Campfire", theme, move || {
         view! { <FirstRun typed=typed error=error/> }
     });
-    (status, Html(page)).into_response()
+    page_with(failed.as_ref(), page)
 }
 
 /// `GET /session/new`
@@ -127,12 +128,12 @@ async fn sign_in_page(app: &App, theme: Theme, typed: Typed, error: Option<Error
     let Some(account) = app.find_account().await? else {
         return Ok(Redirect::to("/first_run").into_response());
     };
-    let status = status_of(error.as_ref());
+    let failed = error.clone();
     let title = format!("Sign in · {}", account.name);
     let page = ui::plain_document(&title, theme, move || {
         view! { <SignIn account_name=account.name.clone() typed=typed error=error/> }
     });
-    Ok((status, Html(page)).into_response())
+    Ok(page_with(failed.as_ref(), page))
 }
 
 /// `POST /session/end`
@@ -193,11 +194,11 @@ fn join_page(
     typed: Typed,
     error: Option<Error>,
 ) -> Response {
-    let status = status_of(error.as_ref());
+    let failed = error.clone();
     let page = ui::plain_document(&format!("Join {account_name}"), theme, move || {
         view! { <Join account_name=account_name code=code typed=typed error=error/> }
     });
-    (status, Html(page)).into_response()
+    page_with(failed.as_ref(), page)
 }
 
 fn enter(app: &App, by: &SignedIn) -> Response {

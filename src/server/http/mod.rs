@@ -17,9 +17,9 @@ use super::telemetry::{self, Gap};
 use crate::domain::error::{Error, ErrorBody};
 use crate::ui;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use request::RequestId;
@@ -119,11 +119,13 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let path = request.uri().path();
     let is_api = path.starts_with("/api/") || path == "/ws";
+    let theme = request::theme(request.headers());
     request.extensions_mut().insert(id);
     let (mut response, statements) = counting_statements(next.run(request)).await;
     let failed = response.extensions_mut().remove::<Failed>().map(|failed| failed.0);
     if let Some(error) = failed.or_else(|| unexplained(&response)) {
-        response = explain(&error, id, is_api, response.headers());
+        let shape = if is_api { Shape::Json } else { Shape::Page(theme) };
+        response = explain(&error, id, shape, response.headers());
     }
     let status = response.status();
     let elapsed = started.elapsed();
@@ -186,6 +188,15 @@ fn status_of(error: Option<&Error>) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// A page, with the status of the error it shows and when to try again.
+fn page_with(error: Option<&Error>, page: String) -> Response {
+    let mut response = (status_of(error), Html(page)).into_response();
+    if let Some(Error::RateLimited { retry_after_s }) = error {
+        response.headers_mut().insert(header::RETRY_AFTER, (*retry_after_s).into());
+    }
+    response
+}
+
 /// Rides in the response until [`observe`] turns it into a page or JSON with the request's id.
 #[derive(Clone)]
 struct Failed(Error);
@@ -215,17 +226,28 @@ fn unexplained(response: &Response) -> Option<Error> {
     }
 }
 
+/// How an error is put to its reader.
+enum Shape {
+    /// To a program.
+    Json,
+    /// To a person, in the theme of their choice.
+    Page(ui::Theme),
+}
+
 /// An error in the words and the shape its reader expects.
-fn explain(error: &Error, id: RequestId, is_api: bool, carried: &HeaderMap) -> Response {
-    let status = status_of(Some(error));
-    let mut response = if is_api {
-        (status, Json(ErrorBody::new(error, Some(id.to_string())))).into_response()
-    } else {
-        let (error, request_id) = (error.clone(), id.to_string());
-        let page = ui::plain_document("Campfire", ui::Theme::System, move || {
-            leptos::view! { <ui::threshold::Problem error=error request_id=request_id/> }
-        });
-        (status, axum::response::Html(page)).into_response()
+fn explain(error: &Error, id: RequestId, shape: Shape, carried: &HeaderMap) -> Response {
+    let mut response = match shape {
+        Shape::Json => {
+            let body = ErrorBody::new(error, Some(id.to_string()));
+            (status_of(Some(error)), Json(body)).into_response()
+        }
+        Shape::Page(theme) => {
+            let (shown, request_id) = (error.clone(), id.to_string());
+            let page = ui::plain_document("Campfire", theme, move || {
+                leptos::view! { <ui::threshold::Problem error=shown request_id=request_id/> }
+            });
+            page_with(Some(error), page)
+        }
     };
     for (name, value) in carried {
         // The old body has gone, and what described it goes with it.
@@ -247,8 +269,21 @@ async fn not_found() -> Error {
     Error::NotFound
 }
 
-async fn not_allowed() -> Error {
-    Error::MethodNotAllowed
+/// A form that failed leaves its own address in the bar, and people reload: that leads back to
+/// where the form stands.
+async fn not_allowed(method: Method, uri: Uri) -> Answer {
+    let path = uri.path();
+    if method != Method::GET || path.starts_with("/api/") {
+        return Err(Error::MethodNotAllowed);
+    }
+    let mut parts = path.split('/').skip(1);
+    let back = match (parts.next(), parts.next()) {
+        (Some("session"), None) => "/session/new".to_owned(),
+        (Some("rooms"), None) => "/rooms/new".to_owned(),
+        (Some("rooms"), Some(room_id)) => format!("/rooms/{room_id}"),
+        _ => "/".to_owned(),
+    };
+    Ok(Redirect::to(&back).into_response())
 }
 
 /// The counters in Prometheus' text form.

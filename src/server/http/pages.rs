@@ -91,7 +91,9 @@ pub async fn room_at(
     let above = found.page.messages.iter().filter(|message| message.id <= id).count();
     let page = MessagePage { has_more: above >= PAGE_SIZE / 2, ..found.page };
     let found = RoomWithPage { page, ..found };
-    show_room(&app, &signed, &headers, Shown { found, has_newer, unsent: None }).await
+    let found_id = found.page.messages.iter().any(|one| one.id == id).then_some(id);
+    let shown = Shown { found, has_newer, unsent: None, found_id };
+    show_room(&app, &signed, &headers, shown).await
 }
 
 async fn room_page(
@@ -102,7 +104,8 @@ async fn room_page(
     unsent: Option<(String, String)>,
 ) -> Answer {
     let found = app.load_page(signed.viewer().id, room_id, Position::Newest, PAGE_SIZE).await?;
-    show_room(app, signed, headers, Shown { found, has_newer: false, unsent }).await
+    let shown = Shown { found, has_newer: false, unsent, found_id: None };
+    show_room(app, signed, headers, shown).await
 }
 
 /// What a room page shows.
@@ -110,10 +113,12 @@ struct Shown {
     found: RoomWithPage,
     has_newer: bool,
     unsent: Option<(String, String)>,
+    /// The message the address points at, if it still exists.
+    found_id: Option<MessageId>,
 }
 
 async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown) -> Answer {
-    let Shown { found, has_newer, unsent } = shown;
+    let Shown { found, has_newer, unsent, found_id } = shown;
     let room = found.head.room;
     let young = !found.page.has_more && found.page.messages.len() <= WELCOME_UNTIL;
     let welcome = if room.id.get() == 1 && young {
@@ -129,7 +134,8 @@ async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown
     let client_message_id = auth::client_message_id()?;
     let status = if unsent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = found.page;
-    let screen = RoomScreen { room, page, has_newer, welcome, client_message_id, unsent };
+    let found = found_id;
+    let screen = RoomScreen { room, page, has_newer, welcome, client_message_id, unsent, found };
     let page = chat_page(app, signed, headers, Screen::Room(Box::new(screen))).await?;
     Ok((status, remember, page).into_response())
 }

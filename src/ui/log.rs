@@ -1,0 +1,288 @@
+//! The message list in the document: patching its rows, and keeping the reader's place.
+//!
+//! The list is laid out from its end (`column-reverse`), so it starts at the newest message
+//! without a script: its `scrollTop` is 0 at the bottom and negative above. Whoever is at the
+//! bottom of the room stays there. For whoever reads further up, the text they read stays exactly
+//! where it was, whatever is added, removed or changed around it: it is measured before and after
+//! each patch, in the same frame. Rows are therefore always laid out, never estimated.
+
+use super::browser;
+use super::message::{Painter, figures};
+use crate::domain::message::ClientMessageId;
+use crate::domain::row::{Row, RowChange};
+use crate::domain::{MessageId, Timestamp};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, FocusOptions, HtmlElement};
+
+/// The id of the scrolling element.
+pub const HISTORY: &str = "history";
+/// The id of the element that holds the rows and nothing else.
+pub const ROWS: &str = "rows";
+/// Where the tools of a row wait while no row has them.
+pub const PARKING: &str = "parking";
+/// Ids of what is lent to one row at a time.
+pub const LENT: [&str; 3] = ["tools", "confirm", "edit"];
+/// Closer to the end than this counts as being there, in CSS pixels.
+const NEAR: i32 = 48;
+/// Closer to an edge than this, more is loaded.
+const EDGE: i32 = 600;
+/// Messages tried as the fixed point of a patch; the first that is still there afterwards counts.
+const ANCHORS: usize = 4;
+
+/// Where the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The newest loaded message is in sight.
+    pub near_end: bool,
+    /// The oldest loaded message is close.
+    pub near_start: bool,
+    /// The newest loaded message is close, but not necessarily in sight.
+    pub approaches_end: bool,
+}
+
+/// Reads where the reader is.
+pub fn place() -> Place {
+    let Some(list) = browser::element(HISTORY) else {
+        return Place { near_end: true, near_start: false, approaches_end: true };
+    };
+    let below = -list.scroll_top();
+    let above = list.scroll_height() - list.client_height() - below;
+    Place { near_end: below < NEAR, near_start: above < EDGE, approaches_end: below < EDGE }
+}
+
+/// Scrolls to the newest loaded message.
+pub fn to_newest() {
+    if let Some(list) = browser::element(HISTORY) {
+        list.set_scroll_top(0);
+    }
+}
+
+/// Brings a message to the middle of the screen and marks it.
+pub fn show_found(id: MessageId) {
+    if let Some(row) = browser::element(&format!("m-{id}")) {
+        let options = web_sys::ScrollIntoViewOptions::new();
+        options.set_block(web_sys::ScrollLogicalPosition::Center);
+        row.scroll_into_view_with_scroll_into_view_options(&options);
+    }
+}
+
+/// Patches the rows in the document. `at_end` says that the reader follows the end of the room;
+/// everybody else keeps their place.
+pub fn patch(steps: &[RowChange<'_>], painter: Painter<'_>, at_end: bool) {
+    let (Some(list), Some(rows)) = (browser::element(HISTORY), browser::element(ROWS)) else {
+        return;
+    };
+    let anchors = if at_end { Vec::new() } else { in_sight(&list) };
+    for step in steps {
+        match step {
+            RowChange::Remove(key) => remove(&rows, *key),
+            RowChange::Insert { rows: new, before } => {
+                let html = painter.rows(new);
+                let below = before.and_then(|key| row(&rows, key)).map(|row| first_of(&row));
+                // Only a document that is being torn down refuses.
+                let _inserted = match below {
+                    Some(below) => below.insert_adjacent_html("beforebegin", &html),
+                    None => rows.insert_adjacent_html("beforeend", &html),
+                };
+            }
+            RowChange::Replace(changed) => replace(&rows, changed, painter),
+        }
+    }
+    ensure_stop(&rows);
+    let kept = anchors.into_iter().find(|(anchor, _)| anchor.is_connected());
+    if let Some((anchor, top)) = kept {
+        list.scroll_by_with_x_and_y(0.0, top_of(&anchor) - top);
+    }
+}
+
+/// Puts the times of a page as it came from the server into the reader's zone and language.
+pub fn localise() {
+    let Some(rows) = browser::element(ROWS) else {
+        return;
+    };
+    for time in all(&rows, "time") {
+        let at = time.get_attribute("datetime").unwrap_or_default();
+        let short = time.closest(".message__gutter").ok().flatten().is_some();
+        let text = match Timestamp::parse(&at) {
+            Some(at) if short => figures(&browser::clock(at)).to_owned(),
+            Some(at) => browser::clock(at),
+            // A day, not a moment; its moment is the message's below.
+            None => match moment_below(&time) {
+                Some(at) => browser::day_name(at),
+                None => continue,
+            },
+        };
+        time.set_text_content(Some(&text));
+        set(&time, "data-local", "");
+    }
+    for link in all(&rows, "a.message__author, a.message__time") {
+        set(&link, "tabindex", "-1");
+    }
+    ensure_stop(&rows);
+}
+
+/// The row that an element belongs to.
+pub fn row_of(element: &Element) -> Option<HtmlElement> {
+    element.closest(".message").ok().flatten()?.dyn_into().ok()
+}
+
+/// The row of a stored message.
+pub fn row_of_message(id: MessageId) -> Option<HtmlElement> {
+    browser::element(&format!("m-{id}"))
+}
+
+/// Lends a row something from the parking place.
+pub fn lend(id: &str, row: &Element) {
+    if let Some(lent) = browser::element(id)
+        && lent.parent_element().as_ref() != Some(row)
+    {
+        let _lent = row.append_child(&lent);
+    }
+}
+
+/// Takes back what was lent.
+pub fn park(id: &str) {
+    if let (Some(lent), Some(parking)) = (browser::element(id), browser::element(PARKING)) {
+        let _parked = parking.append_child(&lent);
+    }
+}
+
+/// Makes a row the one stop of the Tab key in the list, with the links in its head.
+pub fn make_stop(row: &Element) {
+    if let Some(rows) = browser::element(ROWS) {
+        for other in all(&rows, "[tabindex='0']") {
+            set(&other, "tabindex", "-1");
+        }
+    }
+    set(row, "tabindex", "0");
+    for link in all(row, "a.message__author, a.message__time") {
+        set(&link, "tabindex", "0");
+    }
+}
+
+/// Gives a row the focus without moving the page.
+pub fn focus(element: &HtmlElement) {
+    let options = FocusOptions::new();
+    options.set_prevent_scroll(true);
+    // An element that cannot take the focus leaves it where it is.
+    let _focused = element.focus_with_options(&options);
+}
+
+/// Without somebody in the list, Tab leads to its newest message.
+fn ensure_stop(rows: &Element) {
+    let inside = browser::focused().is_some_and(|focused| rows.contains(Some(&focused)));
+    if inside && rows.query_selector("[tabindex='0']").ok().flatten().is_some() {
+        return;
+    }
+    if let Some(newest) = rows.last_element_child() {
+        make_stop(&newest);
+    }
+}
+
+fn remove(rows: &Element, key: ClientMessageId) {
+    let Some(row) = row(rows, key) else {
+        return;
+    };
+    let focused = browser::focused().is_some_and(|focused| row.contains(Some(&focused)));
+    for id in LENT {
+        if browser::element(id).is_some_and(|lent| row.contains(Some(&lent))) {
+            park(id);
+        }
+    }
+    if focused {
+        // Whoever stood here goes on with a neighbour instead of at the top of the page.
+        let neighbour = next_row(&row, true).or_else(|| next_row(&row, false));
+        if let Some(heir) = neighbour.or_else(|| browser::element("body")) {
+            focus(&heir);
+        }
+    }
+    if let Some(divider) = divider_of(&row) {
+        divider.remove();
+    }
+    row.remove();
+}
+
+fn replace(rows: &Element, changed: &Row, painter: Painter<'_>) {
+    let Some(row) = row(rows, changed.key()) else {
+        return;
+    };
+    let before = divider_of(&row);
+    match (before, changed.opens_day) {
+        (Some(divider), false) => divider.remove(),
+        (None, true) => {
+            let _drawn = row.insert_adjacent_html("beforebegin", &painter.divider(changed));
+        }
+        _ => {}
+    }
+    set(&row, "class", &painter.class(changed));
+    if let Some(id) = super::message::id_of(changed) {
+        set(&row, "id", &format!("m-{id}"));
+        set(&row, "data-id", &id.to_string());
+    }
+    if let Some(inside) = row.first_element_child() {
+        let focused = browser::focused().is_some_and(|focused| inside.contains(Some(&focused)));
+        inside.set_inner_html(&painter.inside(changed));
+        if focused {
+            focus(&row);
+        }
+    }
+}
+
+fn row(rows: &Element, key: ClientMessageId) -> Option<HtmlElement> {
+    rows.query_selector(&format!("[data-key='{key}']")).ok().flatten()?.dyn_into().ok()
+}
+
+/// The next or previous row; dividers stand between them.
+pub fn next_row(row: &Element, down: bool) -> Option<HtmlElement> {
+    let mut next = row.clone();
+    loop {
+        let sibling =
+            if down { next.next_element_sibling() } else { next.previous_element_sibling() };
+        next = sibling?;
+        if next.matches(".message").unwrap_or(false) {
+            return next.dyn_into().ok();
+        }
+    }
+}
+
+fn divider_of(row: &Element) -> Option<Element> {
+    row.previous_element_sibling().filter(|above| above.matches(".divider").unwrap_or(false))
+}
+
+/// The row or the divider above it.
+fn first_of(row: &Element) -> Element {
+    divider_of(row).unwrap_or_else(|| row.clone())
+}
+
+/// The first messages in sight and where their texts begin: heads come and go with what is above.
+fn in_sight(list: &HtmlElement) -> Vec<(Element, f64)> {
+    let edge = list.get_bounding_client_rect().top();
+    let rows = all(list, ".message");
+    // Rows are in order from top to bottom, so the first in sight is found by halving.
+    let first = rows.partition_point(|row| row.get_bounding_client_rect().bottom() <= edge);
+    let shown = rows.into_iter().skip(first).take(ANCHORS);
+    shown.map(|row| (row.clone(), top_of(&row))).collect()
+}
+
+fn top_of(row: &Element) -> f64 {
+    let text = row.query_selector(".message__text").ok().flatten();
+    text.as_ref().unwrap_or(row).get_bounding_client_rect().top()
+}
+
+fn moment_below(time: &Element) -> Option<Timestamp> {
+    let divider = time.closest(".divider").ok().flatten()?;
+    let below = divider.next_element_sibling()?.query_selector("time").ok().flatten()?;
+    Timestamp::parse(&below.get_attribute("datetime")?)
+}
+
+fn all(within: &Element, selector: &str) -> Vec<Element> {
+    let Ok(found) = within.query_selector_all(selector) else {
+        return Vec::new();
+    };
+    (0..found.length()).filter_map(|at| found.item(at)?.dyn_into().ok()).collect()
+}
+
+fn set(element: &Element, name: &str, value: &str) {
+    // Refused only for names that are no names.
+    let _set = element.set_attribute(name, value);
+}
