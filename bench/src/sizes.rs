@@ -108,7 +108,7 @@ pub async fn frame(run: &Run) -> Result<Vec<Row>, Failure> {
         }
     }
     // The number makes the text 40 characters long.
-    let numbers = Arc::new(AtomicUsize::new(10_000));
+    let numbers = Arc::new(AtomicUsize::new(1_000_000));
     Writer::open(product.addr, 1, ROOM, &numbers).await?.post().await?;
     let bytes = loop {
         match socket.next().await? {
