@@ -15,16 +15,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use futures_util::SinkExt;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, Notify, broadcast};
 
 /// The product's own buffers; see `server::socket`.
 const READ_BUFFER: usize = 4 * 1024;
@@ -95,9 +94,16 @@ async fn page_from_memory(State(page): State<Arc<Page>>, headers: HeaderMap) -> 
     }
 }
 
+/// All sockets. A message is sent when the last one has been written to every socket, so that a
+/// frame costs one write here, whatever the posters do.
 struct Everybody {
     frames: broadcast::Sender<Utf8Bytes>,
     last_id: AtomicI64,
+    /// Held by the message that is on its way.
+    turn: Mutex<()>,
+    /// Sockets it has not been written to.
+    waiting: AtomicUsize,
+    written: Notify,
 }
 
 /// Broadcasts to every socket what is posted to `/send`.
@@ -105,8 +111,13 @@ struct Everybody {
 /// # Errors
 /// [`Failure::Broken`] when there is no free port.
 pub async fn serve_sockets() -> Result<(), Failure> {
-    let (frames, _) = broadcast::channel(QUEUE);
-    let everybody = Arc::new(Everybody { frames, last_id: AtomicI64::new(0) });
+    let everybody = Arc::new(Everybody {
+        frames: broadcast::channel(QUEUE).0,
+        last_id: AtomicI64::new(0),
+        turn: Mutex::new(()),
+        waiting: AtomicUsize::new(0),
+        written: Notify::new(),
+    });
     let router = Router::new().route("/ws", get(open_socket)).route("/send", post(send));
     serve(router.with_state(everybody)).await
 }
@@ -132,16 +143,12 @@ async fn relay(all: Arc<Everybody>, mut socket: WebSocket) {
             },
             frame = frames.recv() => {
                 let Ok(frame) = frame else { return };
-                if socket.feed(Message::Text(frame)).await.is_err() {
+                // Feeds and flushes.
+                if socket.send(Message::Text(frame)).await.is_err() {
                     return;
                 }
-                while let Ok(frame) = frames.try_recv() {
-                    if socket.feed(Message::Text(frame)).await.is_err() {
-                        return;
-                    }
-                }
-                if SinkExt::<Message>::flush(&mut socket).await.is_err() {
-                    return;
+                if all.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    all.written.notify_one();
                 }
             }
         }
@@ -149,12 +156,16 @@ async fn relay(all: Arc<Everybody>, mut socket: WebSocket) {
 }
 
 async fn send(State(all): State<Arc<Everybody>>, body: String) -> String {
+    let _turn = all.turn.lock().await;
     let id = all.last_id.fetch_add(1, Ordering::Relaxed) + 1;
     let frame = format!(
         r#"{{"type":"message_created","message":{{"id":{id},"seq":{id},"room_id":1,"client_message_id":"0f8fad5b-d9cb-469f-a165-70867728950e","creator":{{"id":1,"name":"David Adams"}},"body":"{body}","body_html":"<p>{body}</p>","created_at":"2026-11-25T08:29:48.090Z"}}}}"#
     );
-    // Without sockets there is nobody to miss it.
-    let _nobody = all.frames.send(frame.into());
+    all.waiting.store(all.frames.receiver_count(), Ordering::Release);
+    // Without sockets there is nobody to miss it, and nobody to wait for.
+    if all.frames.send(frame.into()).is_ok() {
+        all.written.notified().await;
+    }
     format!(r#"{{"id":{id}}}"#)
 }
 

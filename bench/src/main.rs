@@ -11,6 +11,7 @@ mod crowd;
 mod fanout;
 mod growth;
 mod http;
+mod instructions;
 mod limits;
 mod load;
 mod memory;
@@ -105,6 +106,16 @@ enum Command {
         /// Where; created if needed.
         folder: PathBuf,
     },
+    /// Does an operation many times, for a counter of instructions.
+    #[command(hide = true)]
+    Count {
+        /// Which one.
+        operation: instructions::Operation,
+        /// Folder of a team's database.
+        folder: PathBuf,
+        /// How often.
+        times: usize,
+    },
     /// Is a limit server.
     #[command(hide = true)]
     Limit {
@@ -182,6 +193,10 @@ async fn obey(mut arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command.take() {
         None => return measure(&arguments).await,
         Some(Command::Seed { shape, folder }) => seed::generate(shape, &folder).await?,
+        Some(Command::Count { operation, folder, times }) => {
+            campfire::server::telemetry::start_logging("info");
+            instructions::repeat(operation, &folder, times).await?;
+        }
         Some(Command::Limit { kind: Limit::Page { spec } }) => limits::serve_page(&spec).await?,
         Some(Command::Limit { kind: Limit::Sockets }) => limits::serve_sockets().await?,
         Some(Command::Limit { kind: Limit::Posts { folder, durability, writers, seconds } }) => {
