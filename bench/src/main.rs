@@ -174,6 +174,9 @@ fn say(line: &str) {
     let _gone = stdout.flush();
 }
 
+/// How long killed processes get to be buried after a signal.
+const BURIAL: Duration = Duration::from_millis(300);
+
 /// Does what was asked, unless a signal comes first. Dropping the work kills what it started.
 async fn until_told_to_end(arguments: Arguments) -> Result<ExitCode, Failure> {
     if matches!(arguments.command, Some(Command::Limit { .. })) {
@@ -183,10 +186,12 @@ async fn until_told_to_end(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        done = obey(arguments) => done,
-        _ = interrupted.recv() => broken("interrupted; everything that was started is stopped"),
-        _ = terminated.recv() => broken("terminated; everything that was started is stopped"),
+        done = obey(arguments) => return done,
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
     }
+    tokio::time::sleep(BURIAL).await;
+    broken("told to end; everything that was started is stopped")
 }
 
 async fn obey(mut arguments: Arguments) -> Result<ExitCode, Failure> {

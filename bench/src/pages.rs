@@ -162,9 +162,14 @@ async fn uncached_round(
     for number in 0..CONNECTIONS {
         let users = (21..=Shape::Crowd.users()).filter(|user| user % CONNECTIONS == number);
         let users: Vec<i64> = users.collect();
-        // Every user's first room, then every user's second, as people wander.
-        let all = pages.iter().flat_map(|page| users.iter().map(|user| question(*user, page)));
-        visitors.push(Visitor::once(product.addr, all.collect()).await?);
+        // Everybody begins in another room and wanders on from there.
+        let all = (0..pages.len()).flat_map(|step| {
+            let page = move |at: usize| pages.get((at + step) % pages.len());
+            let places = users.iter().enumerate();
+            places.filter_map(move |(at, user)| page(at).map(|page| (*user, page)))
+        });
+        let all = all.map(|(user, page)| question(user, page)).collect();
+        visitors.push(Visitor::once(product.addr, all).await?);
     }
     let (load, _) = closed_loop(&product, visitors, run.time).await?;
     product.stop().await?;
