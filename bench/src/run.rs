@@ -108,7 +108,6 @@ impl Run {
                 ("CAMPFIRE_DURABILITY", word),
                 ("CAMPFIRE_LIMITS", "off".to_owned()),
                 ("CAMPFIRE_LOG", self.log.clone()),
-                ("NO_COLOR", "1".to_owned()),
             ],
             processors: self.server_processors(),
             log: self.folder.path().join("product.log"),
