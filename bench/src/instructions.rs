@@ -1,0 +1,111 @@
+//! The work of one operation, in process, for a counter of instructions.
+//!
+//! Run by `bench/instructions` under valgrind, twice with different counts: the difference is the
+//! cost of the operations alone, start and end cancel out, and no noise of the machine is in it.
+//! It uses the product as a library, through its public face: the router, and the registry of
+//! connections. It measures no time.
+
+use super::report::{Failure, broken};
+use super::seed::token;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use campfire::domain::account::UserRef;
+use campfire::domain::message::{ClientMessageId, Message};
+use campfire::domain::{MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
+use campfire::server::config::Config;
+use campfire::server::connections::{Connections, Registered};
+use campfire::server::writer::Event;
+use campfire::server::{self, Clock};
+use clap::{Parser, ValueEnum};
+use std::path::Path;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// Tabs that watch the room.
+const TABS: i64 = 100;
+/// Longer than any page.
+const MAX_PAGE: usize = 1 << 20;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    /// A room page that was served before, from request to body.
+    RoomPage,
+    /// A message to a hundred tabs, from event to queues.
+    FanOut,
+}
+
+/// Does an operation so many times, on the team's seed in `folder`.
+///
+/// # Errors
+/// [`Failure`] when an answer is wrong or the server does not start.
+pub async fn repeat(operation: Operation, folder: &Path, times: usize) -> Result<(), Failure> {
+    match operation {
+        Operation::RoomPage => room_page(folder, times).await,
+        Operation::FanOut => fan_out(times),
+    }
+}
+
+async fn room_page(folder: &Path, times: usize) -> Result<(), Failure> {
+    let folder = folder.display().to_string();
+    let settings = ["campfire", "--addr", "127.0.0.1:0", "--limits", "off", "--data", &folder];
+    let config = Config::try_parse_from(settings);
+    let config = config.map_err(|error| Failure::Broken(error.to_string()))?;
+    let running = server::start(config, Clock::system()).await;
+    let running = running.map_err(|error| Failure::Broken(error.to_string()))?;
+    let router = server::http::router(running.app.clone());
+    for _ in 0..times {
+        let request = Request::get("/rooms/1")
+            .header("cookie", format!("session_token={}", token(1)))
+            .body(Body::empty())
+            .map_err(|error| Failure::Broken(error.to_string()))?;
+        let Ok(response) = router.clone().oneshot(request).await;
+        if response.status() != StatusCode::OK {
+            return broken(format!("the room page answered {}", response.status()));
+        }
+        let body = to_bytes(response.into_body(), MAX_PAGE).await;
+        let body = body.map_err(|error| Failure::Broken(error.to_string()))?;
+        if body.len() < 1_000 {
+            return broken("the room page is empty");
+        }
+    }
+    if running.finish().await { Ok(()) } else { broken("the server did not end well") }
+}
+
+fn fan_out(times: usize) -> Result<(), Failure> {
+    let (connections, room_id) = (Connections::default(), RoomId::new(1));
+    let mut tabs: Vec<Registered> = Vec::new();
+    for number in 1..=TABS {
+        let user = UserRef { id: UserId::new(number), name: format!("Person {number}") };
+        let tab = connections.register(&user, SessionId::new(number));
+        connections.greet(tab.id);
+        connections.add_rooms(user.id, [room_id]);
+        connections.watch(tab.id, Some(room_id));
+        tabs.push(tab);
+    }
+    for number in (1_i64..).take(times) {
+        connections.publish(&Event::MessageCreated(Arc::new(message(number, room_id)?)));
+        for tab in &mut tabs {
+            if tab.frames.try_recv().is_err() {
+                return broken("a message did not reach every tab");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn message(number: i64, room_id: RoomId) -> Result<Message, Failure> {
+    let client_message_id = ClientMessageId::parse("0f8fad5b-d9cb-469f-a165-70867728950e");
+    Ok(Message {
+        id: MessageId::new(number),
+        seq: Seq::new(number),
+        room_id,
+        client_message_id: client_message_id.map_err(|error| Failure::Broken(error.to_string()))?,
+        creator: UserRef { id: UserId::new(1), name: "David Adams".to_owned() },
+        body: "Who wants a coffee after the standup now?".to_owned(),
+        body_html: "<p>Who wants a coffee after the standup now?</p>".to_owned(),
+        created_at: Timestamp::from_ms(1_795_000_000_000),
+        edited_at: None,
+        deleted: false,
+    })
+}
