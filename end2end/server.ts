@@ -1,6 +1,7 @@
 // One running Campfire: the release binary, started, stopped, killed and started again.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -74,6 +75,12 @@ export class Server {
   /** Ends it at once (SIGKILL), as a crash or a power cut would. */
   async kill(): Promise<void> {
     await this.end("SIGKILL");
+  }
+
+  /** Overwrites the database under the running server, as a broken disk would. */
+  async breakDatabase(): Promise<void> {
+    await writeFile(`${this.data}/campfire.db`, "broken".repeat(10_000));
+    await rm(`${this.data}/campfire.db-wal`, { force: true });
   }
 
   /** Stops it if it runs, and starts it with the same data on the same port. */

@@ -122,6 +122,7 @@ fn server_frames() -> Vec<ServerFrame> {
             incarnation: "abc".into(),
             rooms: rooms(),
             online: vec![david()],
+            online_count: 2,
         },
         ServerFrame::Changes {
             room_id: ROOM,
@@ -136,7 +137,12 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::RoomActivity { room_id: ROOM, message_id },
         ServerFrame::Read { room_id: ROOM, message_id },
         ServerFrame::Typing { room_id: ROOM, user: david(), active: true },
-        ServerFrame::Presence { user_id: UserId::new(1), name: "David".into(), online: true },
+        ServerFrame::Presence {
+            user_id: UserId::new(1),
+            name: "David".into(),
+            online: true,
+            online_count: 2,
+        },
         ServerFrame::Room { room: rooms().remove(0) },
         ServerFrame::RoomRemoved { room_id: ROOM },
         ServerFrame::Goodbye { reason: "restart".into(), retry_ms: 250 },

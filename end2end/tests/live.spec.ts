@@ -85,6 +85,33 @@ test("Escape leaves an edited message as it was", async ({ david }) => {
   expect(kept).not.toHaveProperty("edited_at");
 });
 
+test("editing another message begins with that message's own text", async ({ david, jason }) => {
+  for (const text of ["One", "Two"]) await say(david, text);
+  await expect(david.locator(".message--pending")).toHaveCount(0);
+  const field = david.getByRole("textbox", { name: "Message text" });
+  await use(message(david, "One"), "edit");
+  await field.fill("One and a half");
+  await use(message(david, "Two"), "edit");
+  await expect(field).toHaveValue("Two");
+  await field.fill("Two, edited");
+  await field.press("Enter");
+  await expect(texts(jason)).toHaveText(["One", "Two, edited"]);
+});
+
+test("what was typed into a message that is deleted meanwhile is not lost", async ({
+  david,
+  jason,
+}) => {
+  await say(jason, "Mine");
+  await expect(message(jason, "Mine")).not.toHaveClass(/message--pending/);
+  await use(message(jason, "Mine"), "edit");
+  await jason.getByRole("textbox", { name: "Message text" }).fill("Mine, at length");
+  const [mine] = await stored(david.request, 1);
+  await remove(david.request, mine!.id);
+  await expect(texts(jason)).toHaveCount(0);
+  await expect(composer(jason)).toHaveValue("Mine, at length");
+});
+
 test("text typed into the edit form survives what happens around it", async ({ david, jason }) => {
   await say(jason, "First");
   await say(jason, "Second");
@@ -233,6 +260,20 @@ test("a reader further up stays there and is told what arrives", async ({ david,
   await expect(texts(david).last()).toContainText("several");
   await expect(david.locator(".message").last()).toBeInViewport({ ratio: 1 });
   expect(await history(david).evaluate((list) => list.scrollTop)).toBe(0);
+});
+
+test("reading in one tab clears the mark in another", async ({ david, jason }) => {
+  const { id } = await openRoom(david.request, "Designers");
+  const [reading, elsewhere] = [jason, await jason.context().newPage()];
+  await enter(elsewhere, "/rooms/1");
+  await post(david.request, id, "Over here");
+  for (const page of [reading, elsewhere]) {
+    await expect(roomLink(page, "Designers")).toHaveClass(/nav-item--unread/);
+  }
+  await reading.bringToFront();
+  await roomLink(reading, "Designers").click();
+  await expect(texts(reading)).toHaveText(["Over here"]);
+  await expect(roomLink(elsewhere, "Designers")).not.toHaveClass(/nav-item--unread/);
 });
 
 test("two tabs of one person know of each other's messages", async ({ david, jason }) => {

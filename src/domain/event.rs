@@ -79,8 +79,10 @@ pub enum ServerFrame {
         incarnation: String,
         /// The viewer's rooms, sorted by name.
         rooms: Vec<SidebarRoom>,
-        /// Who is online, sorted by name.
+        /// The first of those who are online, by name; a thousand names would weigh on every tab.
         online: Vec<UserRef>,
+        /// How many are online.
+        online_count: usize,
     },
     /// Everything that changed after the tab's cursor.
     Changes {
@@ -144,6 +146,8 @@ pub enum ServerFrame {
         name: String,
         /// Whether they are online now.
         online: bool,
+        /// How many are online now.
+        online_count: usize,
     },
     /// The viewer has a new room, or one of theirs changed.
     Room {
@@ -200,7 +204,8 @@ impl ServerFrame {
         type Said = Arc<Message>;
         Ok(Some(match kind.as_str() {
             "welcome" => fields!(text, Self::Welcome {
-                protocol: u32, incarnation: String, rooms: Vec<SidebarRoom>, online: Vec<UserRef>
+                protocol: u32, incarnation: String, rooms: Vec<SidebarRoom>,
+                online: Vec<UserRef>, online_count: usize
             }),
             "changes" => fields!(text, Self::Changes {
                 room_id: RoomId, since: Seq, messages: Vec<Said>, cursor: Seq
@@ -217,7 +222,15 @@ impl ServerFrame {
                 fields!(text, Self::Typing { room_id: RoomId, user: UserRef, active: bool })
             }
             "presence" => {
-                fields!(text, Self::Presence { user_id: UserId, name: String, online: bool })
+                fields!(
+                    text,
+                    Self::Presence {
+                        user_id: UserId,
+                        name: String,
+                        online: bool,
+                        online_count: usize
+                    }
+                )
             }
             "room" => fields!(text, Self::Room { room: SidebarRoom }),
             "room_removed" => fields!(text, Self::RoomRemoved { room_id: RoomId }),

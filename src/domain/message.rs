@@ -39,6 +39,13 @@ impl ClientMessageId {
     }
 }
 
+impl ClientMessageId {
+    /// Appends the hyphenated form.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    }
+}
+
 impl fmt::Display for ClientMessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
@@ -101,7 +108,9 @@ pub struct Message {
     pub creator: UserRef,
     /// The source text; empty once deleted.
     pub body: String,
-    /// The sanitised HTML of the text; empty once deleted. Shown as it is, never touched again.
+    /// The sanitised HTML of the text; empty once deleted. Shown as it is, never touched again. A
+    /// page carries it once, in its rows; the data beside them leaves it out.
+    #[serde(default)]
     pub body_html: String,
     /// When it was first stored.
     pub created_at: Timestamp,

@@ -9,6 +9,9 @@ use std::cmp::Ordering;
 /// How long somebody is shown typing without a further sign (Campfire's value).
 pub const TYPING_TTL_MS: i64 = 5_000;
 
+/// People named in the sidebar at most; the rest are counted.
+pub const MAX_ONLINE: usize = 30;
+
 /// One line of the room list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SidebarRoom {
@@ -47,14 +50,16 @@ struct Typist {
 pub struct Sidebar {
     rooms: Vec<SidebarRoom>,
     online: Vec<UserRef>,
+    /// People who are online but not in the list: a page names only the first of them.
+    unnamed: usize,
     typists: Vec<Typist>,
 }
 
 impl Sidebar {
-    /// The state a page was rendered with.
-    pub fn new(rooms: Vec<SidebarRoom>, online: Vec<UserRef>) -> Self {
+    /// The state a page was rendered with. `online` may be the first of more people.
+    pub fn new(rooms: Vec<SidebarRoom>, online: Vec<UserRef>, online_count: usize) -> Self {
         let mut sidebar = Self::default();
-        sidebar.welcome(rooms, online);
+        sidebar.welcome(rooms, online, online_count);
         sidebar
     }
 
@@ -73,15 +78,20 @@ impl Sidebar {
         &self.online
     }
 
+    /// How many are online.
+    pub fn online_count(&self) -> usize {
+        self.online.len() + self.unnamed
+    }
+
     /// Whether any room has something unread.
     pub fn has_unread(&self) -> bool {
         self.rooms.iter().any(|entry| entry.unread)
     }
 
     /// Replaces list and presence by what the server knows now.
-    pub fn welcome(&mut self, rooms: Vec<SidebarRoom>, online: Vec<UserRef>) {
-        self.rooms = rooms;
-        self.online = online;
+    pub fn welcome(&mut self, rooms: Vec<SidebarRoom>, online: Vec<UserRef>, online_count: usize) {
+        self.unnamed = online_count.saturating_sub(online.len());
+        (self.rooms, self.online) = (rooms, online);
     }
 
     /// A new or changed room.
@@ -124,11 +134,11 @@ impl Sidebar {
         }
     }
 
-    /// Somebody came or went.
+    /// Somebody came or went, and so many are online now.
     pub fn presence(
         &mut self,
         user: UserRef,
-        online: bool,
+        (online, online_count): (bool, usize),
         by_name: impl Fn(&str, &str) -> Ordering,
     ) {
         self.online.retain(|other| other.id != user.id);
@@ -138,6 +148,7 @@ impl Sidebar {
         } else {
             self.typists.retain(|typist| typist.user.id != user.id);
         }
+        self.unnamed = online_count.saturating_sub(self.online.len());
     }
 
     /// Somebody in the room on screen is (or is no longer) writing, as heard at `now_ms`.
@@ -202,7 +213,7 @@ mod tests {
 
     #[test]
     fn unread_follows_the_newest_fact_in_any_order() {
-        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![]);
+        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![], 0);
         let all_talk = RoomId::new(1);
         sidebar.activity(all_talk, MessageId::new(5));
         assert!(sidebar.has_unread());
@@ -221,16 +232,29 @@ mod tests {
         assert_eq!(sidebar.typing_line().as_deref(), Some("Mara and Teo are typing"));
         assert!(sidebar.sweep_typing(5_500));
         assert_eq!(sidebar.typing_line().as_deref(), Some("Mara is typing"));
-        sidebar.presence(user(1, "Mara Lindqvist"), false, by_name);
+        sidebar.presence(user(1, "Mara Lindqvist"), (false, 1), by_name);
         assert_eq!(sidebar.typing_line(), None);
     }
 
     #[test]
+    fn people_who_are_not_named_are_counted() {
+        let mut sidebar = Sidebar::new(vec![], vec![user(1, "David")], 3);
+        assert_eq!(sidebar.online_count(), 3);
+        sidebar.presence(user(7, "Zoe"), (false, 2), by_name);
+        assert_eq!(sidebar.online_count(), 2);
+        sidebar.presence(user(1, "David"), (true, 2), by_name);
+        assert_eq!(sidebar.online_count(), 2, "late news of somebody who is counted already");
+        sidebar.presence(user(1, "David"), (false, 1), by_name);
+        sidebar.presence(user(8, "Kevin"), (true, 2), by_name);
+        assert_eq!((sidebar.online_count(), sidebar.online().len()), (2, 1));
+    }
+
+    #[test]
     fn rooms_and_people_are_sorted_by_name() {
-        let mut sidebar = Sidebar::new(vec![room(1, "watercooler")], vec![user(1, "jason")]);
+        let mut sidebar = Sidebar::new(vec![room(1, "watercooler")], vec![user(1, "jason")], 1);
         sidebar.upsert_room(room(2, "Designers"), by_name);
-        sidebar.presence(user(2, "David"), true, by_name);
-        sidebar.presence(user(2, "David"), true, by_name);
+        sidebar.presence(user(2, "David"), (true, 2), by_name);
+        sidebar.presence(user(2, "David"), (true, 2), by_name);
         let rooms: Vec<_> = sidebar.rooms().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(rooms, ["Designers", "watercooler"]);
         let online: Vec<_> = sidebar.online().iter().map(|user| user.name.as_str()).collect();

@@ -6,9 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+/// What `--version` says. A debug build says so, because it must not be measured or deployed.
+const VERSION: &str = if cfg!(debug_assertions) {
+    concat!(env!("CARGO_PKG_VERSION"), " (debug)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// A self-hosted team chat in one binary.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "campfire", version, about)]
+#[command(name = "campfire", version = VERSION, about)]
 pub struct Config {
     /// What to do; `serve` when left out.
     #[command(subcommand)]

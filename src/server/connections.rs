@@ -13,7 +13,8 @@ use crate::domain::message::Message;
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, SessionId, UserId};
 use axum::extract::ws::Utf8Bytes;
-use std::collections::{HashMap, HashSet, VecDeque};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -93,12 +94,16 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Registry {
     last_id: u64,
-    tabs: HashMap<ConnectionId, Tab>,
+    // All keys here are ids that the server gives out itself, so a fast hash is safe.
+    tabs: FxHashMap<ConnectionId, Tab>,
     /// Who is here, with the rooms they are members of; written at their first connection and by
     /// committed grants, dropped when they leave.
-    users: HashMap<UserId, Present>,
-    watching: HashMap<RoomId, HashSet<ConnectionId>>,
+    users: FxHashMap<UserId, Present>,
+    watching: FxHashMap<RoomId, FxHashSet<ConnectionId>>,
     presence: Presence,
+    /// Everybody present, by name; forgotten whenever somebody comes or goes, because sorting a
+    /// thousand names for every page costs more than the page.
+    online: Option<Arc<[UserRef]>>,
     /// Who came or went and has not been announced yet.
     announcements: VecDeque<(UserId, String, bool)>,
 }
@@ -117,8 +122,8 @@ struct Tab {
 #[derive(Debug)]
 struct Present {
     name: String,
-    rooms: HashSet<RoomId>,
-    tabs: HashSet<ConnectionId>,
+    rooms: FxHashSet<RoomId>,
+    tabs: FxHashSet<ConnectionId>,
 }
 
 impl Connections {
@@ -134,12 +139,13 @@ impl Connections {
         registry.tabs.insert(id, tab);
         let present = registry.users.entry(user.id).or_insert_with(|| Present {
             name: user.name.clone(),
-            rooms: HashSet::new(),
-            tabs: HashSet::new(),
+            rooms: FxHashSet::default(),
+            tabs: FxHashSet::default(),
         });
         present.tabs.insert(id);
         if registry.presence.connect(user.id, Instant::now()) {
             registry.announcements.push_back((user.id, user.name.clone(), true));
+            registry.online = None;
         }
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
         Registered { id, frames: frames_here, ending: ending_here }
@@ -197,16 +203,16 @@ impl Connections {
     }
 
     /// Who is online, by name.
-    pub fn online(&self) -> Vec<UserRef> {
-        let registry = self.lock();
-        let mut online: Vec<UserRef> = registry
-            .users
-            .iter()
-            .filter(|(id, _)| registry.presence.is_online(**id))
-            .map(|(id, present)| UserRef { id: *id, name: present.name.clone() })
-            .collect();
+    pub fn online(&self) -> Arc<[UserRef]> {
+        let mut registry = self.lock();
+        if let Some(online) = &registry.online {
+            return Arc::clone(online);
+        }
+        let present = registry.users.iter().filter(|(id, _)| registry.presence.is_online(**id));
+        let mut online: Vec<UserRef> =
+            present.map(|(id, here)| UserRef { id: *id, name: here.name.clone() }).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
-        online
+        Arc::clone(registry.online.insert(online.into()))
     }
 
     /// Tells a room that somebody writes (or stopped), all but their own tabs.
@@ -288,15 +294,18 @@ impl Connections {
                 registry.end(id, Ending::Silent);
             }
             registry.announcements.push_back((user_id, present.name, false));
+            registry.online = None;
         }
         let now = registry.announcements.len().min(ANNOUNCEMENTS);
         let due: Vec<_> = registry.announcements.drain(..now).collect();
+        let online_count = registry.users.len();
         for (user_id, name, online) in due {
             // Whoever came and went again in the meantime is announced as they are now.
-            if registry.presence.is_online(user_id) == online
-                && let Some(bytes) = encode(&ServerFrame::Presence { user_id, name, online })
-            {
-                registry.send_to_all(&bytes);
+            if registry.presence.is_online(user_id) == online {
+                let frame = ServerFrame::Presence { user_id, name, online, online_count };
+                if let Some(bytes) = encode(&frame) {
+                    registry.send_to_all(&bytes);
+                }
             }
         }
     }
@@ -309,15 +318,17 @@ impl Connections {
             return;
         };
         let mut registry = self.lock();
-        let watchers: HashSet<ConnectionId> =
-            registry.watchers(room_id).map(|(id, _)| id).collect();
+        let watchers: Vec<ConnectionId> = registry.watchers(room_id).map(|(id, _)| id).collect();
         // A member's other tabs learn that there is something; the author's have said it.
+        let elsewhere = |id: &ConnectionId| {
+            registry.tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id))
+        };
         let others: Vec<ConnectionId> = registry
             .users
             .iter()
             .filter(|(id, present)| **id != message.creator.id && present.rooms.contains(&room_id))
             .flat_map(|(_, present)| present.tabs.iter().copied())
-            .filter(|id| !watchers.contains(id))
+            .filter(elsewhere)
             .collect();
         if watchers.is_empty() && others.is_empty() {
             Gap::NoConnections.record("a message found nobody online");

@@ -19,7 +19,6 @@ use crate::domain::error::Error;
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, Seq, Timestamp, UserId};
 use auth::Auth;
-use axum::serve::ListenerExt;
 use config::{Config, Limits};
 use connections::Connections;
 use std::fs::{File, TryLockError};
@@ -238,7 +237,7 @@ pub struct Running {
     pub app: App,
     stop: Stop,
     last_write: Stop,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     writing: JoinHandle<()>,
     /// Held until the end: nobody else may use the data folder meanwhile.
     _lock: File,
@@ -293,16 +292,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     tracker.spawn(store::checkpoint_beside(opened.checkpointing, wal, stop.clone()));
     tracker.spawn(sweep(app.clone(), stop.clone()));
 
-    // Without TCP_NODELAY every small answer waits some 40 ms for a delayed acknowledgement.
-    let listener = listener.tap_io(|tcp| {
-        if let Err(error) = tcp.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
-    });
-    let router = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let draining = stop.clone().cancelled_owned();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(draining);
-    let serving = tokio::spawn(serving.into_future());
+    let serving = tokio::spawn(http::serve(listener, app.clone(), stop.clone()));
     if started.elapsed() > STARTUP_TARGET {
         Gap::StartupTarget.record("a start took over 100 ms");
     }

@@ -17,14 +17,17 @@ use crate::domain::event::{
     ClientFrame, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
 };
 use crate::domain::message::MessagePage;
+use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{RoomId, Seq};
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::SinkExt;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// The largest frame a tab may send. The longest message fits many times over.
@@ -39,6 +42,8 @@ const MAX_OUTBOUND: usize = 8 << 20;
 const MAX_CHANGES_BYTES: usize = 512 * 1024;
 /// A tab that takes longer to accept a write is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Frames written in one go at most.
+const MAX_BATCH: usize = 64;
 /// A tab says hello within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Commands of one tab: 20 a second, bursts of 60. A person typing and reading stays far below.
@@ -112,23 +117,21 @@ async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket
 impl Tab {
     async fn run(&mut self, registered: Registered) -> Result<(), Over> {
         let Registered { mut frames, mut ending, .. } = registered;
-        let stop = self.app.stop.clone();
+        // Made once for all frames: each of these takes a shared lock when it is made anew.
+        let mut stopping = pin!(self.app.stop.clone().cancelled_owned());
         let mut heartbeat = interval(Duration::from_millis(HEARTBEAT_MS.into()));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let started = Instant::now();
         let mut last_heard = started;
+        let mut silence = pin!(sleep_until(started + HELLO_TIMEOUT));
         loop {
-            let deadline = match self.greeted {
-                true => last_heard + Duration::from_millis(PRESENCE_TTL_MS),
-                false => started + HELLO_TIMEOUT,
-            };
             tokio::select! {
                 biased;
                 why = &mut ending => {
                     self.say_goodbye(why.unwrap_or(Ending::Restart)).await;
                     return Ok(());
                 }
-                () = stop.cancelled() => {
+                () = &mut stopping => {
                     self.say_goodbye(Ending::Restart).await;
                     return Ok(());
                 }
@@ -137,15 +140,15 @@ impl Tab {
                     self.hear(heard).await?;
                 }
                 Some(frame) = frames.recv() => {
-                    self.feed(frame).await?;
-                    while let Ok(frame) = frames.try_recv() {
-                        self.feed(frame).await?;
-                    }
-                    self.flush().await?;
+                    self.write_ready(frame, &mut frames).await?;
                 }
-                () = sleep_until(deadline) => {
-                    self.say_goodbye(Ending::Silent).await;
-                    return Ok(());
+                () = &mut silence => {
+                    let deadline = last_heard + Duration::from_millis(PRESENCE_TTL_MS);
+                    if !self.greeted || deadline <= Instant::now() {
+                        self.say_goodbye(Ending::Silent).await;
+                        return Ok(());
+                    }
+                    silence.as_mut().reset(deadline);
                 }
                 _ = heartbeat.tick() => self.beat().await?,
             }
@@ -237,19 +240,25 @@ impl Tab {
         self.app.connections.greet(self.id);
         let rooms = match self.app.load_sidebar(self.user.id).await {
             Ok(rooms) => rooms,
-            Err(error) => return self.refuse(&error).await,
+            Err(error) => return self.give_up(&error).await,
         };
         self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.id));
         // Once more: what was said between the first look and this moment was told to nobody.
         let rooms = match self.app.load_sidebar(self.user.id).await {
             Ok(rooms) => rooms,
-            Err(error) => return self.refuse(&error).await,
+            Err(error) => return self.give_up(&error).await,
         };
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
         let same = incarnation.is_none_or(|theirs| theirs == ours);
-        let online = self.app.connections.online();
-        let welcome = ServerFrame::Welcome { protocol: PROTOCOL, incarnation: ours, rooms, online };
+        let everybody = self.app.connections.online();
+        let welcome = ServerFrame::Welcome {
+            protocol: PROTOCOL,
+            incarnation: ours,
+            rooms,
+            online: everybody.iter().take(MAX_ONLINE).cloned().collect(),
+            online_count: everybody.len(),
+        };
         self.say(&welcome).await?;
         match room_id {
             Some(room_id) if same => self.open_room(room_id, cursor).await,
@@ -268,10 +277,7 @@ impl Tab {
         match self.app.is_member(self.user.id, room_id).await {
             Ok(true) => {}
             Ok(false) => return self.refuse(&Error::NotFound).await,
-            Err(error) => {
-                self.refuse(&error).await?;
-                return Err(Over);
-            }
+            Err(error) => return self.give_up(&error).await,
         }
         self.app.connections.watch(self.id, Some(room_id));
         let since = Position::Since(cursor.unwrap_or(Seq::new(i64::MAX)));
@@ -285,10 +291,7 @@ impl Tab {
                 return self.refuse(&Error::NotFound).await;
             }
             Err(error) => {
-                // A tab that looks live but watches nothing would miss things in silence. Coming
-                // back with its cursor, it misses nothing.
-                self.refuse(&error).await?;
-                return Err(Over);
+                return self.give_up(&error).await;
             }
         };
         self.room = Some(room_id);
@@ -319,6 +322,14 @@ impl Tab {
         self.say(&ServerFrame::Error { code, message }).await
     }
 
+    /// Ends a connection that the database has let down: a tab that looks live but was not greeted
+    /// or watches nothing would miss things in silence. Coming back with its cursor, it misses
+    /// nothing.
+    async fn give_up(&mut self, error: &Error) -> Result<(), Over> {
+        self.refuse(error).await?;
+        Err(Over)
+    }
+
     async fn say_goodbye(&mut self, ending: Ending) {
         let (reason, retry_ms) = (ending.reason().to_owned(), self.id.retry_ms());
         let said = self.say(&ServerFrame::Goodbye { reason, retry_ms }).await;
@@ -340,6 +351,27 @@ impl Tab {
         let bytes = encode(frame).ok_or(Over)?;
         self.feed(bytes).await?;
         self.flush().await
+    }
+
+    /// Writes a frame and those that wait behind it in one go, up to a limit: commands and pings
+    /// have their turn in between.
+    async fn write_ready(
+        &mut self,
+        first: Utf8Bytes,
+        frames: &mut mpsc::Receiver<Utf8Bytes>,
+    ) -> Result<(), Over> {
+        let socket = &mut self.socket;
+        in_time(async {
+            socket.feed(WsMessage::Text(first)).await?;
+            for _ in 1..MAX_BATCH {
+                let Ok(frame) = frames.try_recv() else {
+                    break;
+                };
+                socket.feed(WsMessage::Text(frame)).await?;
+            }
+            SinkExt::<WsMessage>::flush(socket).await
+        })
+        .await
     }
 
     async fn feed(&mut self, bytes: Utf8Bytes) -> Result<(), Over> {

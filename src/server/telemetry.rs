@@ -6,6 +6,7 @@
 //! Message text, tokens and addresses are never logged.
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
@@ -176,6 +177,8 @@ pub fn start_logging(filter: &str) {
     };
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people who watch, not for files.
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // A second subscriber (in tests) is refused; the first one stays, which is all we need.
     let _started = if json { builder.json().try_init() } else { builder.try_init() };
 }

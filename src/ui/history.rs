@@ -73,7 +73,7 @@ impl Chat {
             });
             self.replay(room_id, replay.flatten());
         }
-        self.loading.set(false);
+        self.loaded(room_id);
     }
 
     /// Loads pages below the window, likewise.
@@ -94,9 +94,17 @@ impl Chat {
             });
             self.replay(room_id, replay.flatten());
         }
+        self.loaded(room_id);
+    }
+
+    /// Loading has ended. A room that was opened meanwhile could not load anything itself.
+    fn loaded(self, room_id: RoomId) {
         self.loading.set(false);
-        let place = log::place();
-        self.scrolled(place.near_end);
+        if self.room_id() == Some(room_id) {
+            self.scrolled(log::place().near_end);
+        } else {
+            self.look_around();
+        }
     }
 
     /// Goes to the newest message.

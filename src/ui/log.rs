@@ -73,6 +73,10 @@ pub fn patch(steps: &[RowChange<'_>], painter: Painter<'_>, at_end: bool) {
         return;
     };
     let anchors = if at_end { Vec::new() } else { in_sight(&list) };
+    // Whoever stands in a row that goes continues with a neighbour instead of at the top of the
+    // page.
+    let stood = focused_row(&rows);
+    let neighbours = stood.as_ref().map(|row| [next_row(row, true), next_row(row, false)]);
     for step in steps {
         match step {
             RowChange::Remove(key) => remove(&rows, *key),
@@ -86,6 +90,12 @@ pub fn patch(steps: &[RowChange<'_>], painter: Painter<'_>, at_end: bool) {
                 };
             }
             RowChange::Replace(changed) => replace(&rows, changed, painter),
+        }
+    }
+    if stood.is_some_and(|row| !row.is_connected()) {
+        let near = neighbours.into_iter().flatten().flatten().find(|row| row.is_connected());
+        if let Some(heir) = near.or_else(|| browser::element("body")) {
+            focus(&heir);
         }
     }
     ensure_stop(&rows);
@@ -124,6 +134,12 @@ pub fn localise() {
 /// The row that an element belongs to.
 pub fn row_of(element: &Element) -> Option<HtmlElement> {
     element.closest(".message").ok().flatten()?.dyn_into().ok()
+}
+
+/// What a stored message says, as its row shows it.
+pub fn text_of(id: MessageId) -> Option<String> {
+    let text = row_of_message(id)?.query_selector(".message__text").ok().flatten()?;
+    Some(text.inner_html())
 }
 
 /// The row of a stored message.
@@ -168,32 +184,26 @@ pub fn focus(element: &HtmlElement) {
     let _focused = element.focus_with_options(&options);
 }
 
-/// Without somebody in the list, Tab leads to its newest message.
+/// Tab leads to the message somebody stands in; without anybody in the list, to the newest.
 fn ensure_stop(rows: &Element) {
-    let inside = browser::focused().is_some_and(|focused| rows.contains(Some(&focused)));
-    if inside && rows.query_selector("[tabindex='0']").ok().flatten().is_some() {
-        return;
+    let here = focused_row(rows).map(Element::from);
+    if let Some(row) = here.or_else(|| rows.last_element_child()) {
+        make_stop(&row);
     }
-    if let Some(newest) = rows.last_element_child() {
-        make_stop(&newest);
-    }
+}
+
+/// The row somebody stands in.
+fn focused_row(rows: &Element) -> Option<HtmlElement> {
+    browser::focused().filter(|focused| rows.contains(Some(focused))).and_then(|at| row_of(&at))
 }
 
 fn remove(rows: &Element, key: ClientMessageId) {
     let Some(row) = row(rows, key) else {
         return;
     };
-    let focused = browser::focused().is_some_and(|focused| row.contains(Some(&focused)));
     for id in LENT {
         if browser::element(id).is_some_and(|lent| row.contains(Some(&lent))) {
             park(id);
-        }
-    }
-    if focused {
-        // Whoever stood here goes on with a neighbour instead of at the top of the page.
-        let neighbour = next_row(&row, true).or_else(|| next_row(&row, false));
-        if let Some(heir) = neighbour.or_else(|| browser::element("body")) {
-            focus(&heir);
         }
     }
     if let Some(divider) = divider_of(&row) {
@@ -266,6 +276,8 @@ fn in_sight(list: &HtmlElement) -> Vec<(Element, f64)> {
 
 fn top_of(row: &Element) -> f64 {
     let text = row.query_selector(".message__text").ok().flatten();
+    // The form of a message that is being edited stands in for its text.
+    let text = text.filter(|_| !row.has_attribute("data-editing"));
     text.as_ref().unwrap_or(row).get_bounding_client_rect().top()
 }
 

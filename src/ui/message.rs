@@ -1,7 +1,7 @@
 //! One row of the message list, as HTML: face, name, time, text.
 //!
 //! Plain text building, the same on both sides. Rows are by far the most of a page, they are
-//! alike, and what can be done with a message stands once beside them (`ui::tools`), so components
+//! alike, and what can be done with a message stands once beside them (`ui::timeline`), so components
 //! would only cost: written like this, fifty rows take the server microseconds, the browser has
 //! nothing to take over when it comes alive, and a room that has been seen before is on screen
 //! within a frame. Everything a person wrote is escaped here, except the message text, which the
@@ -9,13 +9,12 @@
 
 use super::browser;
 use super::controls::symbol;
-use super::permalink;
+use super::push_permalink;
 use super::state::{failure, is_own};
-use crate::domain::account::{UserRef, Viewer, hue, initials};
+use crate::domain::account::{Viewer, hue, initials};
 use crate::domain::message::Message;
 use crate::domain::row::{Outgoing, Row, RowContent};
-use crate::domain::{MessageId, Timestamp, push_escaped};
-use std::fmt::Write;
+use crate::domain::{MessageId, Timestamp, UserId, push_escaped, push_padded};
 
 /// Draws rows for one viewer.
 #[derive(Clone, Copy)]
@@ -84,11 +83,10 @@ impl Painter<'_> {
             return;
         }
         let at = row.created_at();
-        let (date, mark) = (at.utc_date(), self.local_mark());
-        let name = if self.local { browser::day_name(at) } else { date.clone() };
+        let date = at.utc_date();
         html.push_str("<div class=\"divider\" role=\"separator\"><time class=\"divider__label\"");
-        push(html, format_args!(" datetime=\"{date}\"{mark}>"));
-        push_escaped(html, &name);
+        push_all(html, &[" datetime=\"", &date, "\"", self.local_mark(), ">"]);
+        push_escaped(html, &if self.local { browser::day_name(at) } else { date });
         html.push_str("</time></div>");
     }
 
@@ -97,16 +95,21 @@ impl Painter<'_> {
         self.push_class(html, row);
         html.push('"');
         if let Some(id) = id_of(row) {
-            push(html, format_args!(" id=\"m-{id}\" data-id=\"{id}\""));
+            html.push_str(" id=\"m-");
+            push_padded(html, id.get(), 1);
+            html.push_str("\" data-id=\"");
+            push_padded(html, id.get(), 1);
+            html.push('"');
             if self.plain && self.found == Some(id) {
                 // Brings the browser to it without a script.
                 html.push_str(" autofocus");
             }
         }
-        push(html, format_args!(" data-key=\"{}\" tabindex=\"-1\" aria-label=\"", row.key()));
+        html.push_str(" data-key=\"");
+        row.key().push_to(html);
         // Without the time, which only the reader's own browser can put into words; it is inside.
-        html.push_str("Message from ");
-        push_escaped(html, &self.author(row).name);
+        html.push_str("\" tabindex=\"-1\" aria-label=\"Message from ");
+        push_escaped(html, self.author(row).1);
         html.push_str("\"><div class=\"message__in\">");
         self.push_inside(html, row);
         html.push_str("</div></article>");
@@ -131,14 +134,13 @@ impl Painter<'_> {
             html.push_str("<span class=\"message__note message__edited\">(edited)</span>");
         }
         if self.plain && may_change(row, self.viewer) {
-            let (room, id) = (message.room_id, message.id);
-            push(
-                html,
-                format_args!(
-                    "<noscript><a class=\"message__note\" data-action=\"edit\" \
-                     href=\"/rooms/{room}/messages/{id}/edit\">Edit or delete</a></noscript>"
-                ),
+            html.push_str(
+                "<noscript><a class=\"message__note\" data-action=\"edit\" href=\"/rooms/",
             );
+            push_padded(html, message.room_id.get(), 1);
+            html.push_str("/messages/");
+            push_padded(html, message.id.get(), 1);
+            html.push_str("/edit\">Edit or delete</a></noscript>");
         }
         html.push_str("</div>");
     }
@@ -155,13 +157,9 @@ impl Painter<'_> {
             None => html.push_str("<p class=\"message__note\">Sending…</p>"),
             Some(reason) => {
                 html.push_str("<p class=\"message__failure\" role=\"alert\"><span>");
-                push(
-                    html,
-                    format_args!(
-                        "<svg class=\"icon icon--s\" aria-hidden=\"true\">{}</svg>Not sent. ",
-                        symbol("warning")
-                    ),
-                );
+                let icon = symbol("warning");
+                let start = "<svg class=\"icon icon--s\" aria-hidden=\"true\">";
+                push_all(html, &[start, &icon, "</svg>Not sent. "]);
                 push_escaped(html, reason);
                 html.push_str(
                     "</span><button type=\"button\" class=\"link-button\" data-action=\"retry\">\
@@ -175,50 +173,46 @@ impl Painter<'_> {
 
     /// Face, name and time, or just the time where the row continues the group above.
     fn push_head(self, html: &mut String, row: &Row) {
-        let link = match &row.content {
-            RowContent::Sent(message) => Some(permalink(message.room_id, message.id)),
-            RowContent::Outgoing(_) => None,
-        };
         if row.follow {
-            self.push_time(html, row.created_at(), (link.as_deref(), true));
+            self.push_time(html, row);
             return;
         }
-        let UserRef { id, name } = self.author(row);
-        push(
-            html,
-            format_args!(
-                "<span class=\"avatar message__face\" data-hue=\"{}\" aria-hidden=\"true\">",
-                hue(id)
-            ),
-        );
-        push_escaped(html, &initials(&name, 2));
+        let (id, name) = self.author(row);
+        html.push_str("<span class=\"avatar message__face\" data-hue=\"");
+        push_padded(html, hue(id).into(), 1);
+        html.push_str("\" aria-hidden=\"true\">");
+        push_escaped(html, &initials(name, 2));
         html.push_str("</span><header class=\"message__head\">");
-        push(
-            html,
-            format_args!(
-                "<a class=\"message__author truncate\" dir=\"auto\" href=\"/users/{id}\"{}>",
-                self.stop()
-            ),
-        );
-        push_escaped(html, &name);
+        html.push_str("<a class=\"message__author truncate\" dir=\"auto\" href=\"/users/");
+        push_padded(html, id.get(), 1);
+        push_all(html, &["\"", self.stop(), ">"]);
+        push_escaped(html, name);
         html.push_str("</a>");
-        self.push_time(html, row.created_at(), (link.as_deref(), false));
+        self.push_time(html, row);
         html.push_str("</header>");
     }
 
-    fn push_time(self, html: &mut String, at: Timestamp, (link, short): (Option<&str>, bool)) {
-        let class = if short { "message__time message__gutter" } else { "message__time" };
-        match link {
-            Some(link) => {
-                let label = if short { " aria-label=\"Link to this message\"" } else { "" };
-                let stop = self.stop();
-                push(html, format_args!("<a class=\"{class}\" href=\"{link}\"{label}{stop}>"));
-            }
-            None => push(html, format_args!("<span class=\"{class}\">")),
+    /// The time, as a link to the message once it has an address.
+    fn push_time(self, html: &mut String, row: &Row) {
+        let at = row.created_at();
+        let class = if row.follow { "message__time message__gutter" } else { "message__time" };
+        let stored = match &row.content {
+            RowContent::Sent(message) => Some(message),
+            RowContent::Outgoing(_) => None,
+        };
+        if let Some(message) = stored {
+            push_all(html, &["<a class=\"", class, "\" href=\""]);
+            push_permalink(html, message.room_id, message.id);
+            let label = if row.follow { "\" aria-label=\"Link to this message\"" } else { "\"" };
+            push_all(html, &[label, self.stop(), ">"]);
+        } else {
+            push_all(html, &["<span class=\"", class, "\">"]);
         }
-        push(html, format_args!("<time datetime=\"{at}\"{}>", self.local_mark()));
-        push_escaped(html, &self.clock(at, short));
-        html.push_str(if link.is_some() { "</time></a>" } else { "</time></span>" });
+        html.push_str("<time datetime=\"");
+        at.push_to(html);
+        push_all(html, &["\"", self.local_mark(), ">"]);
+        push_escaped(html, &self.clock(at, row.follow));
+        html.push_str(if stored.is_some() { "</time></a>" } else { "</time></span>" });
     }
 
     /// A moment as hours and minutes; just the figures where there is no room for more.
@@ -239,10 +233,10 @@ impl Painter<'_> {
         if self.plain { "" } else { " tabindex=\"-1\"" }
     }
 
-    fn author(self, row: &Row) -> UserRef {
+    fn author<'r>(&'r self, row: &'r Row) -> (UserId, &'r str) {
         match &row.content {
-            RowContent::Sent(message) => message.creator.clone(),
-            RowContent::Outgoing(_) => self.viewer.as_author(),
+            RowContent::Sent(message) => (message.creator.id, &message.creator.name),
+            RowContent::Outgoing(_) => (self.viewer.id, &self.viewer.name),
         }
     }
 }
@@ -266,7 +260,6 @@ pub fn figures(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_numeric())
 }
 
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _written = html.write_fmt(text);
+fn push_all(html: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| html.push_str(part));
 }

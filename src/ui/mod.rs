@@ -22,20 +22,18 @@ mod sidebar;
 pub mod state;
 pub mod threshold;
 mod timeline;
-mod tools;
 
 use crate::domain::account::{UserRef, Viewer};
-use crate::domain::message::{ClientMessageId, MessagePage};
+use crate::domain::message::{ClientMessageId, Message, MessagePage};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
-use crate::domain::timeline::Timeline;
-use crate::domain::{MessageId, RoomId, Timestamp};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_padded};
 use controls::{Icon, asset};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
 use message::Painter;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use state::{Chat, Link};
 use std::sync::Arc;
 use wasm_bindgen_futures::spawn_local;
@@ -53,8 +51,10 @@ pub struct Boot {
     pub assets: String,
     /// The viewer's rooms.
     pub rooms: Vec<SidebarRoom>,
-    /// Who is online.
+    /// The first of those who are online, by name.
     pub online: Vec<UserRef>,
+    /// How many are online.
+    pub online_count: usize,
     /// What the sheet shows.
     pub screen: Screen,
 }
@@ -79,7 +79,8 @@ pub enum Screen {
 pub struct RoomScreen {
     /// The room.
     pub room: Room,
-    /// Its messages.
+    /// Its messages; as data without their HTML, which stands in the rows.
+    #[serde(serialize_with = "without_html")]
     pub page: MessagePage,
     /// Whether newer ones were left out.
     pub has_newer: bool,
@@ -91,6 +92,35 @@ pub struct RoomScreen {
     pub unsent: Option<(String, String)>,
     /// The message the address points at.
     pub found: Option<MessageId>,
+}
+
+fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        messages: Vec<Bare<'a>>,
+        cursor: Seq,
+        has_more: bool,
+    }
+    /// A [`Message`] of a page: never a tombstone.
+    #[derive(Serialize)]
+    struct Bare<'a> {
+        id: MessageId,
+        seq: Seq,
+        room_id: RoomId,
+        client_message_id: ClientMessageId,
+        creator: &'a UserRef,
+        body: &'a str,
+        created_at: Timestamp,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        edited_at: Option<Timestamp>,
+    }
+    fn bare(message: &Arc<Message>) -> Bare<'_> {
+        let Message { id, seq, room_id, client_message_id, created_at, edited_at, .. } = **message;
+        let (creator, body) = (&message.creator, message.body.as_str());
+        Bare { id, seq, room_id, client_message_id, creator, body, created_at, edited_at }
+    }
+    let MessagePage { ref messages, cursor, has_more } = *page;
+    Page { messages: messages.iter().map(bare).collect(), cursor, has_more }.serialize(serializer)
 }
 
 /// Light, dark, or whatever the system says.
@@ -134,20 +164,29 @@ impl Theme {
     }
 }
 
+/// Stands where the rows go, so that half a page is not copied from component to component.
+const ROWS_HERE: &str = "<!--rows-->";
+
 /// The signed-in page.
 #[component]
 pub fn App(
     /// What it is made of.
     boot: Arc<Boot>,
-    /// The rows of the message list, finished; in the browser they are in place already.
+    /// Where to put the rows of the message list, which then go to [`ROWS_HERE`]. None in the
+    /// browser, where they are in place already.
     #[prop(optional)]
-    rows: String,
+    rows: Option<StoredValue<String>>,
 ) -> impl IntoView {
     let chat = Chat::new(&boot);
     let found = match &boot.screen {
         Screen::Room(screen) => screen.found,
         Screen::Quiet { .. } => None,
     };
+    let painter = Painter { viewer: &boot.viewer, local: false, plain: true, found };
+    if let Some(drawn) = rows {
+        drawn.set_value(chat.rows.with_value(|rows| painter.rows(rows)));
+    }
+    let rows = if rows.is_some() { ROWS_HERE } else { "" };
     Effect::new(move || come_alive(chat, found));
     let screen = boot.screen.clone();
     let sheet = match screen {
@@ -180,7 +219,13 @@ pub fn App(
 /// The data a page was rendered from, read back from the page. `None` where there is none.
 pub fn embedded_boot() -> Option<Arc<Boot>> {
     let json = browser::element("boot")?.text_content()?;
-    let boot: Boot = serde_json::from_str(&json).ok()?;
+    let mut boot: Boot = serde_json::from_str(&json).ok()?;
+    if let Screen::Room(screen) = &mut boot.screen {
+        // What a message says stands in its row.
+        for message in screen.page.messages.iter_mut().filter_map(Arc::get_mut) {
+            message.body_html = log::text_of(message.id).unwrap_or_default();
+        }
+    }
     controls::set_asset_base(boot.assets.clone());
     Some(Arc::new(boot))
 }
@@ -287,11 +332,15 @@ pub fn chat_document(boot: Boot, theme: Theme) -> String {
         Screen::Room(screen) => format!("{} · {}", screen.room.name, boot.account_name),
         _ => boot.account_name.clone(),
     };
-    // `<` cannot close the script element from inside a JSON string once it is escaped.
-    let data = serde_json::to_string(&boot).unwrap_or_default().replace('<', "\\u003c");
-    let rows = rows_of(&boot);
+    let data = serde_json::to_string(&boot).unwrap_or_default();
     let boot = Arc::new(boot);
-    let body = render(move || view! { <App boot=boot rows=rows/> });
+    let owner = Owner::new_root(None);
+    let (body, rows) = owner.with(|| {
+        let rows = StoredValue::new(String::new());
+        (view! { <App boot=boot rows=rows/> }.to_html(), rows.get_value())
+    });
+    owner.cleanup();
+    let (above, below) = body.split_once(ROWS_HERE).unwrap_or((&body, ""));
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
     let wasm = asset("pkg/campfire.wasm");
     let head = format!(
@@ -299,18 +348,18 @@ pub fn chat_document(boot: Boot, theme: Theme) -> String {
          <link rel=\"preload\" as=\"fetch\" type=\"application/wasm\" crossorigin href=\"{wasm}\">\
          <script type=\"module\" src=\"{script}\"></script>"
     );
-    let data = format!("<script type=\"application/json\" id=\"boot\">{data}</script>");
-    document(&title, theme, &head, &[&body, &data])
-}
-
-/// The rows of a room page, as the browser will find them.
-fn rows_of(boot: &Boot) -> String {
-    let Screen::Room(screen) = &boot.screen else {
-        return String::new();
-    };
-    let timeline = Timeline::around(screen.room.id, &screen.page, screen.has_newer);
-    let rows = timeline.rows(&boot.viewer.as_author(), Timestamp::utc_day);
-    Painter { viewer: &boot.viewer, local: false, plain: true, found: screen.found }.rows(&rows)
+    let mut page = String::with_capacity(2_048 + body.len() + rows.len() + data.len());
+    open_document(&mut page, &title, theme, &head);
+    for part in [above, &rows, below, "<script type=\"application/json\" id=\"boot\">"] {
+        page.push_str(part);
+    }
+    // `<` cannot close the script element from inside a JSON string once it is escaped.
+    for (at, part) in data.split('<').enumerate() {
+        page.push_str(if at > 0 { "\\u003c" } else { "" });
+        page.push_str(part);
+    }
+    page.push_str("</script></body></html>");
+    page
 }
 
 /// A complete document without scripts.
@@ -319,27 +368,28 @@ pub fn plain_document<V: IntoView>(
     theme: Theme,
     body: impl FnOnce() -> V + 'static,
 ) -> String {
-    document(title, theme, "", &[&render(body)])
+    let mut page = String::with_capacity(4_096);
+    open_document(&mut page, title, theme, "");
+    page.push_str(&fragment(body));
+    page.push_str("</body></html>");
+    page
 }
 
 /// A piece of a page that stays as it is.
 pub fn fragment<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
-    render(view)
-}
-
-fn render<V: IntoView>(view: impl FnOnce() -> V + 'static) -> String {
     let owner = Owner::new_root(None);
     let html = owner.with(|| view().into_view().to_html());
     owner.cleanup();
     html
 }
 
-fn document(title: &str, theme: Theme, head: &str, body: &[&str]) -> String {
+/// Everything up to the inside of `<body>`.
+fn open_document(page: &mut String, title: &str, theme: Theme, head: &str) {
     let theme = theme.attribute().map(|theme| format!(" data-theme=\"{theme}\""));
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
-    let (theme, body) = (theme.unwrap_or_default(), body.concat());
+    let theme = theme.unwrap_or_default();
     let (style, icon) = (asset("pkg/campfire.css"), asset("favicon.svg"));
-    format!(
+    page.push_str(&format!(
         "<!doctype html><html lang=\"en\" dir=\"ltr\"{theme}><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1, \
          interactive-widget=resizes-content\">\
@@ -347,11 +397,15 @@ fn document(title: &str, theme: Theme, head: &str, body: &[&str]) -> String {
          <meta name=\"theme-color\" media=\"(prefers-color-scheme: light)\" content=\"#f4f1ee\">\
          <meta name=\"theme-color\" media=\"(prefers-color-scheme: dark)\" content=\"#0f0e0c\">\
          <title>{title}</title><link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"{style}\">{head}</head><body>{body}</body></html>"
-    )
+         <link rel=\"stylesheet\" href=\"{style}\">{head}</head><body>"
+    ));
 }
 
-/// The address of a message. The fragment makes the browser itself scroll to it and mark it.
-pub(crate) fn permalink(room_id: RoomId, id: MessageId) -> String {
-    format!("/rooms/{room_id}/@{id}#m-{id}")
+/// Appends the address of a message. The fragment makes the browser itself scroll to it and mark
+/// it.
+fn push_permalink(html: &mut String, room_id: RoomId, id: MessageId) {
+    for (mark, number) in [("/rooms/", room_id.get()), ("/@", id.get()), ("#m-", id.get())] {
+        html.push_str(mark);
+        push_padded(html, number, 1);
+    }
 }

@@ -20,7 +20,7 @@ pub fn RoomSheet(
     /// What the page was rendered with.
     screen: RoomScreen,
     /// The rows of a first render.
-    rows: String,
+    rows: &'static str,
 ) -> impl IntoView {
     let RoomScreen { room, welcome, client_message_id, unsent, found, .. } = screen;
     let first_room = room.id;

@@ -6,13 +6,10 @@ use super::state::Chat;
 use crate::domain::RoomId;
 use crate::domain::account::UserRef;
 use crate::domain::room::RoomKind;
-use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-
-/// People named in the sidebar at most; the rest are counted.
-const MAX_ONLINE: usize = 30;
 
 /// Rooms and people.
 #[component]
@@ -126,16 +123,20 @@ fn open_clicked_room(chat: Chat, event: &MouseEvent) {
 
 #[component]
 fn OnlineGroup(chat: Chat) -> impl IntoView {
-    let online = Memo::new(move |_| chat.sidebar.with(|sidebar| sidebar.online().to_vec()));
-    let shown = move || online.get().into_iter().take(MAX_ONLINE).collect::<Vec<_>>();
-    let rest = move || online.with(|online| online.len().saturating_sub(MAX_ONLINE));
+    let count = Memo::new(move |_| chat.sidebar.with(Sidebar::online_count));
+    let named = move |sidebar: &Sidebar| {
+        sidebar.online().iter().take(MAX_ONLINE).cloned().collect::<Vec<_>>()
+    };
+    let online = Memo::new(move |_| chat.sidebar.with(named));
+    let shown = move || online.get();
+    let rest = move || count.get().saturating_sub(online.with(Vec::len));
     view! {
         <section class="group" aria-label="Online">
             <details open>
                 <summary class="group__title">
                     <Icon name="chevron-right" class="icon icon--s"/>
                     "Online"
-                    <span class="muted online-count">{move || online.with(Vec::len)}</span>
+                    <span class="muted online-count">{move || count.get()}</span>
                 </summary>
                 <ul>
                     <For each=shown key=UserRef::clone let:user>

@@ -94,7 +94,11 @@ impl Chat {
             viewer: StoredValue::new(boot.viewer.clone()),
             account_name: StoredValue::new(boot.account_name.clone()),
             incarnation: StoredValue::new(boot.incarnation.clone()),
-            sidebar: RwSignal::new(Sidebar::new(boot.rooms.clone(), boot.online.clone())),
+            sidebar: RwSignal::new(Sidebar::new(
+                boot.rooms.clone(),
+                boot.online.clone(),
+                boot.online_count,
+            )),
             room: RwSignal::new(None),
             alive: RwSignal::new(false),
             rows: StoredValue::new(Vec::new()),
@@ -183,7 +187,7 @@ impl Chat {
     /// Folds in what the server says.
     pub fn hear(self, frame: ServerFrame) {
         match frame {
-            ServerFrame::Welcome { incarnation, rooms, online, .. } => {
+            ServerFrame::Welcome { incarnation, rooms, online, online_count, .. } => {
                 if self.incarnation.with_value(|known| *known != incarnation) {
                     // Cursors of another database are worthless; what is unsent is not.
                     self.timelines.update_value(|all| {
@@ -191,7 +195,7 @@ impl Chat {
                     });
                     self.incarnation.set_value(incarnation);
                 }
-                self.sidebar.update(|sidebar| sidebar.welcome(rooms, online));
+                self.sidebar.update(|sidebar| sidebar.welcome(rooms, online, online_count));
                 self.link.set(Link::Live);
                 self.timelines.update_value(|all| all.values_mut().for_each(Timeline::connected));
                 self.send_all_pending();
@@ -230,9 +234,9 @@ impl Chat {
                     self.sidebar.update(|sidebar| sidebar.typing(user, active, now));
                 }
             }
-            ServerFrame::Presence { user_id, name, online } => {
-                let user = UserRef { id: user_id, name };
-                self.sidebar.update(|sidebar| sidebar.presence(user, online, browser::by_name));
+            ServerFrame::Presence { user_id, name, online, online_count } => {
+                let (user, now) = (UserRef { id: user_id, name }, (online, online_count));
+                self.sidebar.update(|sidebar| sidebar.presence(user, now, browser::by_name));
             }
             ServerFrame::Room { room } => {
                 self.sidebar.update(|s| s.upsert_room(room, browser::by_name))
@@ -316,7 +320,8 @@ impl Chat {
         });
     }
 
-    /// A message that is deleted while it is edited takes its form along, but not the text.
+    /// A message that is deleted while it is edited takes its form along, but not the text: that
+    /// goes to the composer.
     fn keep_edited_text(self) {
         let Some(id) = self.editing.get_untracked() else {
             return;
@@ -326,10 +331,14 @@ impl Chat {
             return;
         }
         self.editing.set(None);
-        if self.draft.with_untracked(String::is_empty) {
-            self.draft.set(self.edited_text.get_untracked());
-            self.keep_draft();
-        }
+        let text = self.edited_text.get_untracked();
+        self.draft.update(|draft| {
+            if !draft.is_empty() {
+                draft.push('\n');
+            }
+            draft.push_str(&text);
+        });
+        self.keep_draft();
     }
 
     fn note_arrivals(self, room_id: RoomId, count: usize) {

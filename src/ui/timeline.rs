@@ -1,16 +1,25 @@
-//! The message list: its frame, loading at both ends, and one listener for all of its rows.
+//! The message list: its frame, one listener for all of its rows, and what can be done with a
+//! message.
 //!
-//! The rows themselves are HTML (`ui::message`), patched by `ui::log`; this component takes them
-//! from the server as they are.
+//! The rows themselves are HTML (`ui::message`), patched by `ui::log`; the component takes them
+//! from the server as they are. The tools of a message (copy its link, edit it, delete it) exist
+//! once. They wait in a parking place and are lent to the row that the pointer or the keyboard is
+//! on, so that a list of three hundred messages does not carry three hundred toolbars; so do the
+//! question before deleting and the edit form. Browsers without scripts never see any of them:
+//! there, one's own messages carry a link to a form.
 
 use super::browser;
+use super::composer::{is_composing, sends};
+use super::controls::Icon;
 use super::log;
-use super::permalink;
+use super::message;
+use super::push_permalink;
 use super::state::Chat;
-use super::tools::RowTools;
 use crate::domain::MessageId;
 use crate::domain::message::ClientMessageId;
+use crate::domain::row::Row;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
+use leptos::html::Textarea;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
@@ -22,7 +31,7 @@ pub fn MessageList(
     /// The chat.
     chat: Chat,
     /// The rows of a first render; in the browser they are in place already.
-    rows: String,
+    rows: &'static str,
     /// What stands above the messages.
     children: Children,
 ) -> impl IntoView {
@@ -42,7 +51,7 @@ pub fn MessageList(
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
                 {children()}
-                <div class="rows" id=log::ROWS inner_html=rows></div>
+                <div class="log__rows" id=log::ROWS inner_html=rows></div>
                 {tools}
             </div>
         </div>
@@ -82,7 +91,9 @@ fn clicked(chat: Chat, event: &MouseEvent) {
         ("remove", _, Some(id)) => spawn_local(chat.remove(id)),
         ("copy-link", _, Some(id)) => {
             if let Some(room_id) = chat.room_id() {
-                browser::copy(&format!("{}{}", browser::origin(), permalink(room_id, id)));
+                let mut link = browser::origin();
+                push_permalink(&mut link, room_id, id);
+                browser::copy(&link);
             }
         }
         ("retry", Some(key), _) => chat.retry(key),
@@ -102,5 +113,169 @@ fn moved(event: &KeyboardEvent) {
     event.prevent_default();
     if let Some(row) = next {
         let _focused = HtmlElement::focus(&row);
+    }
+}
+
+/// The parking place with everything that is lent to rows.
+#[component]
+fn RowTools(chat: Chat) -> impl IntoView {
+    let form = move || chat.editing.get().map(|id| view! { <EditForm chat=chat id=id/> });
+    let own = move || {
+        chat.may_change.get().then(|| {
+            view! {
+                <button type="button" class="icon-button icon-button--s" data-action="edit"
+                    aria-label="Edit message" title="Edit message"><Icon name="edit"/></button>
+                <button type="button" class="icon-button icon-button--s icon-button--danger"
+                    data-action="ask-remove" aria-label="Delete message" title="Delete message">
+                    <Icon name="trash"/>
+                </button>
+            }
+        })
+    };
+    view! {
+        <div id=log::PARKING hidden>
+            <div class="message__tools" id="tools" role="group" aria-live="off"
+                aria-label="Message actions">
+                <button type="button" class="icon-button icon-button--s" data-action="copy-link"
+                    aria-label="Copy link" title="Copy link"><Icon name="link"/></button>
+                {own}
+            </div>
+            <p class="message__failure message__confirm" id="confirm" aria-live="off">
+                <span>"Delete this message for everybody?"</span>
+                <button type="button" class="link-button" data-action="remove">"Delete"</button>
+                <button type="button" class="link-button" data-action="keep">"Keep"</button>
+            </p>
+            <div class="message__edit" id="edit" aria-live="off">{form}</div>
+        </div>
+    }
+}
+
+impl Chat {
+    /// The pointer or the keyboard has come to a row: it gets the tools, unless somebody uses them
+    /// elsewhere by keyboard.
+    pub fn approach(self, row: &HtmlElement) {
+        let focused = browser::focused();
+        let busy = browser::element("tools").zip(focused).is_some_and(|(tools, focused)| {
+            let by_keyboard = focused.matches(":focus-visible").unwrap_or(false);
+            by_keyboard && tools.contains(Some(&focused)) && !row.contains(Some(&focused))
+        });
+        let shown = self.row_at(row).filter(|row| message::id_of(row).is_some());
+        match shown {
+            Some(shown) if !busy => {
+                let may = self.viewer.with_value(|viewer| message::may_change(&shown, viewer));
+                if self.may_change.get_untracked() != may {
+                    self.may_change.set(may);
+                }
+                log::lend("tools", row);
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens the edit form in a message's row.
+    pub fn start_editing(self, id: MessageId) {
+        let (Some(row), Some(body)) = (log::row_of_message(id), self.body_of(id)) else {
+            return;
+        };
+        if self.editing.get_untracked() == Some(id) {
+            return;
+        }
+        self.stop_editing();
+        let _marked = row.set_attribute("data-editing", "");
+        log::lend("edit", &row);
+        self.edited_text.set(body);
+        self.editing.set(Some(id));
+    }
+
+    /// Closes the edit form; whoever was in it goes on with the message.
+    pub fn stop_editing(self) {
+        let Some(id) = self.editing.get_untracked() else {
+            return;
+        };
+        self.editing.set(None);
+        if let Some(row) = log::row_of_message(id) {
+            let _unmarked = row.remove_attribute("data-editing");
+            log::focus(&row);
+        }
+        log::park("edit");
+    }
+
+    /// Asks before deleting.
+    pub fn ask_remove(self, row: &HtmlElement) {
+        log::lend("confirm", row);
+        if let Some(button) = first_button("confirm") {
+            log::focus(&button);
+        }
+    }
+
+    /// The answer was no.
+    pub fn keep(self, row: &HtmlElement) {
+        log::focus(row);
+        log::park("confirm");
+    }
+
+    fn row_at(self, row: &Element) -> Option<Row> {
+        let key = row.get_attribute("data-key")?;
+        self.rows.with_value(|rows| rows.iter().find(|row| row.key().to_string() == key).cloned())
+    }
+}
+
+fn first_button(id: &str) -> Option<HtmlElement> {
+    browser::element(id)?.query_selector("button").ok().flatten()?.dyn_into().ok()
+}
+
+/// The plain form in which a message is edited in place.
+#[component]
+fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
+    let field = NodeRef::<Textarea>::new();
+    let busy = RwSignal::new(false);
+    let text = chat.edited_text.get_untracked();
+    Effect::new(move || {
+        if let Some(field) = field.get() {
+            // The field of the message edited before may have been kept, with what was typed there.
+            field.set_value(&chat.edited_text.get_untracked());
+            let _focused = field.focus();
+        }
+    });
+    let save = move || {
+        if busy.get_untracked() {
+            return;
+        }
+        let text = chat.edited_text.get_untracked();
+        busy.set(true);
+        spawn_local(async move {
+            if chat.edit(id, &text).await && chat.editing.get_untracked() == Some(id) {
+                chat.stop_editing();
+            }
+            busy.try_set(false);
+        });
+    };
+    let keys = move |event: KeyboardEvent| {
+        if sends(&event) {
+            event.prevent_default();
+            save();
+        } else if event.key() == "Escape" && !is_composing(&event) {
+            chat.stop_editing();
+        }
+    };
+    let input = move |_| {
+        if let Some(field) = field.get_untracked() {
+            chat.edited_text.set(field.value());
+        }
+    };
+    view! {
+        <form class="edit-form" aria-label="Edit message" on:submit=move |event| {
+            event.prevent_default();
+            save();
+        }>
+            <textarea class="input" name="body" aria-label="Message text" node_ref=field
+                on:input=input on:keydown=keys>{text}</textarea>
+            <div class="button-row">
+                <button type="submit" class="button button--s button--primary"
+                    disabled=move || busy.get()>"Save"</button>
+                <button type="button" class="button button--s button--plain"
+                    on:click=move |_| chat.stop_editing()>"Cancel"</button>
+            </div>
+        </form>
     }
 }

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 const ALL_TALK: RoomId = RoomId::new(1);
 
@@ -41,6 +44,22 @@ async fn a_busy_port_is_refused_in_a_sentence_and_leaves_the_folder_free() {
     assert!(refused.ends_with("Choose another address with CAMPFIRE_ADDR"), "{refused}");
     let running = try_start(other.path(), "127.0.0.1:0").await.unwrap();
     assert!(running.finish().await);
+}
+
+#[tokio::test]
+async fn a_request_whose_headers_never_end_does_not_keep_its_connection() {
+    let app = TestApp::start().await;
+    let mut slow = TcpStream::connect(app.running.addr).await.unwrap();
+    slow.write_all(b"GET /up HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    // Whoever connects later is served, so the server has met the slow one by now.
+    assert_eq!(app.get_as_nobody("/up").await.status, 200);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(76)).await;
+    tokio::time::resume();
+    let mut said = Vec::new();
+    let ended = timeout(Duration::from_secs(3), slow.read_to_end(&mut said)).await;
+    assert!(ended.is_ok(), "still open after 76 s");
+    assert!(!said.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&said));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn the_eleventh_sign_in_of_an_address_is_refused_and_told_when_to_come_bac
     assert_eq!(page.status, 429);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.text().contains("too fast"), "the form says so");
+    assert!((1..=19).contains(&page.retry_after()), "{}", page.retry_after());
 }
 
 #[tokio::test]

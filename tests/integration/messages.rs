@@ -1,6 +1,7 @@
 //! Messages: the founding decision table, edits, deletions, history, and failing together or
 //! alone.
 
+use crate::harness::person::Answer;
 use crate::harness::{Sql, TestApp, client_id};
 use campfire::domain::account::UserRef;
 use campfire::domain::error::Error;
@@ -407,4 +408,32 @@ async fn a_live_frame_of_an_ordinary_message_has_at_most_500_bytes() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_of_two_days_has_a_divider_above_each() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let first = app.clock.now();
+    david.posts("yesterday").in_(ALL_TALK).await;
+    david.posts("still yesterday").in_(ALL_TALK).await;
+    app.clock.advance(std::time::Duration::from_secs(24 * 3_600));
+    // The session has ended meanwhile, as it should: nobody used it for a day.
+    let david = app.sign_in("david").await;
+    let second = app.clock.now();
+    david.posts("today").in_(ALL_TALK).await;
+    let page = Answer::read(david.browses(Method::GET, "/rooms/1")).await.text();
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not there"));
+    let divider = |date: String| format!("divider__label\" datetime=\"{date}\"");
+    let order = [
+        place(&divider(first.utc_date())),
+        place("<p>yesterday</p>"),
+        place("<p>still yesterday</p>"),
+        place(&divider(second.utc_date())),
+        place("<p>today</p>"),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(page.matches("divider__label").count(), 2);
+    let (_, today) = page.split_at(place(&divider(second.utc_date())));
+    assert!(today.contains("message__author"), "a new day begins a new group");
 }

@@ -70,7 +70,7 @@ async fn a_welcome_tells_rooms_unread_marks_and_who_is_online() {
     let _david_is_here = david.watches(ALL_TALK).await;
     let mut tab = jason.connects().await;
     tab.greets(None, None, None).await;
-    let Some(ServerFrame::Welcome { protocol, incarnation, rooms, online }) =
+    let Some(ServerFrame::Welcome { protocol, incarnation, rooms, online, online_count }) =
         tab.heard.iter().find(|frame| matches!(frame, ServerFrame::Welcome { .. }))
     else {
         panic!("no welcome: {:?}", tab.heard);
@@ -79,7 +79,7 @@ async fn a_welcome_tells_rooms_unread_marks_and_who_is_online() {
     assert_eq!(rooms, &jason.rooms().await);
     assert_eq!((rooms[0].last_message_id, rooms[0].unread), (Some(message.id), true));
     let names: Vec<&str> = online.iter().map(|user| user.name.as_str()).collect();
-    assert_eq!(names, ["david", "jason"]);
+    assert_eq!((names, *online_count), (vec!["david", "jason"], 2));
 }
 
 #[tokio::test]

@@ -147,7 +147,8 @@ async fn is_announced_truthfully(steps: Vec<Step>) -> TestCaseResult {
             };
         }
         if matches!(step, Step::Sweep) {
-            let online = connections.online().into_iter().map(|user| user.id.get());
+            let online = connections.online();
+            let online = online.iter().map(|user| user.id.get());
             same(&online.collect(), &told, "the list and what was told")?;
         }
     }

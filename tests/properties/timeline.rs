@@ -5,7 +5,8 @@ use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::event::ServerFrame;
 use campfire::domain::message::{ClientMessageId, Message, MessagePage};
-use campfire::domain::timeline::{MAX_ROWS, RowContent, Timeline};
+use campfire::domain::row::{Row, RowContent};
+use campfire::domain::timeline::{MAX_ROWS, Timeline};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -347,8 +348,7 @@ impl World {
 fn in_shape(world: &World) -> TestCaseResult {
     let viewer = UserRef { id: UserId::new(1), name: "david".into() };
     let rows = world.timeline.rows(&viewer, |_| 0);
-    let keys: BTreeSet<ClientMessageId> =
-        rows.iter().map(campfire::domain::timeline::Row::key).collect();
+    let keys: BTreeSet<ClientMessageId> = rows.iter().map(Row::key).collect();
     same(keys.len(), rows.len(), "a row is shown twice")?;
     let ids: Vec<i64> = world.timeline.messages().map(|message| message.id.get()).collect();
     same(ids.is_sorted(), true, "rows are sorted")?;

@@ -11,20 +11,29 @@ pub mod entrance;
 pub mod pages;
 pub mod request;
 
-use super::App;
 use super::store::counting_statements;
 use super::telemetry::{self, Gap};
+use super::{App, Stop};
 use crate::domain::error::{Error, ErrorBody};
 use crate::ui;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use request::RequestId;
 use std::any::Any;
+use std::pin::pin;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{And, NotForContentType, Predicate, SizeAbove};
@@ -37,6 +46,12 @@ const MAX_BODY: usize = 512 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Founding target for the work of one request.
 const REQUEST_TARGET: Duration = Duration::from_millis(50);
+
+/// A connection waits no longer for a request and its headers; whoever trickles them holds up
+/// nobody. Longer than proxies keep an idle connection (nginx: 60 s), so that it is they who close.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// After the system had no room for another connection, the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// No script but our own files, no inline anything, no frames, no other origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
@@ -100,6 +115,65 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), observe))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
+}
+
+/// Serves every address until `stop`; then takes no more connections and lets the requests under
+/// way finish.
+pub async fn serve(listener: TcpListener, app: App, stop: Stop) {
+    let router = router(app);
+    let under_way = TaskTracker::new();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_the_clients(&error) => continue,
+            Err(error) => {
+                // Out of descriptors or the like: connections that close make room.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Without TCP_NODELAY every small answer waits some 40 ms for a delayed acknowledgement.
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+        let router = router.clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(tcp), service).with_upgrades();
+        let stop = stop.clone();
+        under_way.spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    under_way.close();
+    under_way.wait().await;
+}
+
+/// Whether a connection was gone before it was accepted: no trouble of ours.
+fn is_the_clients(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 type Worthwhile = And<And<DefaultPredicate, SizeAbove>, NotForContentType>;

@@ -12,6 +12,7 @@ use super::request::{FormBody, Signed, Visitor, cookie, plain_cookie, theme};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Draft, MessagePage, PAGE_SIZE};
 use crate::domain::room::NewRoom;
+use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId};
 use crate::ui::settings::{
     EditMessageForm, NewRoomForm, NoRooms, OwnSettings, People, Person, WelcomeCard,
@@ -156,11 +157,13 @@ async fn chat_page(app: &App, signed: &Signed, headers: &HeaderMap, screen: Scre
     let viewer = signed.viewer().clone();
     let rooms = app.load_sidebar(viewer.id).await?;
     let account = app.find_account().await?.ok_or(Error::NotFound)?;
+    let online = app.connections.online();
     let boot = Boot {
         account_name: account.name.clone(),
         incarnation: app.incarnation.to_string(),
         assets: super::assets::base(),
-        online: app.connections.online(),
+        online: online.iter().take(MAX_ONLINE).cloned().collect(),
+        online_count: online.len(),
         rooms,
         viewer,
         screen,
@@ -360,7 +363,7 @@ pub async fn account(
     let account = app.find_account().await?.ok_or(Error::NotFound)?;
     let invite = invite_link(&app, &headers, &account.join_code);
     let viewer = signed.viewer().id;
-    let online = app.connections.online().into_iter().map(|user| user.id).collect();
+    let online = app.connections.online().iter().map(|user| user.id).collect();
     let html = ui::fragment(move || {
         view! { <People viewer=viewer invite=invite people=people online=online/> }
     });
