@@ -179,7 +179,7 @@ impl Painter<'_> {
         }
         let (id, name) = self.author(row);
         html.push_str("<span class=\"avatar message__face\" data-hue=\"");
-        push_padded(html, hue(id).into(), 1);
+        push_padded(html, hue(id), 1);
         html.push_str("\" aria-hidden=\"true\">");
         push_escaped(html, &initials(name, 2));
         html.push_str("</span><header class=\"message__head\">");
