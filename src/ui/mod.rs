@@ -172,7 +172,7 @@ const ROWS_HERE: &str = "<!--rows-->";
 pub fn App(
     /// What it is made of.
     boot: Arc<Boot>,
-    /// Where to put the rows of the message list, which then go to [`ROWS_HERE`]. None in the
+    /// Where to put the rows of the message list, which then go to `ROWS_HERE`. None in the
     /// browser, where they are in place already.
     #[prop(optional)]
     rows: Option<StoredValue<String>>,
