@@ -57,9 +57,9 @@ pub fn to_newest() {
     }
 }
 
-/// Brings a message to the middle of the screen and marks it.
+/// Brings a message to the middle of the screen; its row has been drawn with a mark.
 pub fn show_found(id: MessageId) {
-    if let Some(row) = browser::element(&format!("m-{id}")) {
+    if let Some(row) = row_of_message(id) {
         let options = web_sys::ScrollIntoViewOptions::new();
         options.set_block(web_sys::ScrollLogicalPosition::Center);
         row.scroll_into_view_with_scroll_into_view_options(&options);
