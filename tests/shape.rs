@@ -15,8 +15,8 @@ const RELEASED_MIGRATIONS: [(&str, &str); 1] =
     [("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b")];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 9] =
-    ["error", "account", "room", "membership", "message", "sidebar", "event", "row", "timeline"];
+const DOMAIN_ORDER: [&str; 8] =
+    ["error", "account", "room", "membership", "message", "sidebar", "event", "timeline"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -17,7 +17,6 @@ pub mod event;
 pub mod membership;
 pub mod message;
 pub mod room;
-pub mod row;
 pub mod sidebar;
 pub mod timeline;
 

@@ -13,7 +13,7 @@
 
 use super::account::UserRef;
 use super::message::{ClientMessageId, Message, MessagePage, within_group};
-use super::row::{Outgoing, Progress, Row, RowContent};
+use super::message::{Outgoing, Progress, Row, RowContent};
 use super::{MessageId, RoomId, Seq, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;

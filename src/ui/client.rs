@@ -2,7 +2,7 @@
 
 use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{Message, MessagePage};
-use crate::domain::row::Outgoing;
+use crate::domain::message::Outgoing;
 use crate::domain::{MessageId, RoomId};
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, Response};

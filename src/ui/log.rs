@@ -9,7 +9,7 @@
 use super::browser;
 use super::message::{Painter, figures};
 use crate::domain::message::ClientMessageId;
-use crate::domain::row::{Row, RowChange};
+use crate::domain::message::{Row, RowChange};
 use crate::domain::{MessageId, Timestamp};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, FocusOptions, HtmlElement};

@@ -13,7 +13,7 @@ use super::push_permalink;
 use super::state::{failure, is_own};
 use crate::domain::account::{Viewer, hue, initials};
 use crate::domain::message::Message;
-use crate::domain::row::{Outgoing, Row, RowContent};
+use crate::domain::message::{Outgoing, Row, RowContent};
 use crate::domain::{MessageId, Timestamp, UserId, push_escaped, push_padded};
 
 /// Draws rows for one viewer.

@@ -13,7 +13,7 @@ use super::{Boot, Screen};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
 use crate::domain::room::Room;
-use crate::domain::row::{self, Outgoing, Progress, Row, RowContent};
+use crate::domain::message::{self, Outgoing, Progress, Row, RowContent};
 use crate::domain::sidebar::Sidebar;
 use crate::domain::timeline::Timeline;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
@@ -310,7 +310,7 @@ impl Chat {
     fn patch(self, rows: &[Row]) {
         let at_end = log::place().near_end && !self.has_newer.get_untracked();
         self.rows.with_value(|before| {
-            let steps = row::changes(before, rows);
+            let steps = message::changes(before, rows);
             if !steps.is_empty() {
                 self.viewer.with_value(|viewer| {
                     let painter = Painter { viewer, local: true, plain: false, found: None };

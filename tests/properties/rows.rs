@@ -4,7 +4,7 @@
 use crate::{check, same};
 use campfire::domain::Timestamp;
 use campfire::domain::message::ClientMessageId;
-use campfire::domain::row::{Outgoing, Progress, Row, RowChange, RowContent, changes};
+use campfire::domain::message::{Outgoing, Progress, Row, RowChange, RowContent, changes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;

@@ -5,7 +5,7 @@ use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::event::ServerFrame;
 use campfire::domain::message::{ClientMessageId, Message, MessagePage};
-use campfire::domain::row::{Row, RowContent};
+use campfire::domain::message::{Row, RowContent};
 use campfire::domain::timeline::{MAX_ROWS, Timeline};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use proptest::collection::vec;

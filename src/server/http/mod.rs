@@ -6,7 +6,6 @@
 //! viewer.
 
 pub mod api;
-pub mod assets;
 pub mod entrance;
 pub mod pages;
 pub mod request;
@@ -17,7 +16,7 @@ use super::{App, Stop};
 use crate::domain::error::{Error, ErrorBody};
 use crate::ui;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -64,7 +63,7 @@ type Answer = Result<Response, Error>;
 
 /// Every address of the product and who answers it.
 pub fn router(app: App) -> Router {
-    ui::controls::set_asset_base(assets::base());
+    ui::controls::set_asset_base(asset_base());
     let pages = Router::new()
         .route("/", get(pages::root))
         .route("/first_run", get(entrance::first_run_form).post(entrance::first_run))
@@ -108,7 +107,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(compression())
         // Before the compression, because assets come compressed from the build.
-        .route("/assets/{build}/{*path}", get(assets::serve))
+        .route("/assets/{build}/{*path}", get(asset))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(from_fn_with_state(app.clone(), refuse_cross_site))
@@ -363,4 +362,46 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
 /// The counters in Prometheus' text form.
 fn metrics_text() -> String {
     telemetry::metrics().map(|handle| handle.render()).unwrap_or_default()
+}
+
+include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// Where the files of this build are served. Addresses carry a fingerprint of the whole build, so
+/// they can be cached for ever; an upgrade changes every address.
+pub fn asset_base() -> String {
+    format!("/assets/{BUILD}")
+}
+
+/// One file of the built site, in the smallest form the browser takes.
+async fn asset(Path((build, path)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    let found = FILES.binary_search_by(|(name, ..)| (*name).cmp(path.as_str()));
+    let Some((_, kind, raw, br, gz)) = found.ok().and_then(|at| FILES.get(at)) else {
+        return Error::NotFound.into_response();
+    };
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let accepts = |name: &str| {
+        accepted.is_some_and(|all| {
+            all.split(',').any(|one| {
+                let (coding, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0")
+            })
+        })
+    };
+    let (bytes, encoding) = match (br, gz) {
+        (Some(br), _) if accepts("br") => (*br, Some("br")),
+        (_, Some(gz)) if accepts("gzip") => (*gz, Some("gzip")),
+        _ => (*raw, None),
+    };
+    let mut response = bytes.into_response();
+    let sent = response.headers_mut();
+    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    sent.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding {
+        sent.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    // A page of an older build may still ask for its files; it gets today's, but must not keep
+    // them under yesterday's name.
+    let caching = if build == BUILD { "public, max-age=31536000, immutable" } else { "no-store" };
+    sent.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    response
 }

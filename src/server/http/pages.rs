@@ -161,7 +161,7 @@ async fn chat_page(app: &App, signed: &Signed, headers: &HeaderMap, screen: Scre
     let boot = Boot {
         account_name: account.name.clone(),
         incarnation: app.incarnation.to_string(),
-        assets: super::assets::base(),
+        assets: super::asset_base(),
         online: online.iter().take(MAX_ONLINE).cloned().collect(),
         online_count: online.len(),
         rooms,
