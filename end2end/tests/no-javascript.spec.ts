@@ -58,7 +58,7 @@ test("sending the same form twice sends once", async ({ plain }) => {
   await composer(plain).fill("Once more");
   const form = await plain.locator("form.composer").evaluate((form: HTMLFormElement) => ({
     body: "Once more",
-    client_message_id: new FormData(form).get("client_message_id") as string,
+    after: new FormData(form).get("after") as string,
   }));
   const headers = { origin: new URL(plain.url()).origin };
   const repeat = () => plain.request.post("/rooms/1/messages", { form, headers });

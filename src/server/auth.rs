@@ -15,7 +15,7 @@ use super::writer::{Begun, Newcomer, Writer};
 use crate::domain::account::{self, NewUser, is_join_code, normalize_email, parse_account_name};
 use crate::domain::error::Error;
 use crate::domain::message::ClientMessageId;
-use crate::domain::{Timestamp, UserId};
+use crate::domain::{RoomId, Seq, Timestamp, UserId};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -384,15 +384,23 @@ pub fn join_code() -> Result<String, Error> {
     Ok(format!("{first}-{second}-{third}"))
 }
 
-/// A message name for forms that are sent without scripts.
-///
-/// # Errors
-/// [`Error::Unexpected`] when the generator gives nothing.
-pub fn client_message_id() -> Result<ClientMessageId, Error> {
+/// The name of a message that is sent by a form: drawn from who says what where, and how far the
+/// page went that the form stands on. Sent again it is the same name; said again after the answer
+/// has come, which moves the page on, it is another.
+pub fn form_message_id(
+    (author, room_id, after): (UserId, RoomId, Seq),
+    body: &str,
+) -> ClientMessageId {
+    let mut digest = Sha256::new();
+    for number in [author.get(), room_id.get(), after.get()] {
+        digest.update(number.to_be_bytes());
+    }
+    digest.update(body);
     let mut bytes = [0_u8; 16];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|error| unexpected(&error))?;
-    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    Ok(ClientMessageId::new(id))
+    for (byte, drawn) in bytes.iter_mut().zip(digest.finalize()) {
+        *byte = drawn;
+    }
+    ClientMessageId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// A name for a new database.

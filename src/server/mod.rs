@@ -21,6 +21,7 @@ use crate::domain::{RoomId, Seq, Timestamp, UserId};
 use auth::Auth;
 use config::{Config, Limits};
 use connections::Connections;
+use http::finished::FinishedPages;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -93,6 +94,8 @@ pub struct App {
     pub connections: Arc<Connections>,
     /// Who is asking.
     pub auth: Auth,
+    /// Room pages that were made before.
+    pub pages: Arc<FinishedPages>,
     /// The time.
     pub clock: Clock,
     /// Names the database.
@@ -282,6 +285,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         writer,
         hot,
         connections,
+        pages: Arc::default(),
         clock,
         incarnation: opened.head.incarnation.into(),
         tracker: tracker.clone(),

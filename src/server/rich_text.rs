@@ -2,7 +2,8 @@
 //!
 //! Text is cut into paragraphs, escaped, its addresses become links, and the result goes through
 //! an allow-list sanitiser. Nothing touches the HTML afterwards. Running the sanitiser again
-//! changes nothing (a property test), so stored HTML is a fixed point.
+//! changes nothing (a property test), so stored HTML is a fixed point. Plain words, which most
+//! messages are, are one from the start and need no parser to say so.
 
 use crate::domain::message::Draft;
 use crate::domain::push_escaped;
@@ -62,6 +63,7 @@ static LINKS: LazyLock<LinkFinder> = LazyLock::new(|| {
 /// Renders a message: blank lines part paragraphs, line ends are kept, web and mail addresses
 /// become links.
 pub fn render(draft: &Draft) -> Rendered {
+    let plain = is_plain(draft.body());
     let mut html = String::with_capacity(draft.body().len() + 16);
     for paragraph in draft.body().split("\n\n").map(|text| text.trim_matches('\n')) {
         if paragraph.trim().is_empty() {
@@ -72,11 +74,22 @@ pub fn render(draft: &Draft) -> Rendered {
             if at > 0 {
                 html.push_str("<br>");
             }
-            push_line(&mut html, line);
+            if plain {
+                html.push_str(line);
+            } else {
+                push_line(&mut html, line);
+            }
         }
         html.push_str("</p>");
     }
-    Rendered { body: draft.body().to_owned(), html: sanitize(&html) }
+    let html = if plain { html } else { sanitize(&html) };
+    Rendered { body: draft.body().to_owned(), html }
+}
+
+/// Whether text is HTML as it stands, and the sanitiser would give it back unchanged: nothing to
+/// escape, no space that it would write as a name, and no address to link.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['&', '<', '>', '\u{a0}']) && LINKS.links(text).next().is_none()
 }
 
 /// Keeps what the allow-list knows and drops the rest.

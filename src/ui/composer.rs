@@ -7,10 +7,9 @@
 use super::browser;
 use super::controls::Icon;
 use super::state::Chat;
-use crate::domain::RoomId;
 use crate::domain::event::ClientFrame;
-use crate::domain::message::ClientMessageId;
 use crate::domain::sidebar::Sidebar;
+use crate::domain::{RoomId, Seq};
 use leptos::ev::KeyboardEvent;
 use leptos::html::Textarea;
 use leptos::prelude::*;
@@ -23,8 +22,8 @@ const TYPING_EVERY_MS: i64 = 1_000;
 pub fn Composer(
     /// The chat.
     chat: Chat,
-    /// The name of the next message, for browsers without scripts.
-    client_message_id: ClientMessageId,
+    /// How far the page goes; makes a form that is sent twice recognisable.
+    after: Seq,
     /// What could not be sent without scripts, and why.
     unsent: Option<(String, String)>,
     /// Whether the focus stays elsewhere at first: on the message the address points at.
@@ -93,7 +92,7 @@ pub fn Composer(
                         <Icon name="warning" class="icon icon--s"/>{sentence}
                     </p>
                 })}
-                <input type="hidden" name="client_message_id" value=client_message_id.to_string()/>
+                <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
                         placeholder=placeholder aria-label=placeholder node_ref=field

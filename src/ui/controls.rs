@@ -18,7 +18,7 @@ pub fn set_asset_base(base: String) {
 
 /// The address of a built file.
 pub fn asset(name: &str) -> String {
-    format!("{}/{name}", ASSETS.get().map_or("", String::as_str))
+    [ASSETS.get().map_or("", String::as_str), "/", name].concat()
 }
 
 /// An icon of the sprite, decorative.
@@ -37,7 +37,7 @@ pub fn Icon(
 
 /// A symbol of the sprite, for the inside of an `<svg>`.
 pub fn symbol(name: &str) -> String {
-    format!("<use href=\"{}#{name}\"></use>", asset("icons.svg"))
+    ["<use href=\"", &asset("icons.svg"), "#", name, "\"></use>"].concat()
 }
 
 /// The campfire.

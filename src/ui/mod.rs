@@ -84,8 +84,6 @@ pub struct RoomScreen {
     pub has_newer: bool,
     /// The welcome card, finished, in the first room while it is young.
     pub welcome: Option<String>,
-    /// The name of the next message, for browsers without scripts.
-    pub client_message_id: ClientMessageId,
     /// What could not be sent, and why.
     pub unsent: Option<(String, String)>,
     /// The message the address points at.
@@ -122,7 +120,7 @@ fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::O
 }
 
 /// Light, dark, or whatever the system says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Theme {
     /// Follow the system.
@@ -325,13 +323,13 @@ fn ConnectionBanner(
 }
 
 /// A complete signed-in document.
-pub fn chat_document(boot: Boot, theme: Theme) -> String {
+pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
     let title = match &boot.screen {
         Screen::Room(screen) => format!("{} · {}", screen.room.name, boot.account_name),
         _ => boot.account_name.clone(),
     };
-    let data = serde_json::to_string(&boot).unwrap_or_default();
-    let boot = Arc::new(boot);
+    let data = serde_json::to_string(&**boot).unwrap_or_default();
+    let boot = Arc::clone(boot);
     let owner = Owner::new_root(None);
     let (body, rows) = owner.with(|| {
         let rows = StoredValue::new(String::new());

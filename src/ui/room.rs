@@ -22,7 +22,7 @@ pub fn RoomSheet(
     /// The rows of a first render.
     rows: &'static str,
 ) -> impl IntoView {
-    let RoomScreen { room, welcome, client_message_id, unsent, found, .. } = screen;
+    let RoomScreen { room, page, welcome, unsent, found, .. } = screen;
     let first_room = room.id;
     let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
     let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
@@ -71,8 +71,7 @@ pub fn RoomSheet(
                 {greeting}
                 {quiet}
             </MessageList>
-            <Composer chat=chat client_message_id=client_message_id unsent=unsent
-                waits=found.is_some()/>
+            <Composer chat=chat after=page.cursor unsent=unsent waits=found.is_some()/>
         </main>
     }
 }

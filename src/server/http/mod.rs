@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod entrance;
+pub mod finished;
 pub mod pages;
 pub mod request;
 
@@ -22,6 +23,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
+use finished::accepts;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -378,18 +380,9 @@ async fn asset(Path((build, path)): Path<(String, String)>, headers: HeaderMap) 
     let Some((_, kind, raw, br, gz)) = found.ok().and_then(|at| FILES.get(at)) else {
         return Error::NotFound.into_response();
     };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let accepts = |name: &str| {
-        accepted.is_some_and(|all| {
-            all.split(',').any(|one| {
-                let (coding, weight) = one.split_once(';').unwrap_or((one, "q=1"));
-                coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0")
-            })
-        })
-    };
     let (bytes, encoding) = match (br, gz) {
-        (Some(br), _) if accepts("br") => (*br, Some("br")),
-        (_, Some(gz)) if accepts("gzip") => (*gz, Some("gzip")),
+        (Some(br), _) if accepts(&headers, "br") => (*br, Some("br")),
+        (_, Some(gz)) if accepts(&headers, "gzip") => (*gz, Some("gzip")),
         _ => (*raw, None),
     };
     let mut response = bytes.into_response();

@@ -8,18 +8,19 @@ use super::super::rich_text;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;
 use super::api::{invite_link, message, room as room_id_of, user as user_id_of};
+use super::finished::Coding;
 use super::request::{FormBody, Signed, Visitor, cookie, plain_cookie, theme};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Draft, MessagePage, PAGE_SIZE};
+use crate::domain::message::{Draft, MessagePage, PAGE_SIZE};
 use crate::domain::room::NewRoom;
 use crate::domain::sidebar::MAX_ONLINE;
-use crate::domain::{MessageId, RoomId};
+use crate::domain::{MessageId, RoomId, Seq};
 use crate::ui::settings::{
     EditMessageForm, NewRoomForm, NoRooms, OwnSettings, People, Person, WelcomeCard,
 };
 use crate::ui::{self, Boot, RoomScreen, Screen};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use leptos::view;
 use serde::Deserialize;
@@ -132,11 +133,10 @@ async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown
         None
     };
     let remember = [(header::SET_COOKIE, plain_cookie("last_room", &room.id.to_string()))];
-    let client_message_id = auth::client_message_id()?;
     let status = if unsent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = found.page;
     let found = found_id;
-    let screen = RoomScreen { room, page, has_newer, welcome, client_message_id, unsent, found };
+    let screen = RoomScreen { room, page, has_newer, welcome, unsent, found };
     let page = chat_page(app, signed, headers, Screen::Room(Box::new(screen))).await?;
     Ok((status, remember, page).into_response())
 }
@@ -168,15 +168,23 @@ async fn chat_page(app: &App, signed: &Signed, headers: &HeaderMap, screen: Scre
         viewer,
         screen,
     };
-    Ok(Html(ui::chat_document(boot, theme(headers))).into_response())
+    let (body, coding) = app.pages.document(boot, theme(headers), Coding::of(headers));
+    let mut response = Html(body).into_response();
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if coding == Coding::Brotli {
+        let coding = HeaderValue::from_static("br");
+        response.headers_mut().insert(header::CONTENT_ENCODING, coding);
+    }
+    Ok(response)
 }
 
 /// What the composer carries.
 #[derive(Deserialize)]
 pub struct MessageForm {
     body: String,
+    /// How far the page went that the form stood on.
     #[serde(default)]
-    client_message_id: Option<String>,
+    after: i64,
 }
 
 /// `POST /rooms/{room_id}/messages`
@@ -191,12 +199,10 @@ pub async fn create_message(
     FormBody(form): FormBody<MessageForm>,
 ) -> Answer {
     let room_id = room_id_of(&room_id)?;
-    // The hidden field makes a double click send once.
-    let id = match form.client_message_id.as_deref() {
-        Some(id) => ClientMessageId::parse(id)?,
-        None => auth::client_message_id()?,
-    };
-    let allowed = app.auth.allow_post(signed.viewer().id);
+    let viewer = signed.viewer().id;
+    // The same words from the same page, as a double click sends them, are the same message.
+    let id = auth::form_message_id((viewer, room_id, Seq::new(form.after)), &form.body);
+    let allowed = app.auth.allow_post(viewer);
     let draft = allowed.and_then(|()| Draft::parse(&form.body));
     match draft {
         Ok(draft) => {

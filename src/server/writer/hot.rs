@@ -352,7 +352,7 @@ impl Tail {
 
 /// A map that forgets what was used longest ago once its contents weigh too much.
 #[derive(Debug)]
-struct Bounded<K, V> {
+pub(in crate::server) struct Bounded<K, V> {
     entries: HashMap<K, Entry<V>>,
     weight: usize,
     max_weight: usize,
@@ -367,11 +367,13 @@ struct Entry<V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
-    fn new(max_weight: usize) -> Self {
+    /// Holds nothing yet, and never more than `max_weight` for long.
+    pub(in crate::server) fn new(max_weight: usize) -> Self {
         Self { entries: HashMap::new(), weight: 0, max_weight, tick: AtomicU64::new(0) }
     }
 
-    fn get(&self, key: &K) -> Option<&V> {
+    /// Finds a value, which counts as a use.
+    pub(in crate::server) fn get(&self, key: &K) -> Option<&V> {
         let entry = self.entries.get(key)?;
         entry.used.store(self.tick.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         Some(&entry.value)
@@ -381,7 +383,8 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    fn insert(&mut self, key: K, value: V, weight: usize) {
+    /// Keeps a value instead of the key's old one.
+    pub(in crate::server) fn insert(&mut self, key: K, value: V, weight: usize) {
         self.remove(&key);
         let used = AtomicU64::new(self.tick.fetch_add(1, Ordering::Relaxed));
         self.entries.insert(key, Entry { value, weight, used });
