@@ -31,6 +31,8 @@ const MAX_PAGE: usize = 1 << 20;
 pub enum Operation {
     /// A room page that was served before, from request to body.
     RoomPage,
+    /// A page of the same size that is read from the database and made anew each time.
+    NewPage,
     /// A message to a hundred tabs, from event to queues.
     FanOut,
 }
@@ -41,12 +43,14 @@ pub enum Operation {
 /// [`Failure`] when an answer is wrong or the server does not start.
 pub async fn repeat(operation: Operation, folder: &Path, times: usize) -> Result<(), Failure> {
     match operation {
-        Operation::RoomPage => room_page(folder, times).await,
+        Operation::RoomPage => page("/rooms/1", folder, times).await,
+        // The middle of the room: permalinks are not kept.
+        Operation::NewPage => page("/rooms/1/@700", folder, times).await,
         Operation::FanOut => fan_out(times),
     }
 }
 
-async fn room_page(folder: &Path, times: usize) -> Result<(), Failure> {
+async fn page(path: &str, folder: &Path, times: usize) -> Result<(), Failure> {
     let folder = folder.display().to_string();
     let settings = ["campfire", "--addr", "127.0.0.1:0", "--limits", "off", "--data", &folder];
     let config = Config::try_parse_from(settings);
@@ -55,7 +59,7 @@ async fn room_page(folder: &Path, times: usize) -> Result<(), Failure> {
     let running = running.map_err(|error| Failure::Broken(error.to_string()))?;
     let router = server::http::router(running.app.clone());
     for _ in 0..times {
-        let request = Request::get("/rooms/1")
+        let request = Request::get(path)
             .header("cookie", format!("session_token={}", token(1)))
             .body(Body::empty())
             .map_err(|error| Failure::Broken(error.to_string()))?;

@@ -105,7 +105,7 @@ async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket
     let id = registered.id;
     let mut tab = Tab { app, token, user, id, socket, room: None, greeted: false, commands };
     // Signed out between the upgrade and the registration: nobody would have told this tab.
-    if !tab.is_signed_in().await {
+    if !Box::pin(tab.is_signed_in()).await {
         tab.say_goodbye(Ending::SignedOut).await;
         return;
     }
@@ -137,7 +137,9 @@ impl Tab {
                 }
                 heard = self.socket.recv() => {
                     last_heard = Instant::now();
-                    self.hear(heard).await?;
+                    // Rare and large, with all that reads and writes the database: apart, so that
+                    // the thousands of tabs that only listen do not keep room for it.
+                    Box::pin(self.hear(heard)).await?;
                 }
                 Some(frame) = frames.recv() => {
                     self.write_ready(frame, &mut frames).await?;
@@ -150,7 +152,7 @@ impl Tab {
                     }
                     silence.as_mut().reset(deadline);
                 }
-                _ = heartbeat.tick() => self.beat().await?,
+                _ = heartbeat.tick() => Box::pin(self.beat()).await?,
             }
         }
     }

@@ -6,8 +6,10 @@
 use crate::domain::Timestamp;
 use crate::domain::message::ClientMessageId;
 use js_sys::{Array, Date, Function, Intl, JsString, Object, Reflect};
+use leptos::prelude::{request_animation_frame, set_timeout};
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Document, Element, HtmlElement, Storage, Window};
 
@@ -241,4 +243,12 @@ pub fn copy(text: &str) {
 /// The page's address up to the path.
 pub fn origin() -> String {
     window().and_then(|window| window.location().origin().ok()).unwrap_or_default()
+}
+
+/// Does something once the browser has drawn what is in the document now.
+pub fn after_next_frame(then: impl FnOnce() + 'static) {
+    // The frame's own callback runs before it is drawn.
+    let _asked = request_animation_frame(move || {
+        let _set = set_timeout(then, Duration::ZERO);
+    });
 }

@@ -66,6 +66,42 @@ pub fn show_found(id: MessageId) {
     }
 }
 
+/// How many of these rows are above the newest screenful, at least: heights are those of rows with
+/// one line, so that what is left fills the screen in any case.
+pub fn above_the_last_screen(rows: &[Row]) -> usize {
+    // A row with a head and one that follows it, in CSS pixels at the usual size of text.
+    const HEAD: i32 = 48;
+    const FOLLOW: i32 = 24;
+    let mut room = browser::element(HISTORY).map_or(0, |list| list.client_height());
+    let mut above = rows.len();
+    for row in rows.iter().rev() {
+        if room <= 0 {
+            break;
+        }
+        room -= if row.follow { FOLLOW } else { HEAD };
+        above -= 1;
+    }
+    above
+}
+
+/// Draws other rows than there were, all of them.
+pub fn draw(new: &[Row], painter: Painter<'_>) {
+    let Some(rows) = browser::element(ROWS) else {
+        return;
+    };
+    for id in LENT {
+        if browser::element(id).is_some_and(|lent| rows.contains(Some(&lent))) {
+            park(id);
+        }
+    }
+    let stood = focused_row(&rows).is_some();
+    rows.set_inner_html(&painter.rows(new));
+    if let Some(heir) = browser::element("body").filter(|_| stood) {
+        focus(&heir);
+    }
+    ensure_stop(&rows);
+}
+
 /// Patches the rows in the document. `at_end` says that the reader follows the end of the room;
 /// everybody else keeps their place.
 pub fn patch(steps: &[RowChange<'_>], painter: Painter<'_>, at_end: bool) {

@@ -12,7 +12,7 @@ use super::message::Painter;
 use super::{Boot, Screen};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
-use crate::domain::message::{self, Outgoing, Progress, Row, RowContent};
+use crate::domain::message::{self, Outgoing, Progress, Row, RowChange, RowContent};
 use crate::domain::room::Room;
 use crate::domain::sidebar::Sidebar;
 use crate::domain::timeline::Timeline;
@@ -286,6 +286,11 @@ impl Chat {
 
     /// Shows the room on screen as it now is; what did not change is left alone.
     pub(super) fn refresh(self) {
+        self.show(|_| 0);
+    }
+
+    /// The same, but leaves out as many of the oldest rows as `left_out` says.
+    pub(super) fn show(self, left_out: impl FnOnce(&[Row]) -> usize) {
         let local = self.alive.get_untracked();
         let day_of = |at: Timestamp| if local { browser::local_day(at) } else { at.utc_day() };
         let viewer = self.viewer.with_value(Viewer::as_author);
@@ -295,7 +300,8 @@ impl Chat {
                 (rows, timeline.has_older(), timeline.has_newer(), timeline.is_loaded())
             })
         });
-        let (rows, has_older, has_newer, ready) = shown.unwrap_or_default();
+        let (mut rows, has_older, has_newer, ready) = shown.unwrap_or_default();
+        rows.drain(..left_out(&rows).min(rows.len()));
         if local {
             self.patch(&rows);
         }
@@ -314,7 +320,13 @@ impl Chat {
             if !steps.is_empty() {
                 self.viewer.with_value(|viewer| {
                     let painter = Painter { viewer, local: true, plain: false, found: None };
-                    log::patch(&steps, painter, at_end);
+                    // Nothing that was there stays: another room.
+                    let all = |step: &RowChange| matches!(step, RowChange::Insert { rows: new, .. } if new.len() == rows.len());
+                    if steps.iter().any(all) {
+                        log::draw(rows, painter);
+                    } else {
+                        log::patch(&steps, painter, at_end);
+                    }
                 });
             }
         });

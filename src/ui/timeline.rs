@@ -306,14 +306,21 @@ impl Chat {
         self.draft.set(browser::stored(&self.draft_key(room_id)).unwrap_or_default());
         browser::set_cookie("last_room", &room_id.to_string());
         self.hold_room(room_id);
-        self.refresh();
+        // What is in sight first: laying out the rest takes longer than a frame may.
+        self.show(log::above_the_last_screen);
         log::to_newest();
-        if self.on(room_id, Timeline::is_loaded) == Some(true) {
+        let is_loaded = self.on(room_id, Timeline::is_loaded) == Some(true);
+        if is_loaded {
             self.watch(room_id);
-            self.look_around();
         } else {
             spawn_local(self.start_afresh(room_id));
         }
+        browser::after_next_frame(move || {
+            if is_loaded && self.room_id() == Some(room_id) {
+                self.refresh();
+                self.look_around();
+            }
+        });
     }
 
     /// The reader has scrolled, or there is something else to see: loads what they are about to

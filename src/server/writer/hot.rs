@@ -196,7 +196,10 @@ impl Hot {
     pub fn fill_tail(&self, ticket: Ticket, read: &RoomWithPage) {
         let mut state = self.write();
         let room_id = read.head.room.id;
-        if state.structure != ticket.0 || state.changed_after(room_id, read.page.cursor) {
+        let known = state.tails.get(&room_id).map_or(0, |tail| tail.messages.len());
+        let stale = state.structure != ticket.0 || state.changed_after(room_id, read.page.cursor);
+        // Somebody who read at the same time was faster.
+        if stale || (known > 0 && known >= read.page.messages.len()) {
             return;
         }
         state.rooms.entry(room_id).or_insert_with(|| read.head.clone());
