@@ -143,6 +143,8 @@ fn server_frames() -> Vec<ServerFrame> {
             online: true,
             online_count: 2,
         },
+        ServerFrame::Person { user: david() },
+        ServerFrame::Account { name: "Campfire".into() },
         ServerFrame::Room { room: rooms().remove(0) },
         ServerFrame::RoomRemoved { room_id: ROOM },
         ServerFrame::Goodbye { reason: "restart".into(), retry_ms: 250 },
@@ -163,6 +165,8 @@ fn server_type(frame: &ServerFrame) -> &'static str {
         ServerFrame::Read { .. } => "read",
         ServerFrame::Typing { .. } => "typing",
         ServerFrame::Presence { .. } => "presence",
+        ServerFrame::Person { .. } => "person",
+        ServerFrame::Account { .. } => "account",
         ServerFrame::Room { .. } => "room",
         ServerFrame::RoomRemoved { .. } => "room_removed",
         ServerFrame::Goodbye { .. } => "goodbye",
@@ -188,7 +192,7 @@ fn every_client_frame_matches_its_stored_form() {
 fn every_server_frame_matches_its_stored_form() {
     let frames = server_frames();
     let types: BTreeSet<_> = frames.iter().map(server_type).collect();
-    assert_eq!(types.len(), 15, "one of each type");
+    assert_eq!(types.len(), 17, "one of each type");
     is_as_stored("server_frames.jsonl", &frames.iter().map(json).collect::<Vec<_>>());
     for (frame, text) in frames.into_iter().zip(stored("server_frames.jsonl")) {
         let kind = format!("\"type\":\"{}\"", server_type(&frame));
@@ -248,6 +252,7 @@ fn errors() -> Vec<Error> {
         Error::AlreadySetUp,
         Error::AlreadyMember,
         Error::ClientIdTaken,
+        Error::LastAdministrator,
         Error::RateLimited { retry_after_s: 18 },
         Error::WriterUnavailable,
         Error::StorageFull,
@@ -271,6 +276,7 @@ fn is_listed(error: &Error) -> bool {
         | Error::AlreadySetUp
         | Error::AlreadyMember
         | Error::ClientIdTaken
+        | Error::LastAdministrator
         | Error::RateLimited { .. }
         | Error::WriterUnavailable
         | Error::StorageFull

@@ -185,11 +185,7 @@ impl Connections {
         let Some(tab) = registry.tabs.get_mut(&id) else {
             return;
         };
-        let before = std::mem::replace(&mut tab.room_id, room_id);
-        if before == room_id {
-            return;
-        }
-        if let Some(before) = before {
+        if let Some(before) = std::mem::replace(&mut tab.room_id, room_id) {
             registry.stop_watching(before, id);
         }
         if let Some(room_id) = room_id {
@@ -217,11 +213,13 @@ impl Connections {
 
     /// Tells a room that somebody writes (or stopped), all but their own tabs.
     pub fn typing(&self, room_id: RoomId, user: &UserRef, active: bool) {
-        let frame = ServerFrame::Typing { room_id, user: user.clone(), active };
-        let Some(bytes) = encode(&frame) else {
+        let mut registry = self.lock();
+        // By the name they have now; a tab may have been opened under another.
+        let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
+        let now = UserRef { id: user.id, name: name.clone() };
+        let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) else {
             return;
         };
-        let mut registry = self.lock();
         let to: Vec<_> =
             registry.watchers(room_id).filter(|(_, owner)| *owner != user.id).collect();
         registry.send(to.into_iter().map(|(id, _)| id), &bytes);
@@ -232,40 +230,50 @@ impl Connections {
         match event {
             Event::MessageCreated(message) => self.publish_created(message),
             Event::MessageUpdated(message) => {
-                let message = Arc::clone(message);
-                self.publish_to_room(message.room_id, &ServerFrame::MessageUpdated { message });
+                let frame = ServerFrame::MessageUpdated { message: Arc::clone(message) };
+                self.publish_to_room(message.room_id, &frame);
             }
             Event::MessageDeleted { message, .. } => {
-                let message = Arc::clone(message);
-                self.publish_to_room(message.room_id, &ServerFrame::MessageDeleted { message });
+                let frame = ServerFrame::MessageDeleted { message: Arc::clone(message) };
+                self.publish_to_room(message.room_id, &frame);
             }
             Event::RoomRead { user_id, room_id, message_id } => {
                 let frame = ServerFrame::Read { room_id: *room_id, message_id: *message_id };
-                let Some(bytes) = encode(&frame) else {
-                    return;
-                };
                 let mut registry = self.lock();
                 let tabs = registry.users.get(user_id).map(|present| present.tabs.clone());
-                registry.send(tabs.into_iter().flatten(), &bytes);
+                if let Some(bytes) = encode(&frame) {
+                    registry.send(tabs.into_iter().flatten(), &bytes);
+                }
             }
             Event::RoomOpened { room } => {
                 let (id, name, kind) = (room.id, room.name.clone(), room.kind);
-                let entry = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
-                let Some(bytes) = encode(&ServerFrame::Room { room: entry }) else {
-                    return;
-                };
+                let room = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
                 let mut registry = self.lock();
                 for present in registry.users.values_mut() {
-                    present.rooms.insert(room.id);
+                    present.rooms.insert(id);
                 }
-                registry.send_to_all(&bytes);
+                registry.tell_all(&ServerFrame::Room { room });
             }
             Event::SessionEnded { id, .. } => self.end_session(*id),
+            Event::UserChanged { viewer } => self.rename(viewer.as_author()),
+            Event::AccountChanged { account } => {
+                self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
+            }
             Event::AccountCreated { .. }
             | Event::UserJoined { .. }
             | Event::SessionBegan { .. }
             | Event::SessionUsed { .. } => {}
         }
+    }
+
+    /// Shows somebody by the name they have now, here and on every screen.
+    fn rename(&self, user: UserRef) {
+        let mut registry = self.lock();
+        if let Some(present) = registry.users.get_mut(&user.id) {
+            present.name.clone_from(&user.name);
+            registry.online = None;
+        }
+        registry.tell_all(&ServerFrame::Person { user });
     }
 
     /// Ends every tab of a session.
@@ -302,10 +310,7 @@ impl Connections {
         for (user_id, name, online) in due {
             // Whoever came and went again in the meantime is announced as they are now.
             if registry.presence.is_online(user_id) == online {
-                let frame = ServerFrame::Presence { user_id, name, online, online_count };
-                if let Some(bytes) = encode(&frame) {
-                    registry.send_to_all(&bytes);
-                }
+                registry.tell_all(&ServerFrame::Presence { user_id, name, online, online_count });
             }
         }
     }
@@ -376,9 +381,11 @@ impl Registry {
         }
     }
 
-    fn send_to_all(&mut self, bytes: &Utf8Bytes) {
-        let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-        self.send(all, bytes);
+    fn tell_all(&mut self, frame: &ServerFrame) {
+        if let Some(bytes) = encode(frame) {
+            let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
+            self.send(all, &bytes);
+        }
     }
 
     fn end(&mut self, id: ConnectionId, ending: Ending) {

@@ -1,8 +1,8 @@
 //! The browser's calls to the JSON API, with the same types the server answers with.
 
 use crate::domain::error::{ErrorBody, ErrorDetail};
-use crate::domain::message::{Message, MessagePage};
 use crate::domain::message::Outgoing;
+use crate::domain::message::{Message, MessagePage};
 use crate::domain::{MessageId, RoomId};
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, Response};

@@ -11,7 +11,7 @@ use crate::ui::Theme;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -104,6 +104,15 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The theme chosen in this browser.
 pub fn theme(headers: &HeaderMap) -> Theme {
     cookie(headers, "theme").map_or(Theme::System, Theme::parse)
+}
+
+/// How a request says that it wants pages without the account's own styles: set from its address,
+/// never believed from outside.
+pub const PLAIN: HeaderName = HeaderName::from_static("campfire-plain");
+
+/// Whether pages are wanted without the account's own styles.
+pub fn wants_plain(headers: &HeaderMap) -> bool {
+    headers.contains_key(PLAIN)
 }
 
 /// `Set-Cookie` for a session.
