@@ -110,11 +110,7 @@ impl Auth {
         let password_digest = self.hash(user.password.clone()).await?;
         let (join_code, room_creators) = (Some(invite_code()?), RoomCreators::Everybody);
         let account = Account { name, join_code, room_creators, styles: None };
-        let newcomer = |session| Newcomer {
-            user: user.clone(),
-            password_digest: password_digest.clone(),
-            session,
-        };
+        let newcomer = |session| Newcomer::new(&user, &password_digest, session);
         let first_run = |session| self.writer.first_run(account.clone(), newcomer(session));
         let done = self.begin(client, first_run).await;
         if done.as_ref().is_err_and(|error| *error == Error::AlreadySetUp) {
@@ -137,11 +133,7 @@ impl Auth {
         self.allow_guess(client.ip)?;
         self.find_invite(code).await?;
         let password_digest = self.hash(user.password.clone()).await?;
-        let newcomer = |session| Newcomer {
-            user: user.clone(),
-            password_digest: password_digest.clone(),
-            session,
-        };
+        let newcomer = |session| Newcomer::new(&user, &password_digest, session);
         self.begin(client, |session| self.writer.join(code, newcomer(session))).await
     }
 
@@ -376,12 +368,13 @@ impl Auth {
         client: &Client,
         ask: impl Fn(NewSession) -> F,
     ) -> Result<SignedIn, Error> {
-        let now = self.clock.now();
+        let (now, agent) = (self.clock.now(), client.user_agent.as_str());
+        let agent = agent.split_at(agent.floor_char_boundary(MAX_USER_AGENT)).0;
         for _ in 0..TOKEN_ATTEMPTS {
             let token = token(&mut SysRng)?;
             let session = NewSession {
                 token_digest: digest(&token),
-                user_agent: shortened(&client.user_agent, MAX_USER_AGENT),
+                user_agent: agent.to_owned(),
                 ip_address: client.ip.to_string(),
                 created_at: now,
                 expires_at: Timestamp::from_ms(now.ms() + self.session_ms),
@@ -449,13 +442,9 @@ pub fn token<R: TryRng<Error: std::fmt::Display>>(random: &mut R) -> Result<Stri
 /// # Errors
 /// [`Error::Unexpected`] when the generator gives nothing.
 pub fn invite_code() -> Result<String, Error> {
-    let text = letters_and_digits(&mut SysRng, 20)?;
-    let mut code = String::with_capacity(24);
-    for (at, letter) in text.chars().enumerate() {
-        code.extend((at > 0 && at % 4 == 0).then_some('-'));
-        code.push(letter);
-    }
-    Ok(code)
+    let groups: Result<Vec<String>, Error> =
+        (0..5).map(|_| letters_and_digits(&mut SysRng, 4)).collect();
+    Ok(groups?.join("-"))
 }
 
 /// A message name for forms that are sent without scripts.
@@ -496,11 +485,6 @@ fn letters_and_digits<R: TryRng<Error: std::fmt::Display>>(
 /// What is stored of a token.
 pub fn digest(token: &str) -> TokenDigest {
     Sha256::digest(token.as_bytes()).into()
-}
-
-fn shortened(text: &str, bytes: usize) -> String {
-    let end = text.floor_char_boundary(bytes.min(text.len()));
-    text.split_at(end).0.to_owned()
 }
 
 #[cfg(test)]

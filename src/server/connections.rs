@@ -67,8 +67,7 @@ impl ConnectionId {
     /// How long this connection should wait before it comes back: tabs that leave together must
     /// not return together.
     pub fn retry_ms(self) -> u32 {
-        // A stride prime to the range visits every value before repeating one.
-        // Within the page's patience, so that a restart shows no banner.
+        // A stride prime to the range visits every value, all within the page's patience.
         let spread = self.0.wrapping_mul(389) % 1_000;
         250 + u32::try_from(spread).unwrap_or(0)
     }
@@ -137,14 +136,11 @@ impl Connections {
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let present = registry.users.entry(user.id).or_insert_with(|| Present {
-            name: user.name.clone(),
-            rooms: FxHashSet::default(),
-            tabs: FxHashSet::default(),
-        });
+        let (name, rooms, tabs) = (user.name.clone(), <_>::default(), <_>::default());
+        let present = registry.users.entry(user_id).or_insert(Present { name, rooms, tabs });
         present.tabs.insert(id);
-        if registry.presence.connect(user.id, Instant::now()) {
-            registry.announcements.push_back((user.id, user.name.clone(), true));
+        if registry.presence.connect(user_id, Instant::now()) {
+            registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
         }
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
@@ -205,8 +201,8 @@ impl Connections {
             return Arc::clone(online);
         }
         let present = registry.users.iter().filter(|(id, _)| registry.presence.is_online(**id));
-        let mut online: Vec<UserRef> =
-            present.map(|(id, here)| UserRef { id: *id, name: here.name.clone() }).collect();
+        let named = |(id, here): (&UserId, &Present)| UserRef { id: *id, name: here.name.clone() };
+        let mut online: Vec<UserRef> = present.map(named).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         Arc::clone(registry.online.insert(online.into()))
     }
@@ -217,12 +213,11 @@ impl Connections {
         // By the name they have now; a tab may have been opened under another.
         let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
         let now = UserRef { id: user.id, name: name.clone() };
-        let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) else {
-            return;
-        };
-        let to: Vec<_> =
-            registry.watchers(room_id).filter(|(_, owner)| *owner != user.id).collect();
-        registry.send(to.into_iter().map(|(id, _)| id), &bytes);
+        let to = registry.watchers(room_id).filter(|(_, owner)| *owner != user.id);
+        let to: Vec<_> = to.map(|(id, _)| id).collect();
+        if let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) {
+            registry.send(to, &bytes);
+        }
     }
 
     /// Tells everybody concerned what the writer has committed.
@@ -230,12 +225,12 @@ impl Connections {
         match event {
             Event::MessageCreated(message) => self.publish_created(message),
             Event::MessageUpdated(message) => {
-                let frame = ServerFrame::MessageUpdated { message: Arc::clone(message) };
-                self.publish_to_room(message.room_id, &frame);
+                let (room_id, message) = (message.room_id, Arc::clone(message));
+                self.publish_to_room(room_id, &ServerFrame::MessageUpdated { message });
             }
             Event::MessageDeleted { message, .. } => {
-                let frame = ServerFrame::MessageDeleted { message: Arc::clone(message) };
-                self.publish_to_room(message.room_id, &frame);
+                let (room_id, message) = (message.room_id, Arc::clone(message));
+                self.publish_to_room(room_id, &ServerFrame::MessageDeleted { message });
             }
             Event::RoomRead { user_id, room_id, message_id } => {
                 let frame = ServerFrame::Read { room_id: *room_id, message_id: *message_id };
@@ -277,11 +272,11 @@ impl Connections {
     }
 
     /// Ends every tab of a session.
-    pub fn end_session(&self, session_id: SessionId) {
+    fn end_session(&self, session_id: SessionId) {
         let mut registry = self.lock();
-        let tabs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == session_id);
-        let tabs: Vec<ConnectionId> = tabs.map(|(id, _)| *id).collect();
-        for id in tabs {
+        let of_session =
+            |(id, tab): (&ConnectionId, &Tab)| (tab.session_id == session_id).then_some(*id);
+        for id in registry.tabs.iter().filter_map(of_session).collect::<Vec<_>>() {
             registry.end(id, Ending::SignedOut);
         }
     }
@@ -323,7 +318,7 @@ impl Connections {
             return;
         };
         let mut registry = self.lock();
-        let watchers: Vec<ConnectionId> = registry.watchers(room_id).map(|(id, _)| id).collect();
+        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         // A member's other tabs learn that there is something; the author's have said it.
         let elsewhere = |id: &ConnectionId| {
             registry.tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id))
@@ -343,9 +338,9 @@ impl Connections {
     }
 
     fn publish_to_room(&self, room_id: RoomId, frame: &ServerFrame) {
+        let mut registry = self.lock();
+        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         if let Some(bytes) = encode(frame) {
-            let mut registry = self.lock();
-            let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
             registry.send(watchers, &bytes);
         }
     }

@@ -63,6 +63,13 @@ pub struct Newcomer {
     pub session: NewSession,
 }
 
+impl Newcomer {
+    /// Puts together what is known of them.
+    pub fn new(user: &NewUser, password_digest: &str, session: NewSession) -> Self {
+        Self { user: user.clone(), password_digest: password_digest.to_owned(), session }
+    }
+}
+
 impl std::fmt::Debug for Newcomer {
     // Secrets stay out of logs even by accident.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
