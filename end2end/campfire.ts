@@ -223,9 +223,9 @@ export async function openRoom(api: APIRequestContext, name: string): Promise<Ro
 
 /** The code of the invite link, as the people page shows it. */
 export async function inviteCode(api: APIRequestContext): Promise<string> {
-  const people = await (await api.get("/account/edit")).text();
+  const people = await (await api.get("/account/invites")).text();
   const code = /\/join\/([\w-]+)/.exec(people)?.[1];
-  if (code === undefined) throw new Error("The people page shows no invite link.");
+  if (code === undefined) throw new Error("The invite links are not shown.");
   return code;
 }
 

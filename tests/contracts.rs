@@ -13,6 +13,7 @@ use campfire::domain::message::{ClientMessageId, Message, MessagePage};
 use campfire::domain::room::{Room, RoomKind};
 use campfire::domain::sidebar::SidebarRoom;
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use campfire::server::http::request::RIGHTS;
 use campfire::server::telemetry::Gap;
 use serde::Serialize;
 use serde_json::Value;
@@ -143,6 +144,8 @@ fn server_frames() -> Vec<ServerFrame> {
             online: true,
             online_count: 2,
         },
+        ServerFrame::Person { user: david() },
+        ServerFrame::Account { name: "Campfire".into() },
         ServerFrame::Room { room: rooms().remove(0) },
         ServerFrame::RoomRemoved { room_id: ROOM },
         ServerFrame::Goodbye { reason: "restart".into(), retry_ms: 250 },
@@ -163,6 +166,8 @@ fn server_type(frame: &ServerFrame) -> &'static str {
         ServerFrame::Read { .. } => "read",
         ServerFrame::Typing { .. } => "typing",
         ServerFrame::Presence { .. } => "presence",
+        ServerFrame::Person { .. } => "person",
+        ServerFrame::Account { .. } => "account",
         ServerFrame::Room { .. } => "room",
         ServerFrame::RoomRemoved { .. } => "room_removed",
         ServerFrame::Goodbye { .. } => "goodbye",
@@ -188,7 +193,7 @@ fn every_client_frame_matches_its_stored_form() {
 fn every_server_frame_matches_its_stored_form() {
     let frames = server_frames();
     let types: BTreeSet<_> = frames.iter().map(server_type).collect();
-    assert_eq!(types.len(), 15, "one of each type");
+    assert_eq!(types.len(), 17, "one of each type");
     is_as_stored("server_frames.jsonl", &frames.iter().map(json).collect::<Vec<_>>());
     for (frame, text) in frames.into_iter().zip(stored("server_frames.jsonl")) {
         let kind = format!("\"type\":\"{}\"", server_type(&frame));
@@ -248,6 +253,7 @@ fn errors() -> Vec<Error> {
         Error::AlreadySetUp,
         Error::AlreadyMember,
         Error::ClientIdTaken,
+        Error::LastAdministrator,
         Error::RateLimited { retry_after_s: 18 },
         Error::WriterUnavailable,
         Error::StorageFull,
@@ -271,6 +277,7 @@ fn is_listed(error: &Error) -> bool {
         | Error::AlreadySetUp
         | Error::AlreadyMember
         | Error::ClientIdTaken
+        | Error::LastAdministrator
         | Error::RateLimited { .. }
         | Error::WriterUnavailable
         | Error::StorageFull
@@ -327,7 +334,15 @@ fn the_routes_are_the_stored_ones() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/http/mod.rs");
     let routes = routes_of(&fs::read_to_string(path).unwrap());
     assert!(routes.len() > 30, "{routes:?}");
-    is_as_stored("routes.txt", &routes);
+    let (sockets, table): (Vec<_>, Vec<_>) = RIGHTS.iter().partition(|(kind, ..)| *kind == "WS");
+    let named: Vec<String> =
+        table.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    assert_eq!(named, routes, "the table of rights names every route, in order");
+    let with_right = table.iter().map(|(method, path, right)| format!("{method} {path} {right:?}"));
+    is_as_stored("routes.txt", &with_right.collect::<Vec<_>>());
+    let commands: BTreeSet<_> = sockets.iter().map(|(_, command, _)| *command).collect();
+    let known: BTreeSet<_> = client_frames().iter().map(client_type).collect();
+    assert_eq!(commands, known, "and every command of the socket");
 }
 
 #[test]

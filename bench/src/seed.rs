@@ -7,15 +7,14 @@
 //! token follows from their id ([`token`]).
 
 use super::report::{Failure, broken};
-use campfire::domain::account::{NewUser, Role};
+use campfire::domain::account::{NewUser, Role, RoomCreators};
 use campfire::domain::message::{ClientMessageId, Draft};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::Clock;
 use campfire::server::config::Durability;
 use campfire::server::rich_text::{self, Rendered};
-use campfire::server::store::account::{
-    Account, NewSession, insert_account, insert_session, insert_user,
-};
+use campfire::server::store::access::{NewSession, insert_session};
+use campfire::server::store::account::{Account, insert_account, insert_user};
 use campfire::server::store::messages::{NewMessage, insert_messages};
 use campfire::server::store::rooms::{
     insert_open_memberships, insert_open_room, update_read_cursor,
@@ -186,7 +185,12 @@ async fn write_people(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(), F
         "Khan", "Lopez", "Mori", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanaka",
         "Usman", "Vogel", "Weber", "Xu", "Young",
     ];
-    let account = Account { name: "Benchmark".to_owned(), join_code: "BENC-HMAR-KING".to_owned() };
+    let account = Account {
+        name: "Benchmark".to_owned(),
+        join_code: Some("BENC-HMAR-KING".to_owned()),
+        room_creators: RoomCreators::Everybody,
+        styles: None,
+    };
     insert_account(tx, &account, now).await?;
     for number in 0..shape.users() {
         let at = usize::try_from(number).unwrap_or(0);

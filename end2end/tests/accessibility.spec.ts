@@ -73,7 +73,11 @@ for (const colorScheme of ["light", "dark"] as const) {
       const storageState = await david.context().storageState();
       const page = await visitor({ ...look, storageState });
       const quiet = await openRoom(david.request, "Designers");
-      const paths = ["/rooms/1", `/rooms/${quiet.id}`, "/rooms/new", "/account/edit", "/users/1"];
+      const paths = [
+        ...["/rooms/1", `/rooms/${quiet.id}`, "/rooms/new", "/users/1"],
+        ...["/users/me/password", "/users/me/sessions"],
+        ...["/account/edit", "/account/invites", "/account/invites/1", "/account/settings"],
+      ];
       for (const path of paths) {
         await enter(page, path);
         await expectAccessible(page, path);

@@ -85,8 +85,9 @@ test("people join by the invite link of the welcome card and of the people page"
   await expect(first).toHaveURL("/rooms/1");
   await expect(first.locator(".you__name")).toHaveText("Jason");
 
-  await david.getByRole("link", { name: "People and invite link" }).click();
+  await david.getByRole("link", { name: "People and invite links" }).click();
   await expect(david).toHaveURL("/account/edit");
+  await david.getByRole("link", { name: "Invite links", exact: true }).click();
   const ofPage = await david.locator(".copy-line code").innerText();
   expect(ofPage).toBe(ofCard);
   const second = await visitor();

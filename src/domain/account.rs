@@ -3,7 +3,8 @@
 //! One account per database. Passwords are only measured here; hashing is the server's.
 
 use super::error::{Error, FieldError};
-use super::{Timestamp, UserId};
+use super::{InviteId, SessionId, Timestamp, UserId};
+pub use super::{device_name, hue, initials};
 use serde::{Deserialize, Serialize};
 
 /// Longest account name, in Unicode scalars (the first-run form's limit).
@@ -14,6 +15,10 @@ pub const MAX_USER_NAME: usize = 60;
 pub const MAX_EMAIL_BYTES: usize = 254;
 /// Shortest password, in Unicode scalars.
 pub const MIN_PASSWORD: usize = 10;
+/// Longest text about oneself, in Unicode scalars (Campfire's value).
+pub const MAX_BIO: usize = 200;
+/// Largest stylesheet of an account, in bytes.
+pub const MAX_STYLES_BYTES: usize = 64 * 1024;
 /// Longest password, in bytes: far beyond any passphrase, short enough to hash cheaply.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
@@ -50,17 +55,74 @@ impl Role {
     }
 }
 
-/// A user as others see them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
+/// Who may create rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomCreators {
+    /// Every person of the account.
+    Everybody,
+    /// Administrators only.
+    Administrators,
+}
+
+impl RoomCreators {
+    /// The stored form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Everybody => "everybody",
+            Self::Administrators => "administrators",
+        }
+    }
+
+    /// Reads the stored form; anything else is the stricter rule.
+    pub fn parse(text: &str) -> Self {
+        if text == "everybody" { Self::Everybody } else { Self::Administrators }
+    }
+}
+
+/// Whether somebody may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// They may.
+    Active,
+    /// An administrator has closed their account; it can be opened again.
+    Deactivated,
+    /// They are kept out, and from joining again.
+    Banned,
+}
+
+/// A user as their card and the people page show them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Person {
     /// Their id.
     pub id: UserId,
     /// Their name.
     pub name: String,
     /// What they may do.
     pub role: Role,
+    /// Whether they may come in.
+    pub status: Status,
+    /// What they say about themselves; may be empty.
+    pub bio: String,
+    /// Their address, for administrators and themselves only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_address: Option<String>,
     /// When they joined.
     pub created_at: Timestamp,
+    /// Who made the link that last reset their password, and when it was used; for themselves.
+    #[serde(skip)]
+    pub reset: Option<(String, Timestamp)>,
+}
+
+impl Person {
+    /// The person as others may see them: the address is for administrators and oneself.
+    #[must_use]
+    pub fn seen_by(self, viewer: &Viewer) -> Self {
+        let own = viewer.id == self.id;
+        let email_address = self.email_address.filter(|_| own || viewer.may_administer());
+        Self { email_address, reset: self.reset.filter(|_| own), ..self }
+    }
 }
 
 /// The author of a message, the person at a keyboard: just enough to show a face.
@@ -97,6 +159,144 @@ impl Viewer {
     }
 }
 
+/// What somebody changes about themselves, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// 1 to 60 characters.
+    pub name: String,
+    /// Trimmed and lower-cased.
+    pub email_address: String,
+    /// At most 200 characters, trimmed.
+    pub bio: String,
+}
+
+impl Profile {
+    /// Checks what a person typed.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with every broken field: `name`, `email_address`, `bio`.
+    pub fn parse(name: &str, email_address: &str, bio: &str) -> Result<Self, Error> {
+        let mut broken = Vec::new();
+        let name = checked_name(name, "name", MAX_USER_NAME, &mut broken);
+        let email_address = checked_email(email_address, &mut broken);
+        // Browsers send line ends as two characters and count them as one.
+        let bio = bio.replace("\r\n", "\n").trim().to_owned();
+        if bio.chars().count() > MAX_BIO {
+            broken.push(FieldError::new("bio", "Use at most 200 characters."));
+        } else if bio.chars().any(|c| c.is_control() && c != '\n') {
+            broken.push(FieldError::new("bio", "Use plain characters."));
+        }
+        let profile = Self { name, email_address, bio };
+        if broken.is_empty() { Ok(profile) } else { Err(Error::Validation(broken)) }
+    }
+}
+
+/// Checks a new password.
+///
+/// # Errors
+/// [`Error::Validation`] for field `password`.
+pub fn parse_password(password: &str) -> Result<String, Error> {
+    let mut broken = Vec::new();
+    check_password(password, &mut broken);
+    if broken.is_empty() { Ok(password.to_owned()) } else { Err(Error::Validation(broken)) }
+}
+
+/// Checks an account's stylesheet. Its content is not judged: the page's
+/// Content-Security-Policy keeps it from running anything or reaching anybody.
+///
+/// # Errors
+/// [`Error::Validation`] for field `styles`.
+pub fn parse_styles(styles: &str) -> Result<String, Error> {
+    if styles.len() > MAX_STYLES_BYTES {
+        return Err(Error::invalid("styles", "Use at most 64 KiB."));
+    }
+    if styles.contains('\0') {
+        return Err(Error::invalid("styles", "Use plain characters."));
+    }
+    Ok(styles.trim().to_owned())
+}
+
+/// How long and how often an invite link works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InviteTerms {
+    /// Days until it ends; without, it never does.
+    pub days: Option<u16>,
+    /// People who may use it; without, as many as come.
+    pub max_uses: Option<u16>,
+}
+
+impl InviteTerms {
+    /// The choices of days, the first is the default; 0 stands for no end.
+    pub const DAYS: [u16; 4] = [7, 1, 30, 0];
+    /// The choices of uses, the first is the default; 0 stands for no limit.
+    pub const USES: [u16; 4] = [0, 1, 5, 25];
+
+    /// Checks the choices.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for field `days` or `max_uses`.
+    pub fn parse(days: u16, max_uses: u16) -> Result<Self, Error> {
+        if !Self::DAYS.contains(&days) {
+            return Err(Error::invalid("days", "Choose 1, 7 or 30 days, or 0 for no end."));
+        }
+        if !Self::USES.contains(&max_uses) {
+            return Err(Error::invalid("max_uses", "Choose 1, 5 or 25 uses, or 0 for no limit."));
+        }
+        let chosen = |number: u16| (number > 0).then_some(number);
+        Ok(Self { days: chosen(days), max_uses: chosen(max_uses) })
+    }
+}
+
+/// An invite link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Invite {
+    /// Its id.
+    pub id: InviteId,
+    /// The last part of its address.
+    pub code: String,
+    /// Who made it.
+    pub creator: UserRef,
+    /// How many have joined by it.
+    pub uses: i64,
+    /// How many may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uses: Option<i64>,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was ended by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Invite {
+    /// Whether it still lets people in.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none()
+            && self.expires_at.is_none_or(|end| end > now)
+            && self.max_uses.is_none_or(|most| self.uses < most)
+    }
+}
+
+/// One of somebody's own sessions, as they see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// The session's id.
+    pub id: SessionId,
+    /// The browser in words: see [`device_name`].
+    pub device: String,
+    /// Where it was begun.
+    pub ip_address: String,
+    /// When its use was last recorded.
+    pub last_active_at: Timestamp,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
 /// What sign-in and sign-up forms carry, checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewUser {
@@ -116,18 +316,8 @@ impl NewUser {
     pub fn parse(name: &str, email_address: &str, password: &str) -> Result<Self, Error> {
         let mut broken = Vec::new();
         let name = checked_name(name, "name", MAX_USER_NAME, &mut broken);
-        let email_address = normalize_email(email_address);
-        if !looks_like_email(&email_address) {
-            broken.push(FieldError::new(
-                "email_address",
-                "Enter an e-mail address, like you@example.com.",
-            ));
-        }
-        if password.chars().count() < MIN_PASSWORD {
-            broken.push(FieldError::new("password", "Use at least 10 characters."));
-        } else if password.len() > MAX_PASSWORD_BYTES {
-            broken.push(FieldError::new("password", "Use at most 1,024 characters."));
-        }
+        let email_address = checked_email(email_address, &mut broken);
+        check_password(password, &mut broken);
         if broken.is_empty() {
             Ok(Self { name, email_address, password: password.to_owned() })
         } else {
@@ -144,6 +334,23 @@ pub fn parse_account_name(name: &str) -> Result<String, Error> {
     let mut broken = Vec::new();
     let name = checked_name(name, "account_name", MAX_ACCOUNT_NAME, &mut broken);
     if broken.is_empty() { Ok(name) } else { Err(Error::Validation(broken)) }
+}
+
+fn checked_email(address: &str, broken: &mut Vec<FieldError>) -> String {
+    let address = normalize_email(address);
+    if !looks_like_email(&address) {
+        let rule = "Enter an e-mail address, like you@example.com.";
+        broken.push(FieldError::new("email_address", rule));
+    }
+    address
+}
+
+fn check_password(password: &str, broken: &mut Vec<FieldError>) {
+    if password.chars().count() < MIN_PASSWORD {
+        broken.push(FieldError::new("password", "Use at least 10 characters."));
+    } else if password.len() > MAX_PASSWORD_BYTES {
+        broken.push(FieldError::new("password", "Use at most 1,024 characters."));
+    }
 }
 
 /// Trims a one-line name and records what is wrong with it.
@@ -193,29 +400,11 @@ fn looks_like_email(address: &str) -> bool {
         && !address.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
-/// One or two initials of a name, in any script: the first character of its first and last word.
-/// As written; the stylesheet makes them capitals, by the rules of the page's language.
-pub fn initials(name: &str, at_most: usize) -> String {
-    let mut words = name.split_whitespace();
-    let first = words.next().and_then(|word| word.chars().next());
-    let last = words.next_back().and_then(|word| word.chars().next());
-    let picked = first.into_iter().chain(if at_most > 1 { last } else { None });
-    picked.collect()
-}
-
-/// Which of the ten avatar hues (1 to 10) a user has; it never changes for an id.
-pub fn hue(id: UserId) -> i64 {
-    // A step that shares no factor with ten sends neighbouring ids to different hues.
-    (id.get() * 7).rem_euclid(10) + 1
-}
-
-/// The first code of a chat's invite link: `XXXX-XXXX-XXXX`.
-pub fn is_join_code(code: &str) -> bool {
-    code.len() == 14
-        && code.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 9 => byte == b'-',
-            _ => byte.is_ascii_alphanumeric(),
-        })
+/// Whether this could be the code of an invite link: groups of four letters and digits, five of
+/// them, or three in the oldest links.
+pub fn is_invite_code(code: &str) -> bool {
+    let group = |group: &str| group.len() == 4 && group.bytes().all(|b| b.is_ascii_alphanumeric());
+    matches!(code.len(), 14 | 24) && code.split('-').all(group)
 }
 
 #[cfg(test)]
@@ -239,17 +428,32 @@ mod tests {
     }
 
     #[test]
-    fn initials_come_from_the_first_and_last_word() {
-        assert_eq!(initials("Noor Haddad", 2), "NH");
-        assert_eq!(initials("bastian von hohenfels", 2), "bh");
-        assert_eq!(initials("Noor Haddad", 1), "N");
-        assert_eq!(initials("عمر حدّاد", 2), "عح");
-        assert_eq!(initials("Owl", 2), "O");
+    fn a_profile_names_every_broken_field() {
+        let long = "x".repeat(201);
+        let error = Profile::parse("", "nobody", &long).unwrap_err();
+        let fields: Vec<_> = error.fields().iter().map(|field| field.field.as_str()).collect();
+        assert_eq!(fields, ["name", "email_address", "bio"]);
+        assert_eq!(Profile::parse("D", "d@e.f", " two\r\nlines ").unwrap().bio, "two\nlines");
     }
 
     #[test]
-    fn neighbours_differ_in_hue() {
-        let hues: std::collections::BTreeSet<_> = (1..=10).map(|id| hue(UserId::new(id))).collect();
-        assert_eq!(hues.len(), 10);
+    fn an_invite_ends_by_time_by_use_or_by_hand() {
+        let now = Timestamp::from_ms(1_000);
+        let creator = UserRef { id: UserId::new(1), name: "David".into() };
+        let open = Invite {
+            id: InviteId::new(1),
+            code: "AAAA-BBBB-CCCC".into(),
+            creator,
+            uses: 1,
+            max_uses: None,
+            expires_at: None,
+            revoked_at: None,
+            created_at: now,
+        };
+        assert!(open.is_open(now));
+        assert!(!Invite { max_uses: Some(1), ..open.clone() }.is_open(now));
+        assert!(!Invite { expires_at: Some(now), ..open.clone() }.is_open(now));
+        assert!(!Invite { revoked_at: Some(now), ..open }.is_open(now));
+        assert!(InviteTerms::parse(2, 0).is_err() && InviteTerms::parse(7, 3).is_err());
     }
 }

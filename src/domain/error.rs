@@ -62,6 +62,9 @@ pub enum Error {
     /// The client message id was used by another author in this room.
     #[error("That message id is already taken. Send it again with a new one.")]
     ClientIdTaken,
+    /// The last administrator would be gone, and nobody could make another.
+    #[error("Somebody has to be administrator. Make another person administrator first.")]
+    LastAdministrator,
     /// Too much in too short a time.
     #[error("That was a little too fast. Try again in {retry_after_s} s.")]
     RateLimited {
@@ -103,6 +106,7 @@ impl Error {
             Self::AlreadySetUp => "already_set_up",
             Self::AlreadyMember => "already_member",
             Self::ClientIdTaken => "client_id_taken",
+            Self::LastAdministrator => "last_administrator",
             Self::RateLimited { .. } => "rate_limited",
             Self::WriterUnavailable => "writer_unavailable",
             Self::StorageFull => "storage_full",
@@ -119,7 +123,10 @@ impl Error {
             Self::Forbidden | Self::CrossSite => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::AlreadySetUp | Self::AlreadyMember | Self::ClientIdTaken => 409,
+            Self::AlreadySetUp
+            | Self::AlreadyMember
+            | Self::ClientIdTaken
+            | Self::LastAdministrator => 409,
             Self::TooLarge => 413,
             Self::Validation(_) => 422,
             Self::RateLimited { .. } => 429,

@@ -149,6 +149,16 @@ pub enum ServerFrame {
         /// How many are online now.
         online_count: usize,
     },
+    /// Somebody is called by another name now.
+    Person {
+        /// Who, by the new name.
+        user: UserRef,
+    },
+    /// The account has another name, or other settings.
+    Account {
+        /// What it is called.
+        name: String,
+    },
     /// The viewer has a new room, or one of theirs changed.
     Room {
         /// The room as the sidebar shows it.
@@ -232,6 +242,8 @@ impl ServerFrame {
                     }
                 )
             }
+            "person" => fields!(text, Self::Person { user: UserRef }),
+            "account" => fields!(text, Self::Account { name: String }),
             "room" => fields!(text, Self::Room { room: SidebarRoom }),
             "room_removed" => fields!(text, Self::RoomRemoved { room_id: RoomId }),
             "goodbye" => fields!(text, Self::Goodbye { reason: String, retry_ms: u32 }),

@@ -3,7 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
 //! listed above them: [`error`], [`account`], [`room`], [`membership`], [`message`], [`sidebar`],
-//! [`event`], [`row`], [`timeline`].
+//! [`event`], [`timeline`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
 //! *membership* lets a user into a room and remembers how far they have read; *seq* counts every
@@ -14,7 +14,6 @@
 pub mod account;
 pub mod error;
 pub mod event;
-pub mod membership;
 pub mod message;
 pub mod room;
 pub mod sidebar;
@@ -67,6 +66,10 @@ id!(
 id!(
     /// A signed-in browser or program.
     SessionId
+);
+id!(
+    /// An invite link.
+    InviteId
 );
 
 /// The position of a committed change. One global sequence, given out by the writer, strictly
@@ -242,6 +245,111 @@ pub fn push_escaped(html: &mut String, text: &str) {
     html.push_str(rest);
 }
 
+/// One or two initials of a name, in any script: the first letter of its first and last word, with
+/// the marks that belong to it; of a name in an East Asian script, one character says enough. As
+/// written; the stylesheet makes them capitals, by the rules of the page's language.
+pub fn initials(name: &str, at_most: usize) -> String {
+    let mut words = name.split_whitespace().filter(|word| !account::is_blank(word));
+    let first = words.next().map_or("", first_letter);
+    let last = words.next_back().map_or("", first_letter);
+    let alone = at_most < 2 || first.chars().next().is_some_and(is_east_asian);
+    let mut letters = String::from(first);
+    if !alone && !last.chars().next().is_some_and(is_east_asian) {
+        letters.push_str(last);
+    }
+    letters
+}
+
+/// The first letter, figure or picture of a word with everything that belongs to it. Quotes and
+/// brackets before it are passed over, unless there is nothing else.
+fn first_letter(word: &str) -> &str {
+    let shows = |c: char| c.is_alphanumeric() || c >= '\u{2190}' && !extends(c);
+    let start = word.find(shows).or_else(|| word.find(|c: char| !extends(c))).unwrap_or(0);
+    let word = word.split_at(start).1;
+    let mut rest = word.char_indices().peekable();
+    let opening = rest.next().map(|(_, c)| c);
+    // Flags are two letters of their own.
+    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    if opening.is_some_and(is_flag) {
+        rest.next_if(|(_, c)| is_flag(*c));
+    }
+    while let Some((_, mark)) = rest.next_if(|(_, c)| extends(*c)) {
+        // A joiner glues the next picture on: families, professions.
+        if mark == '\u{200d}' {
+            rest.next();
+        }
+    }
+    let end = rest.peek().map_or(word.len(), |(at, _)| *at);
+    word.split_at(end).0
+}
+
+/// Whether a character only changes the one before it. The marks of living scripts, not all of
+/// Unicode: its tables would weigh more than the rest of this file.
+fn extends(c: char) -> bool {
+    match u32::from(c) {
+        // The scripts of India share one layout of 128 places each.
+        code @ 0x0900..=0x0dff => matches!(
+            code & 0x7f,
+            0x00..=0x03 | 0x3a..=0x3c | 0x3e..=0x4f | 0x51..=0x57 | 0x62..=0x63
+        ),
+        code => matches!(
+            code,
+            0x0300..=0x036f | 0x0483..=0x0489 | 0x0591..=0x05bd | 0x05bf | 0x05c1..=0x05c7
+                | 0x0610..=0x061a | 0x064b..=0x065f | 0x0670 | 0x06d6..=0x06dc
+                | 0x06df..=0x06e8 | 0x06ea..=0x06ed | 0x0e31 | 0x0e34..=0x0e3a
+                | 0x0e47..=0x0e4e | 0x0f71..=0x0f84 | 0x102b..=0x103e | 0x1160..=0x11ff
+                | 0x17b4..=0x17d3 | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x200c..=0x200d
+                | 0x20d0..=0x20ff | 0x302a..=0x302f | 0x3099..=0x309a | 0xfe00..=0xfe0f
+                | 0xfe20..=0xfe2f | 0x1_f3fb..=0x1_f3ff | 0xe_0020..=0xe_007f
+                | 0xe_0100..=0xe_01ef
+        ),
+    }
+}
+
+/// Whether a character is of a script whose names are a few characters without spaces.
+fn is_east_asian(c: char) -> bool {
+    matches!(u32::from(c), 0x2e80..=0xa4cf | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff)
+}
+
+/// Which of the ten avatar hues (1 to 10) a user has; it never changes for an id.
+pub fn hue(id: UserId) -> i64 {
+    // A step that shares no factor with ten sends neighbouring ids to different hues.
+    (id.get() * 7).rem_euclid(10) + 1
+}
+
+/// A browser in words: "Firefox on Linux".
+pub fn device_name(user_agent: &str) -> String {
+    let first = |known: &[(&str, &'static str)]| {
+        known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    // Every browser claims to be those after it in this list.
+    let browser = first(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = first(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("CrOS", "ChromeOS"),
+        ("Windows", "Windows"),
+        ("Macintosh", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => "A program".to_owned(),
+    }
+}
+
 /// Proleptic Gregorian calendar arithmetic. A date library would do, but the browser would pay
 /// tens of kilobytes for these two functions.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -295,5 +403,49 @@ mod tests {
             let (year, month, date) = civil_from_days(day);
             assert_eq!(days_from_civil(year, month, date), day);
         }
+    }
+    #[test]
+    fn initials_come_from_the_first_and_last_word() {
+        for (name, two) in [
+            ("Noor Haddad", "NH"),
+            ("bastian von hohenfels", "bh"),
+            ("Owl", "O"),
+            ("  (the) \"Owl\" ", "tO"),
+            ("4 you", "4y"),
+            ("عمر حدّاد", "عح"),
+            ("שרה לוי", "של"),
+            ("Лена Соколова", "ЛС"),
+            ("E\u{301}mile Zola", "E\u{301}Z"),
+            ("किरण देसाई", "किदे"),
+            ("山田太郎", "山"),
+            ("山田 太郎", "山"),
+            ("김민준", "김"),
+            ("👩\u{200d}🚀 Ada", "👩\u{200d}🚀A"),
+            ("👍\u{1f3fd}", "👍\u{1f3fd}"),
+            ("🇸🇪🇳🇴 x", "🇸🇪x"),
+            ("\u{202e}evil name", "en"),
+            ("!", "!"),
+        ] {
+            assert_eq!(initials(name, 2), two, "{name}");
+        }
+        assert_eq!(initials("Noor Haddad", 1), "N");
+        assert_eq!(initials("", 2), "");
+    }
+
+    #[test]
+    fn browsers_are_named_in_words() {
+        let linux = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        assert_eq!(device_name(linux), "Firefox on Linux");
+        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18 Safari/604";
+        assert_eq!(device_name(phone), "Safari on iPhone");
+        let edge = "Mozilla/5.0 (Windows NT 10.0) Chrome/130 Safari/537.36 Edg/130.0";
+        assert_eq!(device_name(edge), "Edge on Windows");
+        assert_eq!(device_name(""), "A program");
+    }
+
+    #[test]
+    fn neighbours_differ_in_hue() {
+        let hues: std::collections::BTreeSet<_> = (1..=10).map(|id| hue(UserId::new(id))).collect();
+        assert_eq!(hues.len(), 10);
     }
 }

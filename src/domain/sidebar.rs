@@ -151,6 +151,15 @@ impl Sidebar {
         self.unnamed = online_count.saturating_sub(self.online.len());
     }
 
+    /// Somebody is called by another name now.
+    pub fn rename(&mut self, user: &UserRef, by_name: impl Fn(&str, &str) -> Ordering) {
+        let typists = self.typists.iter_mut().map(|typist| &mut typist.user);
+        for known in self.online.iter_mut().chain(typists).filter(|known| known.id == user.id) {
+            known.name.clone_from(&user.name);
+        }
+        self.online.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
+    }
+
     /// Somebody in the room on screen is (or is no longer) writing, as heard at `now_ms`.
     pub fn typing(&mut self, user: UserRef, active: bool, now_ms: i64) {
         self.typists.retain(|typist| typist.user.id != user.id);

@@ -333,6 +333,13 @@ impl Timeline {
 
     // What to show.
 
+    /// Somebody is called by another name now. The cursor stays: no message has changed.
+    pub fn rename(&mut self, user: &UserRef) {
+        for message in self.messages.values_mut().filter(|message| message.creator.id == user.id) {
+            Arc::make_mut(message).creator.name.clone_from(&user.name);
+        }
+    }
+
     /// The rows from top to bottom. `day_of` maps a moment to the reader's calendar day;
     /// `viewer` is the author of everything being sent.
     pub fn rows(&self, viewer: &UserRef, day_of: impl Fn(Timestamp) -> i64) -> Vec<Row> {

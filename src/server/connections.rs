@@ -67,8 +67,7 @@ impl ConnectionId {
     /// How long this connection should wait before it comes back: tabs that leave together must
     /// not return together.
     pub fn retry_ms(self) -> u32 {
-        // A stride prime to the range visits every value before repeating one.
-        // Within the page's patience, so that a restart shows no banner.
+        // A stride prime to the range visits every value, all within the page's patience.
         let spread = self.0.wrapping_mul(389) % 1_000;
         250 + u32::try_from(spread).unwrap_or(0)
     }
@@ -137,14 +136,11 @@ impl Connections {
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let present = registry.users.entry(user.id).or_insert_with(|| Present {
-            name: user.name.clone(),
-            rooms: FxHashSet::default(),
-            tabs: FxHashSet::default(),
-        });
+        let (name, rooms, tabs) = (user.name.clone(), <_>::default(), <_>::default());
+        let present = registry.users.entry(user_id).or_insert(Present { name, rooms, tabs });
         present.tabs.insert(id);
-        if registry.presence.connect(user.id, Instant::now()) {
-            registry.announcements.push_back((user.id, user.name.clone(), true));
+        if registry.presence.connect(user_id, Instant::now()) {
+            registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
         }
         metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
@@ -185,11 +181,7 @@ impl Connections {
         let Some(tab) = registry.tabs.get_mut(&id) else {
             return;
         };
-        let before = std::mem::replace(&mut tab.room_id, room_id);
-        if before == room_id {
-            return;
-        }
-        if let Some(before) = before {
+        if let Some(before) = std::mem::replace(&mut tab.room_id, room_id) {
             registry.stop_watching(before, id);
         }
         if let Some(room_id) = room_id {
@@ -209,22 +201,23 @@ impl Connections {
             return Arc::clone(online);
         }
         let present = registry.users.iter().filter(|(id, _)| registry.presence.is_online(**id));
-        let mut online: Vec<UserRef> =
-            present.map(|(id, here)| UserRef { id: *id, name: here.name.clone() }).collect();
+        let named = |(id, here): (&UserId, &Present)| UserRef { id: *id, name: here.name.clone() };
+        let mut online: Vec<UserRef> = present.map(named).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         Arc::clone(registry.online.insert(online.into()))
     }
 
     /// Tells a room that somebody writes (or stopped), all but their own tabs.
     pub fn typing(&self, room_id: RoomId, user: &UserRef, active: bool) {
-        let frame = ServerFrame::Typing { room_id, user: user.clone(), active };
-        let Some(bytes) = encode(&frame) else {
-            return;
-        };
         let mut registry = self.lock();
-        let to: Vec<_> =
-            registry.watchers(room_id).filter(|(_, owner)| *owner != user.id).collect();
-        registry.send(to.into_iter().map(|(id, _)| id), &bytes);
+        // By the name they have now; a tab may have been opened under another.
+        let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
+        let now = UserRef { id: user.id, name: name.clone() };
+        let to = registry.watchers(room_id).filter(|(_, owner)| *owner != user.id);
+        let to: Vec<_> = to.map(|(id, _)| id).collect();
+        if let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) {
+            registry.send(to, &bytes);
+        }
     }
 
     /// Tells everybody concerned what the writer has committed.
@@ -232,35 +225,35 @@ impl Connections {
         match event {
             Event::MessageCreated(message) => self.publish_created(message),
             Event::MessageUpdated(message) => {
-                let message = Arc::clone(message);
-                self.publish_to_room(message.room_id, &ServerFrame::MessageUpdated { message });
+                let (room_id, message) = (message.room_id, Arc::clone(message));
+                self.publish_to_room(room_id, &ServerFrame::MessageUpdated { message });
             }
             Event::MessageDeleted { message, .. } => {
-                let message = Arc::clone(message);
-                self.publish_to_room(message.room_id, &ServerFrame::MessageDeleted { message });
+                let (room_id, message) = (message.room_id, Arc::clone(message));
+                self.publish_to_room(room_id, &ServerFrame::MessageDeleted { message });
             }
             Event::RoomRead { user_id, room_id, message_id } => {
                 let frame = ServerFrame::Read { room_id: *room_id, message_id: *message_id };
-                let Some(bytes) = encode(&frame) else {
-                    return;
-                };
                 let mut registry = self.lock();
                 let tabs = registry.users.get(user_id).map(|present| present.tabs.clone());
-                registry.send(tabs.into_iter().flatten(), &bytes);
+                if let Some(bytes) = encode(&frame) {
+                    registry.send(tabs.into_iter().flatten(), &bytes);
+                }
             }
             Event::RoomOpened { room } => {
                 let (id, name, kind) = (room.id, room.name.clone(), room.kind);
-                let entry = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
-                let Some(bytes) = encode(&ServerFrame::Room { room: entry }) else {
-                    return;
-                };
+                let room = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
                 let mut registry = self.lock();
                 for present in registry.users.values_mut() {
-                    present.rooms.insert(room.id);
+                    present.rooms.insert(id);
                 }
-                registry.send_to_all(&bytes);
+                registry.tell_all(&ServerFrame::Room { room });
             }
             Event::SessionEnded { id, .. } => self.end_session(*id),
+            Event::UserChanged { viewer } => self.rename(viewer.as_author()),
+            Event::AccountChanged { account } => {
+                self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
+            }
             Event::AccountCreated { .. }
             | Event::UserJoined { .. }
             | Event::SessionBegan { .. }
@@ -268,12 +261,22 @@ impl Connections {
         }
     }
 
-    /// Ends every tab of a session.
-    pub fn end_session(&self, session_id: SessionId) {
+    /// Shows somebody by the name they have now, here and on every screen.
+    fn rename(&self, user: UserRef) {
         let mut registry = self.lock();
-        let tabs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == session_id);
-        let tabs: Vec<ConnectionId> = tabs.map(|(id, _)| *id).collect();
-        for id in tabs {
+        if let Some(present) = registry.users.get_mut(&user.id) {
+            present.name.clone_from(&user.name);
+            registry.online = None;
+        }
+        registry.tell_all(&ServerFrame::Person { user });
+    }
+
+    /// Ends every tab of a session.
+    fn end_session(&self, session_id: SessionId) {
+        let mut registry = self.lock();
+        let of_session =
+            |(id, tab): (&ConnectionId, &Tab)| (tab.session_id == session_id).then_some(*id);
+        for id in registry.tabs.iter().filter_map(of_session).collect::<Vec<_>>() {
             registry.end(id, Ending::SignedOut);
         }
     }
@@ -302,10 +305,7 @@ impl Connections {
         for (user_id, name, online) in due {
             // Whoever came and went again in the meantime is announced as they are now.
             if registry.presence.is_online(user_id) == online {
-                let frame = ServerFrame::Presence { user_id, name, online, online_count };
-                if let Some(bytes) = encode(&frame) {
-                    registry.send_to_all(&bytes);
-                }
+                registry.tell_all(&ServerFrame::Presence { user_id, name, online, online_count });
             }
         }
     }
@@ -318,7 +318,7 @@ impl Connections {
             return;
         };
         let mut registry = self.lock();
-        let watchers: Vec<ConnectionId> = registry.watchers(room_id).map(|(id, _)| id).collect();
+        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         // A member's other tabs learn that there is something; the author's have said it.
         let elsewhere = |id: &ConnectionId| {
             registry.tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id))
@@ -338,9 +338,9 @@ impl Connections {
     }
 
     fn publish_to_room(&self, room_id: RoomId, frame: &ServerFrame) {
+        let mut registry = self.lock();
+        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         if let Some(bytes) = encode(frame) {
-            let mut registry = self.lock();
-            let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
             registry.send(watchers, &bytes);
         }
     }
@@ -376,9 +376,11 @@ impl Registry {
         }
     }
 
-    fn send_to_all(&mut self, bytes: &Utf8Bytes) {
-        let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-        self.send(all, bytes);
+    fn tell_all(&mut self, frame: &ServerFrame) {
+        if let Some(bytes) = encode(frame) {
+            let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
+            self.send(all, &bytes);
+        }
     }
 
     fn end(&mut self, id: ConnectionId, ending: Ending) {

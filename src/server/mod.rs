@@ -15,9 +15,10 @@ pub mod store;
 pub mod telemetry;
 pub mod writer;
 
+use crate::domain::account::Status;
 use crate::domain::error::Error;
 use crate::domain::sidebar::SidebarRoom;
-use crate::domain::{RoomId, Seq, Timestamp, UserId};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use auth::Auth;
 use config::{Config, Limits};
 use connections::Connections;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use writer::Writer;
 use writer::hot::{Hot, Lookup, sidebar_room};
+use writer::people::TheirMessages;
 
 /// Asks everything that runs in the background to stop.
 pub type Stop = CancellationToken;
@@ -48,6 +50,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Expired sessions and spent allowances are forgotten this many sweeps apart.
 const SWEEPS_PER_CLEANING: u32 = 600;
+/// Messages of a banned person removed by one command.
+const REMOVED_AT_ONCE: u32 = 100;
+/// Between two such commands, so that everybody else's come in between.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 /// Founding target for a start.
 const STARTUP_TARGET: Duration = Duration::from_millis(100);
 
@@ -201,8 +207,68 @@ impl App {
     }
 }
 
+impl App {
+    /// Bans somebody and removes their messages in the background. It goes on when the caller goes
+    /// away, and after a restart: the wish is stored.
+    ///
+    /// # Errors
+    /// Those of [`Writer::change_status`].
+    pub async fn ban_and_remove(&self, viewer: UserId, user_id: UserId) -> Result<(), Error> {
+        let app = self.clone();
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.tracker.spawn(async move {
+            let wish = (Status::Banned, TheirMessages::Go);
+            let banned = app.writer.change_status(viewer, user_id, wish).await;
+            let goes_on = banned.is_ok();
+            // Whoever asked may have gone away; the ban stands all the same.
+            let _gone = reply.send(banned);
+            if goes_on {
+                app.remove_messages_of(user_id).await;
+            }
+        });
+        // The task counts for no request: its one call belongs to this one.
+        store::count_statement();
+        answer.await.map_err(|_| Error::WriterUnavailable)?
+    }
+
+    /// Removes the messages of somebody who is banned, a bounded number at a time, found beside
+    /// the writer. Ends early when the server stops or the ban is lifted.
+    async fn remove_messages_of(&self, user_id: UserId) {
+        let mut after = MessageId::new(0);
+        while !self.stop.is_cancelled() {
+            let found = self.store.list_message_ids_of(user_id, after, REMOVED_AT_ONCE).await;
+            let done = match found {
+                Ok(ids) => {
+                    let last = ids.last().copied();
+                    let removed = self.writer.remove_messages_of(user_id, ids).await;
+                    removed.map(|()| last)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(last)) => after = last,
+                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
+                Err(error) => tracing::warn!(%error, "removing messages failed; trying again"),
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+    }
+
+    /// Takes up the removals that the last stop interrupted.
+    async fn resume_removals(self) {
+        match self.store.list_users_losing_messages().await {
+            Ok(users) => {
+                for user_id in users {
+                    self.remove_messages_of(user_id).await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "interrupted removals were not resumed"),
+        }
+    }
+}
+
 fn visible_rooms(read: &ViewerRooms, viewer: UserId) -> Vec<SidebarRoom> {
-    use crate::domain::membership::Involvement;
+    use crate::domain::room::Involvement;
     read.rooms
         .iter()
         .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
@@ -312,6 +378,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let wal = app.store.wal();
     tracker.spawn(store::checkpoint_beside(opened.checkpointing, wal, stop.clone()));
     tracker.spawn(sweep(app.clone(), stop.clone()));
+    tracker.spawn(app.clone().resume_removals());
 
     let serving = tokio::spawn(http::serve(listener, app.clone(), stop.clone()));
     if started.elapsed() > STARTUP_TARGET {

@@ -8,7 +8,7 @@
 use super::App;
 use super::auth::Auth;
 use super::connections::{ConnectionId, Connections, Ending, Registered, encode};
-use super::store::account::Session;
+use super::store::access::Session;
 use super::store::messages::Position;
 use super::telemetry::Gap;
 use crate::domain::account::UserRef;

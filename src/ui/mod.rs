@@ -14,6 +14,7 @@ pub mod controls;
 mod live;
 pub mod log;
 mod message;
+pub mod people;
 mod room;
 pub mod settings;
 mod sidebar;
@@ -53,6 +54,10 @@ pub struct Boot {
     pub online: Vec<UserRef>,
     /// How many are online.
     pub online_count: usize,
+    /// Whether the viewer may create rooms.
+    pub may_create_rooms: bool,
+    /// The account's own stylesheet, unless it is switched off.
+    pub styles: Option<String>,
     /// What the sheet shows.
     pub screen: Screen,
 }
@@ -253,7 +258,7 @@ fn come_alive(chat: Chat, found: Option<MessageId>) {
 
 /// The page's title: what is on screen, marked when something waits elsewhere.
 fn title(chat: Chat) -> String {
-    let account = chat.account_name.get_value();
+    let account = chat.account_name.get();
     let waiting = if chat.sidebar.with(Sidebar::has_unread) { "• " } else { "" };
     match chat.room.get() {
         Some(room) => format!("{waiting}{} · {account}", room.name),
@@ -329,6 +334,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
         _ => boot.account_name.clone(),
     };
     let data = serde_json::to_string(&**boot).unwrap_or_default();
+    let styles = boot.styles.clone();
     let boot = Arc::clone(boot);
     let owner = Owner::new_root(None);
     let (body, rows) = owner.with(|| {
@@ -339,8 +345,12 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
     let (above, below) = body.split_once(ROWS_HERE).unwrap_or((&body, ""));
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
     let wasm = asset("pkg/campfire.wasm");
+    // After the product's own, which it may overrule.
+    let styles =
+        styles.map(|name| format!("<link rel=\"stylesheet\" href=\"/account/styles/{name}.css\">"));
+    let styles = styles.unwrap_or_default();
     let head = format!(
-        "<link rel=\"modulepreload\" href=\"{program}\">\
+        "{styles}<link rel=\"modulepreload\" href=\"{program}\">\
          <link rel=\"preload\" as=\"fetch\" type=\"application/wasm\" crossorigin href=\"{wasm}\">\
          <script type=\"module\" src=\"{script}\"></script>"
     );

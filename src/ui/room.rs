@@ -104,7 +104,7 @@ pub fn QuietSheet(
                 <ConnectionBanner chat=chat/>
             </div>
             <div class="sheet__main" tabindex="0" role="region" aria-label="Content"
-                on:click=move |event| copied(&event) on:change=move |event| theme_chosen(&event)>
+                on:click=move |event| copied(&event) on:change=move |event| theme_chosen(&event) on:input=move |event| filtered(&event)>
                 <div class="page" inner_html=html></div>
             </div>
         </main>
@@ -130,6 +130,23 @@ fn theme_chosen(event: &Event) {
         let theme = Theme::parse(&input.value());
         browser::set_cookie("theme", theme.as_str());
         browser::set_root_attribute("data-theme", theme.attribute());
+    }
+}
+
+/// A field with `data-filter` hides the rows of that list whose name does not contain its text.
+fn filtered(event: &Event) {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    let list = target.as_ref().and_then(|input| input.get_attribute("data-filter"));
+    let list = list.and_then(|id| browser::element(&id));
+    let (Some(input), Some(list)) = (target, list) else {
+        return;
+    };
+    let wanted = input.value().trim().to_lowercase();
+    let rows = list.children();
+    for row in (0..rows.length()).filter_map(|at| rows.item(at)) {
+        let name = row.get_attribute("data-name").unwrap_or_default();
+        // A row that cannot be hidden is shown, which is no harm.
+        let _done = row.toggle_attribute_with_force("hidden", !name.contains(&wanted));
     }
 }
 

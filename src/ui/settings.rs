@@ -1,18 +1,29 @@
-//! The quieter screens beside the same sidebar: a new room, people and invite link, a person, a
-//! message's text for browsers without scripts.
+//! The quieter screens beside the same sidebar: a new room, invite links, what administrators
+//! choose for everybody, a message's text for browsers without scripts. Those about people are in
+//! [`super::people`].
 //!
 //! Plain HTML with forms, rendered by the server only. The few things a script adds to them
 //! (copying a link, switching the theme at once) are found by their `data-` attributes in
 //! `ui::room`, so none of this is paid for in the browser.
 
 use super::Theme;
-use super::controls::{Avatar, Field, FieldKind, Icon, Mark};
-use crate::domain::UserId;
-use crate::domain::account::{Role, User, Viewer};
+use super::controls::{Field, FieldKind, Icon, Mark};
+use super::people::{AccountPage, account_tabs, act, moment};
+use crate::domain::Timestamp;
+use crate::domain::account::{Invite, InviteTerms, RoomCreators, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Message;
 use crate::domain::room::MAX_ROOM_NAME;
 use leptos::prelude::*;
+
+const ACCOUNT: FieldKind = FieldKind {
+    name: "account_name",
+    label: "Name",
+    input: "text",
+    autocomplete: "off",
+    hint: "Shown in the sidebar and on the sign-in page.",
+    longest: 60,
+};
 
 /// There is no room to show.
 #[component]
@@ -96,44 +107,6 @@ pub fn EditMessageForm(
     }
 }
 
-/// The people of the account and its invite link.
-#[component]
-pub fn People(
-    /// Who is looking.
-    viewer: UserId,
-    /// The invite link.
-    invite: String,
-    /// The people.
-    people: Vec<User>,
-    /// Who of them is online.
-    online: Vec<UserId>,
-) -> impl IntoView {
-    let count = match people.len() {
-        1 => "Just you so far. Send somebody the link below.".to_owned(),
-        many => format!("{many} people."),
-    };
-    let rows = people.into_iter().map(|user| {
-        let online = online.contains(&user.id);
-        view! { <PersonRow you={user.id == viewer} user=user online=online/> }
-    });
-    view! {
-        <section class="section" aria-labelledby="people-title">
-            <div class="section__head"><div>
-                <h2 class="section__title" id="people-title">"Everybody"</h2>
-                <p class="section__note">{count}</p>
-            </div></div>
-            <ul class="panel rows">{rows.collect_view()}</ul>
-        </section>
-        <section class="section" aria-labelledby="invite-title">
-            <div class="section__head"><div>
-                <h2 class="section__title" id="invite-title">"Invite people"</h2>
-                <p class="section__note">"Anyone with this link can join as a member."</p>
-            </div></div>
-            <div class="panel panel--pad"><InviteLine invite=invite/></div>
-        </section>
-    }
-}
-
 /// An invite link with a button that copies it.
 #[component]
 pub fn InviteLine(
@@ -143,69 +116,15 @@ pub fn InviteLine(
     view! {
         <div class="copy-line">
             <code class="truncate">{invite.clone()}</code>
-            <button type="button" class="icon-button with-scripts" aria-label="Copy invite link"
-                title="Copy invite link" data-copy=invite><Icon name="copy"/></button>
+            <button type="button" class="icon-button with-scripts" aria-label="Copy link"
+                title="Copy link" data-copy=invite><Icon name="copy"/></button>
         </div>
     }
 }
 
-#[component]
-fn PersonRow(user: User, you: bool, online: bool) -> impl IntoView {
-    view! {
-        <li class="row">
-            <Avatar id=user.id name=user.name.clone() online=online/>
-            <span class="row__main"><span class="row__name">
-                <a class="row__link" dir="auto" href=format!("/users/{}", user.id)>
-                    {user.name.clone()}
-                </a>
-                <RoleTag role=user.role/>
-                {you.then(|| view! { <span class="tag">"You"</span> })}
-                {online.then(|| view! { <span class="visually-hidden">", online"</span> })}
-            </span></span>
-        </li>
-    }
-}
-
-#[component]
-fn RoleTag(role: Role) -> impl IntoView {
-    (role == Role::Administrator).then(|| {
-        view! { <span class="tag"><Icon name="crown"/>"Administrator"</span> }
-    })
-}
-
-/// A person.
-#[component]
-pub fn Person(
-    /// Who.
-    user: User,
-    /// Whether they are online.
-    online: bool,
-) -> impl IntoView {
-    view! {
-        <section class="panel" aria-label="Profile">
-            <div class="row">
-                <Avatar id=user.id name=user.name.clone() class="avatar avatar--xl" online=online/>
-                <span class="row__main">
-                    <span class="row__name">
-                        <span dir="auto">{user.name.clone()}</span><RoleTag role=user.role/>
-                    </span>
-                    <span class="row__note">
-                        {if online { "Online now. " } else { "" }} "Here since "
-                        <time datetime=user.created_at.to_string()>
-                            {user.created_at.utc_date()}
-                        </time>
-                    </span>
-                </span>
-            </div>
-        </section>
-    }
-}
-
-/// What only you see on your own page: address, theme, the way out.
+/// What only you see on your own page: theme, the way out.
 #[component]
 pub fn OwnSettings(
-    /// You.
-    viewer: Viewer,
     /// The theme chosen in this browser.
     theme: Theme,
 ) -> impl IntoView {
@@ -223,14 +142,11 @@ pub fn OwnSettings(
         }
     });
     view! {
-        <section class="section" aria-labelledby="you-title">
-            <div class="section__head"><h2 class="section__title" id="you-title">"Yours"</h2></div>
+        <section class="section" aria-labelledby="here-title">
+            <div class="section__head">
+                <h2 class="section__title" id="here-title">"This browser"</h2>
+            </div>
             <div class="panel rows">
-                <div class="row">
-                    <Icon name="at"/>
-                    <span class="row__main"><span class="row__name">"E-mail"</span>
-                        <span class="row__note">{viewer.email_address}</span></span>
-                </div>
                 <form class="row" action="/theme" method="post">
                     <Icon name="sun"/>
                     <span class="row__main"><span class="row__name">"Theme"</span>
@@ -271,5 +187,181 @@ pub fn WelcomeCard(
             </p>
             <InviteLine invite=invite/>
         </div>
+    }
+}
+
+/// A link to pass on, also as a code for a camera.
+#[component]
+pub fn LinkCard(
+    /// The link.
+    link: String,
+    /// Its QR code, as HTML.
+    qr: String,
+    /// What it does.
+    note: &'static str,
+    /// Where to go afterwards.
+    back: String,
+) -> impl IntoView {
+    view! {
+        <div class="panel panel--pad split">
+            <div class="stack">
+                <InviteLine invite=link/>
+                <p class="small muted">{note}</p>
+                <div class="button-row"><a class="button button--s" href=back>"Done"</a></div>
+            </div>
+            <div inner_html=qr></div>
+        </div>
+    }
+}
+
+/// The invite links.
+#[component]
+pub fn Invites(
+    /// Who is looking.
+    viewer: Viewer,
+    /// The links with their addresses.
+    invites: Vec<(Invite, String)>,
+    /// The time, to tell which have ended.
+    now: Timestamp,
+) -> impl IntoView {
+    let rows = invites.into_iter().map(|(invite, link)| {
+        let may_end = viewer.may_administer() || invite.creator.id == viewer.id;
+        let state = match (&invite, invite.is_open(now)) {
+            (_, true) => ("Open", "tag tag--ok"),
+            (Invite { revoked_at: Some(_), .. }, _) => ("Ended", "tag"),
+            (Invite { expires_at: Some(end), .. }, _) if *end <= now => ("Expired", "tag"),
+            _ => ("Used up", "tag"),
+        };
+        let uses = match invite.max_uses {
+            Some(most) => format!(", used {} of {most} times", invite.uses),
+            None => format!(", used {} times", invite.uses),
+        };
+        let open = invite.is_open(now);
+        let ends = invite.expires_at.map(|end| view! { ", until "{moment(end)} });
+        let base = format!("/account/invites/{}", invite.id);
+        let tools = open.then(|| {
+            view! {
+                <span class="row__end button-row">
+                    <a class="button button--s" href=base.clone()>"QR code"</a>
+                    {may_end.then(|| act(
+                        format!("{base}/end"), "End", "button button--s button--danger",
+                    ))}
+                </span>
+            }
+        });
+        view! {
+            <li class=if open { "row" } else { "row row--faded" }>
+                <span class="row__main">
+                    <InviteLine invite=link/>
+                    <span class="row__note">
+                        <span class=state.1>{state.0}</span>" By "
+                        <span dir="auto">{invite.creator.name}</span>{uses}{ends}
+                    </span>
+                </span>
+                {tools}
+            </li>
+        }
+    });
+    let days = InviteTerms::DAYS.map(|days| match days {
+        0 => (days, "Never ends".to_owned()),
+        1 => (days, "1 day".to_owned()),
+        _ => (days, format!("{days} days")),
+    });
+    let uses = InviteTerms::USES.map(|uses| match uses {
+        0 => (uses, "As many as come".to_owned()),
+        1 => (uses, "One person".to_owned()),
+        _ => (uses, format!("{uses} people")),
+    });
+    let choice = |name: &'static str, label: &'static str, choices: [(u16, String); 4]| {
+        let options = choices.map(|(value, text)| {
+            view! { <option value=value.to_string()>{text}</option> }
+        });
+        view! {
+            <div class="field">
+                <label class="field__label" for=name>{label}</label>
+                <select class="input" id=name name=name>{options.collect_view()}</select>
+            </div>
+        }
+    };
+    view! {
+        {account_tabs(AccountPage::Invites, viewer.may_administer())}
+        <section class="section" aria-labelledby="invite-title">
+            <div class="section__head"><div>
+                <h2 class="section__title" id="invite-title">"Invite people"</h2>
+                <p class="section__note">"Whoever opens one of these links can join as a member."</p>
+            </div></div>
+            <ul class="panel rows">{rows.collect_view()}</ul>
+            <form class="form" action="/account/invites" method="post">
+                {choice("days", "Works for", days)}
+                {choice("max_uses", "Lets in", uses)}
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Make a link"</button>
+                </div>
+            </form>
+        </section>
+    }
+}
+
+/// What administrators choose for everybody.
+#[component]
+pub fn Workspace(
+    /// The account's name as typed.
+    name: String,
+    /// Who may create rooms.
+    room_creators: RoomCreators,
+    /// The stylesheet as typed.
+    styles: String,
+    /// What was wrong.
+    error: Option<Error>,
+) -> impl IntoView {
+    let restricted = room_creators == RoomCreators::Administrators;
+    let wrong = error.as_ref().and_then(|error| error.for_field("styles")).map(str::to_owned);
+    view! {
+        {account_tabs(AccountPage::Workspace, true)}
+        <section class="section" aria-labelledby="workspace-title">
+            <h2 class="section__title" id="workspace-title">"Workspace"</h2>
+            <form class="form" action="/account" method="post">
+                <Field kind=ACCOUNT value=name error=error/>
+                <div class="panel rows"><label class="choice row">
+                    <span class="choice__text">
+                        <span class="choice__name">"Only administrators create rooms"</span>
+                        <span class="choice__hint">
+                            "Everybody can still start direct messages."
+                        </span>
+                    </span>
+                    <input class="switch" type="checkbox" role="switch" name="room_creators"
+                        value="administrators" checked=restricted/>
+                </label></div>
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Save workspace"</button>
+                </div>
+            </form>
+        </section>
+        <section class="section" aria-labelledby="styles-title">
+            <div class="section__head"><div>
+                <h2 class="section__title" id="styles-title">"Custom styles"</h2>
+                <p class="section__note">
+                    "CSS added after the product's own. Add "<code>"?plain=1"</code>
+                    " to any address to see that page without it."
+                </p>
+            </div></div>
+            <form class="form" action="/account/styles" method="post">
+                <div class="field">
+                    <label class="visually-hidden" for="styles">"Custom CSS"</label>
+                    <textarea class="input input--code" id="styles" name="styles" rows="8"
+                        spellcheck="false" aria-invalid=wrong.is_some().then_some("true")
+                        aria-describedby=wrong.is_some().then_some("styles-note")>
+                        {styles}
+                    </textarea>
+                    {wrong.map(|text| view! {
+                        <p class="field__error" id="styles-note">{text}</p>
+                    })}
+                </div>
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Save styles"</button>
+                </div>
+            </form>
+        </section>
+        <p class="small muted">{concat!("Campfire ", env!("CARGO_PKG_VERSION"))}</p>
     }
 }

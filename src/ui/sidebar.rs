@@ -26,7 +26,7 @@ pub fn SidebarNav(
                 <a class="workspace" href="/">
                     <Mark class="mark"/>
                     <span class="workspace__name truncate" dir="auto">
-                        {chat.account_name.get_value()}
+                        {move || chat.account_name.get()}
                     </span>
                 </a>
                 <button type="button" class="icon-button drawer-only" aria-label="Close menu"
@@ -47,10 +47,12 @@ pub fn SidebarNav(
                             </For>
                         </ul>
                     </details>
-                    <a class="icon-button group__add icon-button--s" href="/rooms/new"
-                        aria-label="New room" title="New room">
-                        <Icon name="plus" class="icon icon--s"/>
-                    </a>
+                    {chat.may_create_rooms.then(|| view! {
+                        <a class="icon-button group__add icon-button--s" href="/rooms/new"
+                            aria-label="New room" title="New room">
+                            <Icon name="plus" class="icon icon--s"/>
+                        </a>
+                    })}
                 </section>
                 <OnlineGroup chat=chat/>
             </div>
@@ -62,8 +64,8 @@ pub fn SidebarNav(
                         <span class="you__state truncate">"Profile and theme"</span>
                     </span>
                 </a>
-                <a class="icon-button" href="/account/edit" aria-label="People and invite link"
-                    title="People and invite link">
+                <a class="icon-button" href="/account/edit" aria-label="People and invite links"
+                    title="People and invite links">
                     <Icon name="users"/>
                 </a>
             </div>

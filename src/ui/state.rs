@@ -44,7 +44,9 @@ pub struct Chat {
     /// Who is signed in.
     pub viewer: StoredValue<Viewer>,
     /// What the chat is called.
-    pub account_name: StoredValue<String>,
+    pub account_name: RwSignal<String>,
+    /// Whether the viewer may create rooms.
+    pub may_create_rooms: bool,
     /// The database every cursor belongs to.
     pub incarnation: StoredValue<String>,
     /// Rooms, presence, typing.
@@ -92,7 +94,8 @@ impl Chat {
     pub fn new(boot: &Boot) -> Self {
         let chat = Self {
             viewer: StoredValue::new(boot.viewer.clone()),
-            account_name: StoredValue::new(boot.account_name.clone()),
+            account_name: RwSignal::new(boot.account_name.clone()),
+            may_create_rooms: boot.may_create_rooms,
             incarnation: StoredValue::new(boot.incarnation.clone()),
             sidebar: RwSignal::new(Sidebar::new(
                 boot.rooms.clone(),
@@ -238,12 +241,28 @@ impl Chat {
                 let (user, now) = (UserRef { id: user_id, name }, (online, online_count));
                 self.sidebar.update(|sidebar| sidebar.presence(user, now, browser::by_name));
             }
+            ServerFrame::Person { user } => self.rename(&user),
+            ServerFrame::Account { name } => self.account_name.set(name),
             ServerFrame::Room { room } => {
                 self.sidebar.update(|s| s.upsert_room(room, browser::by_name))
             }
             ServerFrame::RoomRemoved { room_id } => self.sidebar.update(|s| s.remove_room(room_id)),
             ServerFrame::Goodbye { .. } | ServerFrame::Pong | ServerFrame::Error { .. } => {}
         }
+    }
+
+    /// Somebody is called by another name: in the sidebar and in every message of theirs.
+    fn rename(self, user: &UserRef) {
+        self.viewer.update_value(|viewer| {
+            if viewer.id == user.id {
+                viewer.name.clone_from(&user.name);
+            }
+        });
+        self.sidebar.update(|sidebar| sidebar.rename(user, browser::by_name));
+        self.timelines.update_value(|all| {
+            all.values_mut().for_each(|timeline| timeline.rename(user));
+        });
+        self.refresh();
     }
 
     /// The page has been taken over: from now on changes reach the document, in the reader's own

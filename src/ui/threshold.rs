@@ -142,6 +142,8 @@ pub fn Join(
     account_name: String,
     /// The code of the link.
     code: String,
+    /// Its QR code, as HTML.
+    qr: String,
     /// What was typed before.
     typed: Typed,
     /// What was wrong with it.
@@ -160,6 +162,59 @@ pub fn Join(
                 </button>
             </form>
             <p class="threshold__lead">"Already a member? "<a href="/session/new">"Sign in"</a></p>
+            <aside class="stack" aria-label="Join on another device">
+                <div inner_html=qr></div>
+                <p class="small muted">
+                    "On your phone instead? Point the camera at this code. It opens this same \
+                     invitation."
+                </p>
+            </aside>
+        </Threshold>
+    }
+}
+
+/// The page behind a sign-in link. Looking at it changes nothing.
+#[component]
+pub fn ConfirmSignIn(
+    /// What the chat is called.
+    account_name: String,
+    /// Who would be signed in.
+    name: String,
+    /// Where the form goes.
+    action: String,
+) -> impl IntoView {
+    view! {
+        <Threshold title=account_name foot=VERSION
+            lead=format!("Sign in on this device as {name}?")>
+            <form class="form" action=action method="post">
+                <button class="button button--primary button--wide" type="submit">"Sign in"</button>
+            </form>
+        </Threshold>
+    }
+}
+
+/// The page behind a link to reset a password.
+#[component]
+pub fn ResetPassword(
+    /// What the chat is called.
+    account_name: String,
+    /// Whose password it is.
+    name: String,
+    /// Where the form goes.
+    action: String,
+    /// What was wrong with the last try.
+    error: Option<Error>,
+) -> impl IntoView {
+    view! {
+        <Threshold title=account_name foot=VERSION
+            lead=format!("A new password for {name}. It signs out every other device.")>
+            <FormError error=error.clone()/>
+            <form class="form" action=action method="post">
+                <Field kind=NEW_PASSWORD error=error/>
+                <button class="button button--primary button--wide" type="submit">
+                    "Set password"
+                </button>
+            </form>
         </Threshold>
     }
 }

@@ -189,7 +189,7 @@ impl TestApp {
 
     /// The code of the invite link.
     pub async fn join_code(&self) -> String {
-        self.running.app.find_account().await.unwrap().unwrap().join_code.clone()
+        self.running.app.find_account().await.unwrap().unwrap().join_code.clone().unwrap()
     }
 
     /// A JSON request of somebody who is not signed in.

@@ -7,7 +7,7 @@ use campfire::domain::error::ErrorBody;
 use campfire::domain::{MessageId, RoomId};
 use campfire::server::telemetry::Gap;
 use reqwest::{Method, RequestBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const ALL_TALK: RoomId = RoomId::new(1);
@@ -21,18 +21,56 @@ fn form(request: RequestBuilder, body: &str) -> RequestBuilder {
 /// A request to `route` that does what the route is for, with a message or a session of its own
 /// to change.
 async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilder {
+    // The stored line ends with the right that the route asks for.
+    let (route, _right) = route.rsplit_once(' ').unwrap();
     let (method, path) = route.split_once(' ').unwrap();
     let method: Method = method.parse().unwrap();
     let (code, name) = (app.join_code().await, client_id().to_string());
     let message = david.posts("to be changed").in_(ALL_TALK).await.id;
+    // Somebody to be managed, a link to be used up, a session to be ended: new for each request.
+    let victim = if route.contains("{user_id}/") || route.starts_with("PATCH /api/users") {
+        app.join(&name).await.id
+    } else {
+        1
+    };
+    let invite = david.send(Method::POST, "/api/invites", &json!({})).await.json::<Value>();
+    let new_link = async |path: &str| {
+        let url = david.send(Method::POST, path, &json!({})).await.json::<Value>();
+        url["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    let (link, reset) = match route {
+        _ if route.contains("/session/link") => (new_link("/api/me/link").await, String::new()),
+        _ if route.contains("/session/reset") => {
+            let somebody = app.join(&name).await.id;
+            (String::new(), new_link(&format!("/api/users/{somebody}/reset")).await)
+        }
+        _ => (String::new(), String::new()),
+    };
+    let other = match route.contains("sessions/{id}") {
+        true => {
+            let other = app.sign_in("david").await;
+            other.get("/api/sessions").await.json::<Value>()[0]["id"].to_string()
+        }
+        false => String::new(),
+    };
+    let styles = json!({"styles": "body { color: red }"});
+    david.send(Method::PUT, "/api/account/styles", &styles).await;
+    let file = app.running.app.find_account().await.unwrap().unwrap().styles.clone().unwrap();
     let path = path
+        .replace("invites/{id}", &format!("invites/{}", invite["id"]))
+        .replace("sessions/{id}", &format!("sessions/{other}"))
+        .replace("link/{token}", &format!("link/{link}"))
+        .replace("reset/{token}", &format!("reset/{reset}"))
+        .replace("{file}", &format!("{file}.css"))
         .replace("{room_id}/{at}", &format!("{{room_id}}/@{message}"))
         .replace("{room_id}", "1")
-        .replace("{user_id}", "1")
+        .replace("{user_id}", &victim.to_string())
         .replace("{id}", &message.to_string())
         .replace("{code}", &code)
         .replace("{build}/{*path}", "0123456789abcdef/favicon.svg");
-    let who = if route.contains("session") { app.sign_in("david").await } else { david.clone() };
+    // Signing out spoils no other case; ending all other sessions would, from any but this one.
+    let ends_itself = route.contains("session") && !route.contains("sessions");
+    let who = if ends_itself { app.sign_in("david").await } else { david.clone() };
     let credentials = json!({"email_address": email("david"), "password": PASSWORD});
     let newcomer = format!(
         "account_name=C&name={name}&email_address={name}%40example.com&password=a+long+password"
@@ -50,6 +88,36 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
             form(app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin"), &newcomer)
         }
         "GET /join/{code}" | "GET /first_run" | "GET /session/new" => app.http.get(app.url(&path)),
+        "POST /session/link/{token}" | "POST /session/reset/{token}" => {
+            let request = app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin");
+            form(request, "password=a+long+password")
+        }
+        "GET /session/link/{token}" | "GET /session/reset/{token}" => app.http.get(app.url(&path)),
+        "POST /account" => form(who.browses(method, &path), "account_name=Campfire"),
+        "POST /account/styles" => form(who.browses(method, &path), "styles=a+%7B+color%3A+red+%7D"),
+        "POST /account/invites" => form(who.browses(method, &path), "days=7&max_uses=0"),
+        "POST /users/me/profile" => {
+            form(who.browses(method, &path), "name=david&email_address=david%40example.com&bio=")
+        }
+        "POST /users/me/password" => {
+            let same = "correct+horse+battery+staple";
+            let body = format!("current_password={same}&password={same}");
+            form(who.browses(method, &path), &body)
+        }
+        "POST /users/{user_id}/role" => form(who.browses(method, &path), "role=member"),
+        "POST /users/{user_id}/ban" => form(who.browses(method, &path), "remove_messages=yes"),
+        "PATCH /api/users/{user_id}" => who.request(method, &path).json(&json!({"role": "member"})),
+        "PATCH /api/account" => who.request(method, &path).json(&json!({"account_name": "C"})),
+        "PUT /api/account/styles" => who.request(method, &path).json(&styles),
+        "POST /api/invites" => who.request(method, &path).json(&json!({})),
+        "PATCH /api/me" => {
+            let body = json!({"name": "david", "email_address": email("david")});
+            who.request(method, &path).json(&body)
+        }
+        "PUT /api/me/password" => {
+            let body = json!({"current_password": PASSWORD, "password": PASSWORD});
+            who.request(method, &path).json(&body)
+        }
         "POST /theme" => form(who.browses(method, &path), "theme=dark"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
@@ -121,6 +189,9 @@ async fn setting_up_and_broken_forms_cost_at_most_three_statements_too() {
         ("/rooms/1/messages".to_owned(), "body="),
         (format!("/rooms/1/messages/{message}/edit"), "body="),
         ("/rooms/1/messages/99/edit".to_owned(), "body=x"),
+        ("/account".to_owned(), "account_name="),
+        ("/users/me/profile".to_owned(), "name=&email_address=&bio="),
+        ("/users/me/password".to_owned(), "current_password=x&password=a+long+password"),
     ];
     let mut over = Vec::new();
     let (mut app, mut david) = (app, david);

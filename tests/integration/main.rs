@@ -12,6 +12,8 @@ mod http;
 mod limits;
 mod memory;
 mod messages;
+mod people;
+mod rights;
 mod rooms;
 mod sessions;
 mod sockets;

@@ -8,6 +8,7 @@ use super::super::rich_text;
 use super::super::socket;
 use super::super::store::messages::Position;
 use super::super::writer::Created;
+use super::pages::{save_account, save_styles};
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
 use super::{metrics_text, request};
 use crate::domain::account::NewUser;
@@ -276,6 +277,30 @@ pub async fn read_room(
     app.auth.allow_post(signed.viewer().id)?;
     app.writer.read_room(signed.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PATCH /api/account`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn patch_account(
+    State(app): State<App>,
+    signed: Signed,
+    JsonBody(form): JsonBody<super::pages::AccountForm>,
+) -> Result<StatusCode, Error> {
+    save_account(&app, &signed, &form).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/account/styles`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn put_styles(
+    State(app): State<App>,
+    signed: Signed,
+    JsonBody(form): JsonBody<super::pages::StylesForm>,
+) -> Result<StatusCode, Error> {
+    save_styles(&app, &signed, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `GET /ws`

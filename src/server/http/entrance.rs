@@ -1,23 +1,31 @@
-//! The way in and out: first run, sign-in, joining, signing out, and the theme, as plain forms.
+//! The way in and out: first run, sign-in, joining, invite links, links that work once, signing
+//! out, and the theme, as plain forms.
 //!
-//! Pages without any script: they post, a redirect shows the result, and a broken rule shows the
+//! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule shows the
 //! form again with what was typed (never a password).
 
 use super::super::App;
-use super::super::auth::{Client, SignedIn};
+use super::super::auth::{self, Client, SignedIn};
+use super::super::store::access::Purpose;
+use super::api::invite_link;
+use super::pages::quiet_page;
+use super::people::qr;
 use super::request::{
-    FormBody, Signed, Visitor, expired_cookie, plain_cookie, session_cookie, theme,
+    FormBody, JsonBody, Signed, Visitor, expired_cookie, plain_cookie, session_cookie, theme,
 };
 use super::{Answer, page_with};
-use crate::domain::account::NewUser;
+use crate::domain::InviteId;
+use crate::domain::account::{Invite, InviteTerms, NewUser};
 use crate::domain::error::Error;
-use crate::ui::threshold::{FirstRun, Join, SignIn, Typed};
+use crate::ui::settings::{Invites, LinkCard};
+use crate::ui::threshold::{ConfirmSignIn, FirstRun, Join, ResetPassword, SignIn, Typed};
 use crate::ui::{self, Theme};
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use leptos::view;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `GET /first_run`
 ///
@@ -159,8 +167,8 @@ pub async fn join_form(
     if visitor.is_ok() {
         return Ok(Redirect::to("/").into_response());
     }
-    let account = app.auth.ensure_join_code(&code).await?;
-    Ok(join_page(theme(&headers), (account.name, code), Typed::default(), None))
+    app.auth.find_invite(&code).await?;
+    join_page(&app, &headers, code, Typed::default(), None).await
 }
 
 /// `POST /join/{code}`
@@ -181,24 +189,231 @@ pub async fn join(
     match done {
         Ok(by) => Ok(enter(&app, &by)),
         Err(error @ (Error::Validation(_) | Error::AlreadyMember | Error::RateLimited { .. })) => {
-            let account = app.auth.ensure_join_code(&code).await?;
-            Ok(join_page(theme(&headers), (account.name, code), form.typed(), Some(error)))
+            app.auth.find_invite(&code).await?;
+            join_page(&app, &headers, code, form.typed(), Some(error)).await
         }
         Err(error) => Err(error),
     }
 }
 
-fn join_page(
-    theme: Theme,
-    (account_name, code): (String, String),
+async fn join_page(
+    app: &App,
+    headers: &HeaderMap,
+    code: String,
     typed: Typed,
     error: Option<Error>,
-) -> Response {
+) -> Answer {
+    let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
     let failed = error.clone();
-    let page = ui::plain_document(&format!("Join {account_name}"), theme, move || {
-        view! { <Join account_name=account_name code=code typed=typed error=error/> }
+    let code_for_cameras = qr(&invite_link(app, headers, &code), "QR code of this invitation");
+    let page = ui::plain_document(&format!("Join {account_name}"), theme(headers), move || {
+        view! {
+            <Join account_name=account_name code=code qr=code_for_cameras typed=typed error=error/>
+        }
     });
-    page_with(failed.as_ref(), page)
+    Ok(page_with(failed.as_ref(), page))
+}
+
+/// `GET /session/link/{token}`: looking at it, as link previews do, changes nothing.
+pub(super) async fn confirm_sign_in(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    client: Client,
+    headers: HeaderMap,
+) -> Answer {
+    let name = app.auth.find_link(Purpose::SignIn, &token, &client).await?;
+    let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
+    let action = format!("/session/link/{token}");
+    let page = ui::plain_document("Sign in", theme(&headers), move || {
+        view! { <ConfirmSignIn account_name=account_name name=name action=action/> }
+    });
+    Ok(page_with(None, page))
+}
+
+/// `POST /session/link/{token}`
+pub(super) async fn link_sign_in(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    client: Client,
+) -> Answer {
+    Ok(enter(&app, &app.auth.redeem_sign_in(&token, &client).await?))
+}
+
+/// `GET /session/reset/{token}`
+pub(super) async fn reset_form(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    client: Client,
+    headers: HeaderMap,
+) -> Answer {
+    reset_page(&app, &client, &headers, token, None).await
+}
+
+async fn reset_page(
+    app: &App,
+    client: &Client,
+    headers: &HeaderMap,
+    token: String,
+    error: Option<Error>,
+) -> Answer {
+    let name = app.auth.find_link(Purpose::Reset, &token, client).await?;
+    let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
+    let (action, failed) = (format!("/session/reset/{token}"), error.clone());
+    let page = ui::plain_document("New password", theme(headers), move || {
+        view! { <ResetPassword account_name=account_name name=name action=action error=error/> }
+    });
+    Ok(page_with(failed.as_ref(), page))
+}
+
+/// What the form of a new password carries.
+#[derive(Deserialize)]
+pub(super) struct ResetForm {
+    password: String,
+}
+
+/// `POST /session/reset/{token}`
+pub(super) async fn reset(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    client: Client,
+    headers: HeaderMap,
+    FormBody(form): FormBody<ResetForm>,
+) -> Answer {
+    match app.auth.redeem_reset(&token, &form.password, &client).await {
+        Ok(()) => Ok(Redirect::to("/session/new").into_response()),
+        Err(error @ Error::Validation(_)) => {
+            reset_page(&app, &client, &headers, token, Some(error)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `GET /account/invites`
+pub(super) async fn invites(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+) -> Answer {
+    let (viewer, now) = (signed.viewer().clone(), app.clock.now());
+    let invites = app.store.list_invites(&viewer, now).await?;
+    let with_address = |invite: Invite| {
+        let link = invite_link(&app, &headers, &invite.code);
+        (invite, link)
+    };
+    let invites: Vec<_> = invites.into_iter().map(with_address).collect();
+    let html = ui::fragment(move || {
+        view! { <Invites viewer=viewer invites=invites now=now/> }
+    });
+    quiet_page(&app, &signed, &headers, ("Invite links", html)).await
+}
+
+/// `GET /api/invites`
+pub(super) async fn list_invites(
+    State(app): State<App>,
+    signed: Signed,
+) -> Result<Json<Vec<Invite>>, Error> {
+    app.store.list_invites(signed.viewer(), app.clock.now()).await.map(Json)
+}
+
+/// How long and how often a link is to work.
+#[derive(Deserialize)]
+pub(super) struct TermsForm {
+    #[serde(default = "default_days")]
+    days: u16,
+    #[serde(default)]
+    max_uses: u16,
+}
+
+fn default_days() -> u16 {
+    let [days, ..] = InviteTerms::DAYS;
+    days
+}
+
+async fn new_invite(
+    app: &App,
+    signed: &Signed,
+    form: &TermsForm,
+) -> Result<(InviteId, String), Error> {
+    let terms = InviteTerms::parse(form.days, form.max_uses)?;
+    app.auth.allow_link(signed.viewer().id)?;
+    let code = auth::invite_code()?;
+    let id = app.writer.create_invite(signed.viewer().id, code.clone(), terms).await?;
+    Ok((id, code))
+}
+
+/// `POST /account/invites`
+pub(super) async fn create_invite(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    FormBody(form): FormBody<TermsForm>,
+) -> Answer {
+    let (id, _) = new_invite(&app, &signed, &form).await?;
+    Ok(Redirect::to(&format!("/account/invites/{id}")).into_response())
+}
+
+/// An invite link that has just been made.
+#[derive(Serialize)]
+pub(super) struct NewInvite {
+    id: InviteId,
+    code: String,
+    url: String,
+}
+
+/// `POST /api/invites`
+pub(super) async fn post_invite(
+    State(app): State<App>,
+    signed: Signed,
+    headers: HeaderMap,
+    JsonBody(form): JsonBody<TermsForm>,
+) -> Result<(StatusCode, Json<NewInvite>), Error> {
+    let (id, code) = new_invite(&app, &signed, &form).await?;
+    let url = invite_link(&app, &headers, &code);
+    Ok((StatusCode::CREATED, Json(NewInvite { id, code, url })))
+}
+
+/// `GET /account/invites/{id}`: an open link, also as a QR code.
+pub(super) async fn invite(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let invite = app.store.load_invite(invite_of(&id)?).await?;
+    if !invite.is_open(app.clock.now()) {
+        return Err(Error::NotFound);
+    }
+    let link = invite_link(&app, &headers, &invite.code);
+    let html = ui::fragment(move || {
+        let code = qr(&link, "QR code of the invite link");
+        let note = "Whoever opens it can join as a member.";
+        view! { <LinkCard link=link qr=code note=note back="/account/invites".to_owned()/> }
+    });
+    quiet_page(&app, &signed, &headers, ("Invite link", html)).await
+}
+
+/// `POST /account/invites/{id}/end`
+pub(super) async fn end_invite(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(id): Path<String>,
+) -> Answer {
+    app.writer.revoke_invite(signed.viewer().id, invite_of(&id)?).await?;
+    Ok(Redirect::to("/account/invites").into_response())
+}
+
+/// `DELETE /api/invites/{id}`
+pub(super) async fn delete_invite(
+    State(app): State<App>,
+    signed: Signed,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Error> {
+    app.writer.revoke_invite(signed.viewer().id, invite_of(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An invite's id in an address; anything else is no address.
+fn invite_of(text: &str) -> Result<InviteId, Error> {
+    text.parse().map(InviteId::new).map_err(|_| Error::NotFound)
 }
 
 fn enter(app: &App, by: &SignedIn) -> Response {

@@ -9,6 +9,7 @@ pub mod api;
 pub mod entrance;
 pub mod finished;
 pub mod pages;
+pub mod people;
 pub mod request;
 
 use super::store::counting_statements;
@@ -85,8 +86,7 @@ pub fn router(app: App) -> Router {
             get(pages::edit_message_form).post(pages::edit_message),
         )
         .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
-        .route("/account/edit", get(pages::account))
-        .route("/users/{user_id}", get(pages::user));
+        .merge(people_pages());
     let api = Router::new()
         .route("/api/first_run", post(api::first_run))
         .route("/api/session", post(api::sign_in).delete(api::sign_out))
@@ -97,7 +97,8 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))
         .route("/api/messages/{id}", delete(api::remove_message))
-        .route("/ws", get(api::socket));
+        .route("/ws", get(api::socket))
+        .merge(people_calls());
     let operations = Router::new()
         .route("/health", get(api::health))
         .route("/up", get(api::up))
@@ -116,6 +117,48 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), observe))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
+}
+
+fn people_pages() -> Router<App> {
+    Router::new()
+        .route("/session/link/{token}", get(entrance::confirm_sign_in).post(entrance::link_sign_in))
+        .route("/session/reset/{token}", get(entrance::reset_form).post(entrance::reset))
+        .route("/account", post(pages::change_account))
+        .route("/account/edit", get(people::people))
+        .route("/account/settings", get(pages::workspace))
+        .route("/account/styles", post(pages::change_styles))
+        .route("/account/styles/{file}", get(pages::styles))
+        .route("/account/invites", get(entrance::invites).post(entrance::create_invite))
+        .route("/account/invites/{id}", get(entrance::invite))
+        .route("/account/invites/{id}/end", post(entrance::end_invite))
+        .route("/users/me/profile", post(people::change_profile))
+        .route("/users/me/password", get(people::password_form).post(people::change_password))
+        .route("/users/me/sessions", get(people::devices))
+        .route("/users/me/sessions/end", post(people::end_sessions))
+        .route("/users/me/sessions/{id}/end", post(people::end_session))
+        .route("/users/me/link", post(people::sign_in_link))
+        .route("/users/{user_id}", get(people::person))
+        .route("/users/{user_id}/role", post(people::change_role))
+        .route("/users/{user_id}/activate", post(people::activate))
+        .route("/users/{user_id}/deactivate", post(people::deactivate))
+        .route("/users/{user_id}/ban", post(people::ban))
+        .route("/users/{user_id}/reset", post(people::reset_link))
+}
+
+fn people_calls() -> Router<App> {
+    Router::new()
+        .route("/api/me", patch(people::patch_me))
+        .route("/api/me/password", put(people::put_password))
+        .route("/api/me/link", post(people::post_sign_in_link))
+        .route("/api/sessions", get(people::list_sessions).delete(people::delete_sessions))
+        .route("/api/sessions/{id}", delete(people::delete_session))
+        .route("/api/users", get(people::list_users))
+        .route("/api/users/{user_id}", get(people::get_user).patch(people::patch_user))
+        .route("/api/users/{user_id}/reset", post(people::post_reset_link))
+        .route("/api/invites", get(entrance::list_invites).post(entrance::post_invite))
+        .route("/api/invites/{id}", delete(entrance::delete_invite))
+        .route("/api/account", patch(api::patch_account))
+        .route("/api/account/styles", put(api::put_styles))
 }
 
 /// Serves every address until `stop`; then takes no more connections and lets the requests under
@@ -195,6 +238,11 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let path = request.uri().path();
     let is_api = path.starts_with("/api/") || path == "/ws";
     let theme = request::theme(request.headers());
+    let plain = request.uri().query().is_some_and(|q| q.split('&').any(|one| one == "plain=1"));
+    request.headers_mut().remove(request::PLAIN);
+    if plain {
+        request.headers_mut().insert(request::PLAIN, HeaderValue::from_static("1"));
+    }
     request.extensions_mut().insert(id);
     let (mut response, statements) = counting_statements(next.run(request)).await;
     let failed = response.extensions_mut().remove::<Failed>().map(|failed| failed.0);
@@ -353,6 +401,8 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
     }
     let mut parts = path.split('/').skip(1);
     let back = match (parts.next(), parts.next()) {
+        (Some("account"), _) => "/account/edit".to_owned(),
+        (Some("users"), Some(id)) if id != "me" => format!("/users/{id}"),
         (Some("session"), None) => "/session/new".to_owned(),
         (Some("rooms"), None) => "/rooms/new".to_owned(),
         (Some("rooms"), Some(room_id)) => format!("/rooms/{room_id}"),

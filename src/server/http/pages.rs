@@ -5,19 +5,19 @@
 use super::super::App;
 use super::super::auth;
 use super::super::rich_text;
+use super::super::store::account::styles_name;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;
-use super::api::{invite_link, message, room as room_id_of, user as user_id_of};
+use super::api::{invite_link, message, room as room_id_of};
 use super::finished::Coding;
-use super::request::{FormBody, Signed, Visitor, cookie, plain_cookie, theme};
+use super::request::{FormBody, Signed, Visitor, cookie, plain_cookie, theme, wants_plain};
+use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
 use crate::domain::message::{Draft, MessagePage, PAGE_SIZE};
 use crate::domain::room::NewRoom;
 use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId, Seq};
-use crate::ui::settings::{
-    EditMessageForm, NewRoomForm, NoRooms, OwnSettings, People, Person, WelcomeCard,
-};
+use crate::ui::settings::{EditMessageForm, NewRoomForm, NoRooms, WelcomeCard, Workspace};
 use crate::ui::{self, Boot, RoomScreen, Screen};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,8 +25,6 @@ use axum::response::{Html, IntoResponse, Redirect};
 use leptos::view;
 use serde::Deserialize;
 
-/// People listed on one page at most (Campfire's value).
-const MAX_PEOPLE: u32 = 500;
 /// The first room welcomes its people until it has this many messages (Campfire's value).
 const WELCOME_UNTIL: usize = 40;
 
@@ -125,9 +123,9 @@ async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown
     let young = !found.page.has_more && found.page.messages.len() <= WELCOME_UNTIL;
     let welcome = if room.id.get() == 1 && young {
         let account = app.find_account().await?;
-        account.map(|account| {
-            let invite = invite_link(app, headers, &account.join_code);
-            ui::fragment(move || view! { <WelcomeCard invite=invite/> })
+        account.and_then(|account| {
+            let invite = invite_link(app, headers, account.join_code.as_deref()?);
+            Some(ui::fragment(move || view! { <WelcomeCard invite=invite/> }))
         })
     } else {
         None
@@ -142,7 +140,7 @@ async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown
 }
 
 /// A signed-in page of settings or a form.
-async fn quiet_page(
+pub(super) async fn quiet_page(
     app: &App,
     signed: &Signed,
     headers: &HeaderMap,
@@ -165,6 +163,8 @@ async fn chat_page(app: &App, signed: &Signed, headers: &HeaderMap, screen: Scre
         online: online.iter().take(MAX_ONLINE).cloned().collect(),
         online_count: online.len(),
         rooms,
+        may_create_rooms: account.may_create_rooms(viewer.role),
+        styles: account.styles.clone().filter(|_| !wants_plain(headers)),
         viewer,
         screen,
     };
@@ -242,6 +242,10 @@ pub async fn new_room_form(
     Visitor(signed): Visitor,
     headers: HeaderMap,
 ) -> Answer {
+    let account = app.find_account().await?.ok_or(Error::NotFound)?;
+    if !account.may_create_rooms(signed.viewer().role) {
+        return Err(Error::Forbidden);
+    }
     new_room_page(&app, &signed, &headers, (String::new(), None)).await
 }
 
@@ -356,43 +360,137 @@ pub async fn remove_message(
     Ok(Redirect::to(&format!("/rooms/{}", room_id_of(&room_id)?)).into_response())
 }
 
-/// `GET /account/edit`
-///
-/// # Errors
-/// [`Error::Unavailable`].
-pub async fn account(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
+/// The page of what administrators choose for everybody.
+async fn workspace_page(
+    app: &App,
+    signed: &Signed,
+    headers: &HeaderMap,
+    (name, room_creators, styles): (Option<String>, Option<RoomCreators>, Option<String>),
+    error: Option<Error>,
 ) -> Answer {
-    let people = app.store.list_users(MAX_PEOPLE).await?;
+    if !signed.viewer().may_administer() {
+        return Err(Error::Forbidden);
+    }
     let account = app.find_account().await?.ok_or(Error::NotFound)?;
-    let invite = invite_link(&app, &headers, &account.join_code);
-    let viewer = signed.viewer().id;
-    let online = app.connections.online().iter().map(|user| user.id).collect();
+    let styles = match styles {
+        Some(typed) => typed,
+        None => app.store.load_styles().await?,
+    };
+    let name = name.unwrap_or_else(|| account.name.clone());
+    let rule = room_creators.unwrap_or(account.room_creators);
+    let status = super::status_of(error.as_ref());
     let html = ui::fragment(move || {
-        view! { <People viewer=viewer invite=invite people=people online=online/> }
+        view! { <Workspace name=name room_creators=rule styles=styles error=error/> }
     });
-    quiet_page(&app, &signed, &headers, ("People", html)).await
+    let page = quiet_page(app, signed, headers, ("Workspace", html)).await?;
+    Ok((status, page).into_response())
 }
 
-/// `GET /users/{user_id}`
+/// `GET /account/settings`
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Unavailable`].
-pub async fn user(
+/// [`Error::Forbidden`] for members; [`Error::Unavailable`].
+pub async fn workspace(
     State(app): State<App>,
     Visitor(signed): Visitor,
-    Path(user_id): Path<String>,
     headers: HeaderMap,
 ) -> Answer {
-    let user = app.store.load_user(user_id_of(&user_id)?).await?;
-    let online = app.connections.online().iter().any(|other| other.id == user.id);
-    let name = user.name.clone();
-    let own = (user.id == signed.viewer().id).then(|| (signed.viewer().clone(), theme(&headers)));
-    let html = ui::fragment(move || {
-        let own = own.map(|(viewer, theme)| view! { <OwnSettings viewer=viewer theme=theme/> });
-        view! { <Person user=user online=online/> {own} }
-    });
-    quiet_page(&app, &signed, &headers, (&name, html)).await
+    workspace_page(&app, &signed, &headers, (None, None, None), None).await
+}
+
+/// What the form of the account carries.
+#[derive(Deserialize)]
+pub struct AccountForm {
+    account_name: String,
+    room_creators: Option<RoomCreators>,
+}
+
+/// Changes the account's name and rule; without a rule everybody creates rooms.
+pub(super) async fn save_account(
+    app: &App,
+    signed: &Signed,
+    form: &AccountForm,
+) -> Result<(), Error> {
+    if !signed.viewer().may_administer() {
+        return Err(Error::Forbidden);
+    }
+    let name = parse_account_name(&form.account_name)?;
+    let rule = form.room_creators.unwrap_or(RoomCreators::Everybody);
+    app.auth.allow_link(signed.viewer().id)?;
+    app.writer.change_account(signed.viewer().id, name, rule).await
+}
+
+/// `POST /account`
+///
+/// # Errors
+/// Only those that no form can mend.
+pub async fn change_account(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+    FormBody(form): FormBody<AccountForm>,
+) -> Answer {
+    match save_account(&app, &signed, &form).await {
+        Ok(()) => Ok(Redirect::to("/account/settings").into_response()),
+        Err(error @ Error::Validation(_)) => {
+            let rule = form.room_creators.or(Some(RoomCreators::Everybody));
+            let typed = (Some(form.account_name), rule, None);
+            workspace_page(&app, &signed, &headers, typed, Some(error)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the form of the stylesheet carries.
+#[derive(Deserialize)]
+pub struct StylesForm {
+    pub(super) styles: String,
+}
+
+/// Changes the account's stylesheet.
+pub(super) async fn save_styles(app: &App, signed: &Signed, styles: &str) -> Result<(), Error> {
+    if !signed.viewer().may_administer() {
+        return Err(Error::Forbidden);
+    }
+    let styles = parse_styles(styles)?;
+    app.auth.allow_link(signed.viewer().id)?;
+    app.writer.change_styles(signed.viewer().id, styles).await
+}
+
+/// `POST /account/styles`
+///
+/// # Errors
+/// Only those that no form can mend.
+pub async fn change_styles(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+    FormBody(form): FormBody<StylesForm>,
+) -> Answer {
+    match save_styles(&app, &signed, &form.styles).await {
+        Ok(()) => Ok(Redirect::to("/account/settings").into_response()),
+        Err(error @ Error::Validation(_)) => {
+            let typed = (None, None, Some(form.styles));
+            workspace_page(&app, &signed, &headers, typed, Some(error)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `GET /account/styles/{file}`: the account's stylesheet, under a name that changes with it.
+///
+/// # Errors
+/// [`Error::NotFound`] under any other name; [`Error::Unavailable`].
+pub async fn styles(State(app): State<App>, _signed: Signed, Path(file): Path<String>) -> Answer {
+    let account = app.find_account().await?.ok_or(Error::NotFound)?;
+    let name = account.styles.as_ref().filter(|name| file == format!("{name}.css"));
+    let name = name.ok_or(Error::NotFound)?;
+    let styles = app.store.load_styles().await?;
+    // Changed between the two looks: what is there now must not be kept under the old name.
+    if styles_name(&styles).as_ref() != Some(name) {
+        return Err(Error::NotFound);
+    }
+    let kind = (header::CONTENT_TYPE, "text/css; charset=utf-8");
+    let caching = (header::CACHE_CONTROL, "private, max-age=31536000, immutable");
+    Ok(([kind, caching], styles).into_response())
 }

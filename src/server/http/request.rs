@@ -11,7 +11,7 @@ use crate::ui::Theme;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -24,6 +24,120 @@ const COOKIE: &str = "session_token";
 const TLS_COOKIE: &str = "__Host-session_token";
 /// Browsers keep no cookie longer; the server ends sessions much earlier.
 const COOKIE_AGE_S: u32 = 400 * 24 * 60 * 60;
+
+/// What an address asks of whoever comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Nothing.
+    Anyone,
+    /// A running session.
+    SignedIn,
+    /// A running session of a person; bots have none of these rights.
+    Person,
+    /// To be in the room.
+    Member,
+    /// To have made the thing, or to be an administrator who may see it.
+    AuthorOrAdministrator,
+    /// To have made the room, or to be an administrator in it.
+    RoomCreatorOrAdministrator,
+    /// To be an administrator.
+    Administrator,
+    /// That the thing is one's own.
+    OwnSelf,
+    /// To be an administrator, or a program on the same computer.
+    Operator,
+}
+
+/// Every address, and every command of the socket (`WS`), with the right it asks for. The checks
+/// themselves stand where things are looked up and changed; a test walks this table for every kind
+/// of visitor, and another one compares it with the routes.
+pub const RIGHTS: &[(&str, &str, Right)] = &{
+    use Right::*;
+    [
+        ("GET", "/", Anyone),
+        ("POST", "/account", Administrator),
+        ("GET", "/account/edit", SignedIn),
+        ("GET", "/account/invites", SignedIn),
+        ("POST", "/account/invites", Person),
+        ("GET", "/account/invites/{id}", SignedIn),
+        ("POST", "/account/invites/{id}/end", AuthorOrAdministrator),
+        ("GET", "/account/settings", Administrator),
+        ("POST", "/account/styles", Administrator),
+        ("GET", "/account/styles/{file}", SignedIn),
+        ("PATCH", "/api/account", Administrator),
+        ("PUT", "/api/account/styles", Administrator),
+        ("POST", "/api/first_run", Anyone),
+        ("GET", "/api/invites", SignedIn),
+        ("POST", "/api/invites", Person),
+        ("DELETE", "/api/invites/{id}", AuthorOrAdministrator),
+        ("POST", "/api/join/{code}", Anyone),
+        ("GET", "/api/me", SignedIn),
+        ("PATCH", "/api/me", SignedIn),
+        ("POST", "/api/me/link", Person),
+        ("PUT", "/api/me/password", SignedIn),
+        ("DELETE", "/api/messages/{id}", AuthorOrAdministrator),
+        ("PATCH", "/api/messages/{id}", AuthorOrAdministrator),
+        ("GET", "/api/rooms", SignedIn),
+        ("POST", "/api/rooms", SignedIn),
+        ("GET", "/api/rooms/{room_id}/messages", Member),
+        ("POST", "/api/rooms/{room_id}/messages", Member),
+        ("PUT", "/api/rooms/{room_id}/read", Member),
+        ("DELETE", "/api/session", SignedIn),
+        ("POST", "/api/session", Anyone),
+        ("DELETE", "/api/sessions", SignedIn),
+        ("GET", "/api/sessions", SignedIn),
+        ("DELETE", "/api/sessions/{id}", OwnSelf),
+        ("GET", "/api/users", SignedIn),
+        ("GET", "/api/users/{user_id}", SignedIn),
+        ("PATCH", "/api/users/{user_id}", Administrator),
+        ("POST", "/api/users/{user_id}/reset", Administrator),
+        ("GET", "/assets/{build}/{*path}", Anyone),
+        ("GET", "/first_run", Anyone),
+        ("POST", "/first_run", Anyone),
+        ("GET", "/health", Anyone),
+        ("GET", "/join/{code}", Anyone),
+        ("POST", "/join/{code}", Anyone),
+        ("GET", "/metrics", Operator),
+        ("POST", "/rooms", SignedIn),
+        ("GET", "/rooms/new", SignedIn),
+        ("GET", "/rooms/{room_id}", Member),
+        ("POST", "/rooms/{room_id}/messages", Member),
+        ("POST", "/rooms/{room_id}/messages/{id}/delete", AuthorOrAdministrator),
+        ("GET", "/rooms/{room_id}/messages/{id}/edit", AuthorOrAdministrator),
+        ("POST", "/rooms/{room_id}/messages/{id}/edit", AuthorOrAdministrator),
+        ("POST", "/rooms/{room_id}/read", Member),
+        ("GET", "/rooms/{room_id}/{at}", Member),
+        ("POST", "/session", Anyone),
+        ("POST", "/session/end", SignedIn),
+        ("GET", "/session/link/{token}", Anyone),
+        ("POST", "/session/link/{token}", Anyone),
+        ("GET", "/session/new", Anyone),
+        ("GET", "/session/reset/{token}", Anyone),
+        ("POST", "/session/reset/{token}", Anyone),
+        ("POST", "/theme", SignedIn),
+        ("GET", "/up", Anyone),
+        ("POST", "/users/me/link", Person),
+        ("GET", "/users/me/password", SignedIn),
+        ("POST", "/users/me/password", SignedIn),
+        ("POST", "/users/me/profile", SignedIn),
+        ("GET", "/users/me/sessions", SignedIn),
+        ("POST", "/users/me/sessions/end", SignedIn),
+        ("POST", "/users/me/sessions/{id}/end", OwnSelf),
+        ("GET", "/users/{user_id}", SignedIn),
+        ("POST", "/users/{user_id}/activate", Administrator),
+        ("POST", "/users/{user_id}/ban", Administrator),
+        ("POST", "/users/{user_id}/deactivate", Administrator),
+        ("POST", "/users/{user_id}/reset", Administrator),
+        ("POST", "/users/{user_id}/role", Administrator),
+        ("GET", "/ws", SignedIn),
+        ("WS", "hello", SignedIn),
+        ("WS", "open_room", Member),
+        ("WS", "ping", SignedIn),
+        ("WS", "read", Member),
+        ("WS", "typing_start", Member),
+        ("WS", "typing_stop", Member),
+    ]
+};
 
 /// Names a request in the log and in error answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +218,15 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The theme chosen in this browser.
 pub fn theme(headers: &HeaderMap) -> Theme {
     cookie(headers, "theme").map_or(Theme::System, Theme::parse)
+}
+
+/// How a request says that it wants pages without the account's own styles: set from its address,
+/// never believed from outside.
+pub const PLAIN: HeaderName = HeaderName::from_static("campfire-plain");
+
+/// Whether pages are wanted without the account's own styles.
+pub fn wants_plain(headers: &HeaderMap) -> bool {
+    headers.contains_key(PLAIN)
 }
 
 /// `Set-Cookie` for a session.

@@ -1,48 +1,29 @@
-//! The account, its users and their sessions.
+//! The account and its users, and who is kept out. How they come in is in [`super::access`].
 
 use super::{Store, Tx, inconsistent, read_failed};
-use crate::domain::account::{NewUser, Role, User, Viewer};
+use crate::domain::account::{NewUser, Person, Profile, Role, RoomCreators, Status, Viewer};
 use crate::domain::error::Error;
-use crate::domain::{SessionId, Timestamp, UserId};
-
-/// SHA-256 of a session token.
-pub type TokenDigest = [u8; 32];
+use crate::domain::{Timestamp, UserId};
+use sha2::{Digest, Sha256};
 
 /// The account as its pages show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its name.
     pub name: String,
-    /// The code of its invite link.
-    pub join_code: String,
+    /// The code of the oldest invite link that has no end, if there is one.
+    pub join_code: Option<String>,
+    /// Who may create rooms.
+    pub room_creators: RoomCreators,
+    /// Names its own stylesheet, if it has one.
+    pub styles: Option<String>,
 }
 
-/// A session that is about to begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewSession {
-    /// Of its token.
-    pub token_digest: TokenDigest,
-    /// As the browser describes itself; shortened.
-    pub user_agent: String,
-    /// Where it was begun.
-    pub ip_address: String,
-    /// When it was begun.
-    pub created_at: Timestamp,
-    /// When it ends unless it is used.
-    pub expires_at: Timestamp,
-}
-
-/// A running session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Whose it is.
-    pub viewer: Viewer,
-    /// When its use was last recorded.
-    pub last_active_at: Timestamp,
-    /// When it ends unless it is used.
-    pub expires_at: Timestamp,
+impl Account {
+    /// Whether this person may create rooms.
+    pub fn may_create_rooms(&self, role: Role) -> bool {
+        role == Role::Administrator || self.room_creators == RoomCreators::Everybody
+    }
 }
 
 /// What sign-in compares a password with.
@@ -54,49 +35,40 @@ pub struct Credentials {
     pub password_digest: String,
 }
 
-type SessionRow = (i64, i64, String, String, String, i64, i64);
+type AccountRow = (String, Option<String>, String, String);
 
+const ACCOUNT: &str = "SELECT name, (SELECT code FROM invites
+        WHERE revoked_at IS NULL AND expires_at IS NULL AND max_uses IS NULL
+        ORDER BY id LIMIT 1), room_creators, styles FROM accounts";
+
+fn account((name, join_code, room_creators, styles): AccountRow) -> Account {
+    let room_creators = RoomCreators::parse(&room_creators);
+    Account { name, join_code, room_creators, styles: styles_name(&styles) }
+}
+
+/// What a stylesheet is called: a part of its SHA-256, so that its address can be kept for ever.
+pub fn styles_name(styles: &str) -> Option<String> {
+    let digest = Sha256::digest(styles.as_bytes());
+    let name = || digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    (!styles.is_empty()).then(name)
+}
+
+/// The columns of [`PersonRow`], from users `u`.
+macro_rules! person_columns {
+    () => {
+        "u.id, u.name, u.role, u.active, u.banned_at, u.bio, u.email_address, u.created_at,
+         r.name, u.reset_at FROM users u LEFT JOIN users r ON r.id = u.reset_by_id"
+    };
+}
 impl Store {
     /// The account, once first run is done.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_account(&self) -> Result<Option<Account>, Error> {
-        let row: Option<(String, String)> = sqlx::query_as("SELECT name, join_code FROM accounts")
-            .fetch_optional(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(row.map(|(name, join_code)| Account { name, join_code }))
-    }
-
-    /// The session of a token, if it still runs and its user is active.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
-    pub async fn find_session(
-        &self,
-        digest: &TokenDigest,
-        now: Timestamp,
-    ) -> Result<Option<Session>, Error> {
-        let row: Option<SessionRow> = sqlx::query_as(
-            "SELECT s.id, u.id, u.name, u.role, u.email_address, s.last_active_at, s.expires_at
-             FROM sessions s JOIN users u ON u.id = s.user_id
-             WHERE s.token_digest = ?1 AND s.expires_at > ?2 AND u.active = 1",
-        )
-        .bind(digest.as_slice())
-        .bind(now.ms())
-        .fetch_optional(self.reader())
-        .await
-        .map_err(read_failed)?;
-        let Some((id, user_id, name, role, email_address, last_active_at, expires_at)) = row else {
-            return Ok(None);
-        };
-        Ok(Some(Session {
-            id: SessionId::new(id),
-            viewer: viewer(user_id, name, &role, email_address)?,
-            last_active_at: Timestamp::from_ms(last_active_at),
-            expires_at: Timestamp::from_ms(expires_at),
-        }))
+        let row: Option<AccountRow> =
+            sqlx::query_as(ACCOUNT).fetch_optional(self.reader()).await.map_err(read_failed)?;
+        Ok(row.map(account))
     }
 
     /// What sign-in needs to know about an address; nothing for bots and inactive users.
@@ -122,46 +94,103 @@ impl Store {
         Ok(Some(Credentials { viewer, password_digest }))
     }
 
-    /// The active users by name, at most `limit`.
+    /// The people, administrators first, then by name: at most `limit` after the first `offset`
+    /// whose name contains `search`. Whoever is not active is among them only for administrators.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
-    pub async fn list_users(&self, limit: u32) -> Result<Vec<User>, Error> {
-        let rows: Vec<(i64, String, String, i64)> = sqlx::query_as(
-            "SELECT id, name, role, created_at FROM users
-             WHERE active = 1 ORDER BY lower(name), id LIMIT ?1",
-        )
+    pub async fn list_people(
+        &self,
+        viewer: &Viewer,
+        search: &str,
+        (offset, limit): (u32, u32),
+    ) -> Result<Vec<Person>, Error> {
+        let rows: Vec<PersonRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            person_columns!(),
+            " WHERE u.role <> 'bot' AND (u.active = 1 OR ?1) AND instr(lower(u.name), lower(?2))
+              ORDER BY u.active DESC, u.role = 'member', lower(u.name), u.id LIMIT ?4 OFFSET ?3"
+        ))
+        .bind(viewer.may_administer())
+        .bind(search)
+        .bind(offset)
         .bind(limit)
         .fetch_all(self.reader())
         .await
         .map_err(read_failed)?;
-        rows.into_iter().map(user).collect()
+        rows.into_iter().map(|row| Ok(person(row)?.seen_by(viewer))).collect()
     }
 
-    /// An active user.
+    /// A user as the viewer may see them, active or not: what they wrote still stands.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
-    pub async fn load_user(&self, id: UserId) -> Result<User, Error> {
-        let row: Option<(i64, String, String, i64)> = sqlx::query_as(
-            "SELECT id, name, role, created_at FROM users WHERE id = ?1 AND active = 1",
-        )
-        .bind(id.get())
-        .fetch_optional(self.reader())
-        .await
-        .map_err(read_failed)?;
-        row.map_or(Err(Error::NotFound), user)
+    pub async fn load_person(&self, viewer: &Viewer, id: UserId) -> Result<Person, Error> {
+        let row: Option<PersonRow> =
+            sqlx::query_as(concat!("SELECT ", person_columns!(), " WHERE u.id = ?1"))
+                .bind(id.get())
+                .fetch_optional(self.reader())
+                .await
+                .map_err(read_failed)?;
+        Ok(person(row.ok_or(Error::NotFound)?)?.seen_by(viewer))
+    }
+
+    /// Whose messages are still to be removed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+    }
+
+    /// The account's own stylesheet.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] before first run; [`Error::Unavailable`].
+    pub async fn load_styles(&self) -> Result<String, Error> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT styles FROM accounts")
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        row.map(|(styles,)| styles).ok_or(Error::NotFound)
     }
 }
 
-fn viewer(id: i64, name: String, role: &str, email_address: String) -> Result<Viewer, Error> {
-    let role = Role::parse(role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
-    Ok(Viewer { id: UserId::new(id), name, role, email_address })
+type PersonRow =
+    (i64, String, String, bool, Option<i64>, String, String, i64, Option<String>, Option<i64>);
+
+fn person(row: PersonRow) -> Result<Person, Error> {
+    let (id, name, role, active, banned_at, bio, email_address, created_at, by, reset_at) = row;
+    let role = Role::parse(&role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
+    let status = match (active, banned_at) {
+        (true, _) => Status::Active,
+        (false, None) => Status::Deactivated,
+        (false, Some(_)) => Status::Banned,
+    };
+    Ok(Person {
+        id: UserId::new(id),
+        name,
+        role,
+        status,
+        bio,
+        email_address: Some(email_address),
+        created_at: Timestamp::from_ms(created_at),
+        reset: by.zip(reset_at.map(Timestamp::from_ms)),
+    })
 }
 
-fn user((id, name, role, created_at): (i64, String, String, i64)) -> Result<User, Error> {
-    let role = Role::parse(&role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
-    Ok(User { id: UserId::new(id), name, role, created_at: Timestamp::from_ms(created_at) })
+pub(super) fn viewer(
+    id: i64,
+    name: String,
+    role: &str,
+    email_address: String,
+) -> Result<Viewer, Error> {
+    let role = Role::parse(role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
+    Ok(Viewer { id: UserId::new(id), name, role, email_address })
 }
 
 /// Creates the account, or finds that it exists.
@@ -178,23 +207,11 @@ pub async fn insert_account(
          ON CONFLICT DO NOTHING",
     )
     .bind(&account.name)
-    .bind(&account.join_code)
+    .bind(account.join_code.as_deref().unwrap_or_default())
     .bind(now.ms())
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Whether this is the code of the invite link, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
-pub async fn is_current_join_code(tx: &mut Tx, code: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT 1 FROM accounts WHERE join_code = ?1")
-        .bind(code)
-        .fetch_optional(tx)
-        .await
-        .map(|row| row.is_some())
 }
 
 /// Creates a user; `None` when the address is taken.
@@ -222,79 +239,248 @@ pub async fn insert_user(
     Ok(row.map(|(id,)| UserId::new(id)))
 }
 
-/// Whether a session with this token exists, in this transaction.
+/// The account as it now is, in this transaction.
 ///
 /// # Errors
 /// Whatever SQLite says.
-pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?1")
-        .bind(digest.as_slice())
-        .fetch_optional(tx)
+pub async fn find_account(tx: &mut Tx) -> Result<Option<Account>, sqlx::Error> {
+    let row: Option<AccountRow> = sqlx::query_as(ACCOUNT).fetch_optional(tx).await?;
+    Ok(row.map(account))
+}
+
+/// Gives the account a name and a rule.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_account(
+    tx: &mut Tx,
+    name: &str,
+    room_creators: RoomCreators,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE accounts SET name = ?1, room_creators = ?2")
+        .bind(name)
+        .bind(room_creators.as_str())
+        .execute(tx)
         .await
-        .map(|row| row.is_some())
+        .map(|_| ())
 }
 
-/// Begins a session; `None` when there is no such active user.
+/// Gives the account a stylesheet.
 ///
 /// # Errors
 /// Whatever SQLite says.
-pub async fn insert_session(
-    tx: &mut Tx,
-    user_id: UserId,
-    session: &NewSession,
-) -> Result<Option<SessionId>, sqlx::Error> {
-    let row: Option<(i64,)> = sqlx::query_as(
-        "INSERT INTO sessions
-             (token_digest, user_id, user_agent, ip_address, last_active_at, expires_at, created_at)
-         SELECT ?1, id, ?3, ?4, ?5, ?6, ?5 FROM users WHERE id = ?2 AND active = 1
-         RETURNING id",
+pub async fn update_styles(tx: &mut Tx, styles: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE accounts SET styles = ?1").bind(styles).execute(tx).await.map(|_| ())
+}
+
+/// An active user as they now are, in this transaction.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn find_viewer(tx: &mut Tx, id: UserId) -> Result<Option<Viewer>, sqlx::Error> {
+    let row: Option<(String, String, String)> =
+        sqlx::query_as("SELECT name, role, email_address FROM users WHERE id = ?1 AND active = 1")
+            .bind(id.get())
+            .fetch_optional(tx)
+            .await?;
+    Ok(row.and_then(|(name, role, email_address)| {
+        Role::parse(&role).map(|role| Viewer { id, name, role, email_address })
+    }))
+}
+
+/// Whether nobody could administer the account without this user.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
+    let (others,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM users WHERE role = 'administrator' AND active = 1 AND id <> ?1",
     )
-    .bind(session.token_digest.as_slice())
-    .bind(user_id.get())
-    .bind(&session.user_agent)
-    .bind(&session.ip_address)
-    .bind(session.created_at.ms())
-    .bind(session.expires_at.ms())
-    .fetch_optional(tx)
+    .bind(id.get())
+    .fetch_one(tx)
     .await?;
-    Ok(row.map(|(id,)| SessionId::new(id)))
+    Ok(others == 0)
 }
 
-/// Records that a session is in use and moves its end. False if it has ended meanwhile.
+/// Stores what somebody changed about themselves. False when the address is another's.
 ///
 /// # Errors
 /// Whatever SQLite says.
-pub async fn update_session_use(
+pub async fn update_profile(
     tx: &mut Tx,
-    id: SessionId,
-    now: Timestamp,
-    expires_at: Timestamp,
+    id: UserId,
+    profile: &Profile,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query("UPDATE sessions SET last_active_at = ?2, expires_at = ?3 WHERE id = ?1")
+    sqlx::query("UPDATE OR IGNORE users SET name = ?2, email_address = ?3, bio = ?4 WHERE id = ?1")
         .bind(id.get())
-        .bind(now.ms())
-        .bind(expires_at.ms())
+        .bind(&profile.name)
+        .bind(&profile.email_address)
+        .bind(&profile.bio)
         .execute(tx)
         .await
         .map(|done| done.rows_affected() == 1)
 }
 
-/// Ends a session. Ending it twice is no error.
+/// Gives a user a new password; `reset_by` made the link it was set by.
 ///
 /// # Errors
 /// Whatever SQLite says.
-pub async fn remove_session(tx: &mut Tx, id: SessionId) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(id.get()).execute(tx).await.map(|_| ())
+pub async fn update_password(
+    tx: &mut Tx,
+    id: UserId,
+    password_digest: &str,
+    reset: Option<(UserId, Timestamp)>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE users SET password_digest = ?2, reset_by_id = ?3, reset_at = ?4 WHERE id = ?1",
+    )
+    .bind(id.get())
+    .bind(password_digest)
+    .bind(reset.map(|(by, _)| by.get()))
+    .bind(reset.map(|(_, at)| at.ms()))
+    .execute(tx)
+    .await
+    .map(|_| ())
 }
 
-/// Removes sessions that have run out.
+/// Gives a person, active or not, another role. False when there is no such person.
 ///
 /// # Errors
 /// Whatever SQLite says.
-pub async fn remove_expired_sessions(tx: &mut Tx, now: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM sessions WHERE expires_at <= ?1")
-        .bind(now.ms())
+pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> Result<bool, sqlx::Error> {
+    sqlx::query("UPDATE users SET role = ?2 WHERE id = ?1 AND role <> 'bot'")
+        .bind(id.get())
+        .bind(role.as_str())
+        .execute(tx)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
+/// Lets a person in or keeps them out. What was to be removed of theirs is, unless they are not
+/// banned any more. False when there is no such person.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_status(
+    tx: &mut Tx,
+    id: UserId,
+    status: Status,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let banned_at = (status == Status::Banned).then(|| now.ms());
+    sqlx::query(
+        "UPDATE users SET active = ?2, banned_at = ?3,
+                          removing_messages = removing_messages AND ?3 IS NOT NULL
+         WHERE id = ?1 AND role <> 'bot'",
+    )
+    .bind(id.get())
+    .bind(status == Status::Active)
+    .bind(banned_at)
+    .execute(tx)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Notes that somebody's messages are to be removed, or that they have been.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE users SET removing_messages = ?2 WHERE id = ?1")
+        .bind(id.get())
+        .bind(wanted)
         .execute(tx)
         .await
         .map(|_| ())
+}
+
+/// The addresses of a user's sessions, and those of everybody else who may come in.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn list_addresses(
+    tx: &mut Tx,
+    user_id: UserId,
+) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT DISTINCT s.ip_address, s.user_id = ?1 FROM sessions s
+         JOIN users u ON u.id = s.user_id AND u.active = 1 OR s.user_id = ?1",
+    )
+    .bind(user_id.get())
+    .fetch_all(tx)
+    .await?;
+    let (own, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, own)| *own);
+    let addresses = |rows: Vec<(String, bool)>| rows.into_iter().map(|(ip, _)| ip).collect();
+    Ok((addresses(own), addresses(others)))
+}
+
+/// Keeps newcomers from a network out while a user is banned.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn insert_ban(
+    tx: &mut Tx,
+    user_id: UserId,
+    network: &str,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO bans (user_id, network, created_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(user_id.get())
+    .bind(network)
+    .bind(now.ms())
+    .execute(tx)
+    .await
+    .map(|_| ())
+}
+
+/// Forgets from where a user came.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM bans WHERE user_id = ?1")
+        .bind(user_id.get())
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Whether newcomers from a network are kept out.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn is_banned(tx: &mut Tx, network: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT 1 FROM bans WHERE network = ?1")
+        .bind(network)
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
+}
+
+/// Whether this is still the digest of an active user's password.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND password_digest = ?2 AND active = 1")
+        .bind(id.get())
+        .bind(digest)
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
+}
+
+/// Whether somebody's messages are to be removed.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND removing_messages = 1")
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
 }

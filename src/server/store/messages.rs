@@ -158,6 +158,30 @@ impl Store {
         Ok(Some(RoomWithPage { head, page }))
     }
 
+    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
+    /// takes to find them, beside the writer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_message_ids_of(
+        &self,
+        creator: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
+             ORDER BY id LIMIT ?3",
+        )
+        .bind(creator.get())
+        .bind(after.get())
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await
+        .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
+
     /// A message, if the viewer is in its room and it still exists.
     ///
     /// # Errors
@@ -179,6 +203,7 @@ const MESSAGE_OF_MEMBER: &str = concat!(
     packed_columns!(),
     " FROM messages m JOIN users u ON u.id = m.creator_id
       JOIN memberships ms ON ms.room_id = m.room_id AND ms.user_id = ?1
+      JOIN users v ON v.id = ms.user_id AND v.active = 1
       WHERE m.id = ?2 AND m.deleted_at IS NULL"
 );
 
@@ -213,7 +238,7 @@ pub struct NewMessage {
     pub body_html: String,
 }
 
-/// Inserts what may be inserted, set-based: authors who are members, client ids that are new in
+/// Inserts what may be inserted, set-based: authors who are active members, client ids that are new in
 /// their room. Returns the ids that went in; search rows and room heads go with them.
 ///
 /// # Errors
@@ -230,6 +255,7 @@ pub async fn insert_messages(
                 j.value ->> 'client_message_id', j.value ->> 'body', j.value ->> 'body_html', ?2
          FROM json_each(?1) j CROSS JOIN memberships ms
              ON ms.user_id = j.value ->> 'creator_id' AND ms.room_id = j.value ->> 'room_id'
+         CROSS JOIN users u ON u.id = ms.user_id AND u.active = 1
          WHERE true
          ON CONFLICT (client_message_id, room_id) DO NOTHING RETURNING id",
     )
@@ -309,6 +335,28 @@ pub async fn find_message_of_member(
         .bind(id.get())
         .fetch_optional(tx)
         .await?;
+    row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id))).transpose()
+}
+
+/// A message that a user wrote, unless it is deleted.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn find_message_of(
+    tx: &mut Tx,
+    creator: UserId,
+    id: MessageId,
+) -> Result<Option<Message>, sqlx::Error> {
+    let row: Option<(i64, String)> = sqlx::query_as(concat!(
+        "SELECT m.room_id, ",
+        packed_columns!(),
+        " FROM messages m JOIN users u ON u.id = m.creator_id
+          WHERE m.id = ?2 AND m.creator_id = ?1 AND m.deleted_at IS NULL"
+    ))
+    .bind(creator.get())
+    .bind(id.get())
+    .fetch_optional(tx)
+    .await?;
     row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id))).transpose()
 }
 

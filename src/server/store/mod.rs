@@ -5,6 +5,7 @@
 //! one there is nothing to find, so a forgotten check finds nothing. Statements are literals with
 //! bound values, and every read is counted, so that a test can hold each route to its limit.
 
+pub mod access;
 pub mod account;
 pub mod messages;
 pub mod rooms;

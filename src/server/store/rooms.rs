@@ -2,7 +2,7 @@
 
 use super::{Store, Tx, inconsistent, read_failed};
 use crate::domain::error::Error;
-use crate::domain::membership::{Involvement, LastMessage};
+use crate::domain::room::{Involvement, LastMessage};
 use crate::domain::room::{Room, RoomKind};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 
@@ -120,7 +120,8 @@ pub async fn insert_open_memberships(
     sqlx::query(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)
-         SELECT ?1, id, 'mentions', last_message_id, ?2 FROM rooms WHERE kind = 'open'",
+         SELECT ?1, id, 'mentions', last_message_id, ?2 FROM rooms WHERE kind = 'open'
+         ON CONFLICT DO NOTHING",
     )
     .bind(user_id.get())
     .bind(now.ms())
@@ -156,15 +157,18 @@ pub async fn update_read_cursor(
     Ok(row.map(|(id,)| MessageId::new(id)))
 }
 
-/// Whether a user is in a room, in this transaction.
+/// Whether an active user is in a room, in this transaction.
 ///
 /// # Errors
 /// Whatever SQLite says.
 pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT 1 FROM memberships WHERE user_id = ?1 AND room_id = ?2")
-        .bind(user_id.get())
-        .bind(room_id.get())
-        .fetch_optional(tx)
-        .await
-        .map(|row| row.is_some())
+    sqlx::query(
+        "SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id AND u.active = 1
+         WHERE m.user_id = ?1 AND m.room_id = ?2",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .fetch_optional(tx)
+    .await
+    .map(|row| row.is_some())
 }

@@ -6,14 +6,16 @@
 //! whole group, which is then replayed one by one.
 
 use super::Event;
+use super::people::{PeopleCommand, public_network};
 use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::membership::LastMessage;
 use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::room::LastMessage;
 use crate::domain::room::Room;
-use crate::domain::{MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
+use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::server::rich_text::Rendered;
-use crate::server::store::account::{self, Account, NewSession, Session, TokenDigest};
+use crate::server::store::access::{self, NewSession, Session, TokenDigest};
+use crate::server::store::account::{self, Account, Credentials};
 use crate::server::store::messages::{self, NewMessage};
 use crate::server::store::{self, Tx, rooms};
 use std::sync::Arc;
@@ -29,7 +31,7 @@ pub(super) enum Command {
     /// A user and their session, by invite code.
     Join { code: String, person: Newcomer },
     /// A session for a user whose password was right.
-    SignIn { viewer: Viewer, session: NewSession },
+    SignIn { proved: Credentials, session: NewSession },
     /// A session is in use.
     UseSession { digest: TokenDigest, session: Session },
     /// A session ends.
@@ -44,7 +46,9 @@ pub(super) enum Command {
     RemoveMessage { viewer: Viewer, id: MessageId },
     /// A viewer has seen a room up to a message.
     ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
-    /// Expired sessions go.
+    /// Something about people; see [`PeopleCommand`].
+    People(PeopleCommand),
+    /// Expired sessions and links go.
     Sweep,
 }
 
@@ -57,6 +61,13 @@ pub struct Newcomer {
     pub password_digest: String,
     /// The session they will have.
     pub session: NewSession,
+}
+
+impl Newcomer {
+    /// Puts together what is known of them.
+    pub fn new(user: &NewUser, password_digest: &str, session: NewSession) -> Self {
+        Self { user: user.clone(), password_digest: password_digest.to_owned(), session }
+    }
 }
 
 impl std::fmt::Debug for Newcomer {
@@ -86,6 +97,8 @@ pub(super) enum Outcome {
     Session(Arc<Session>),
     /// Nothing was done: the session's token is taken. Draw another one.
     TokenTaken,
+    /// An invite link has been made.
+    Invite(InviteId),
     /// A room has been opened.
     Room(Room),
     /// The message as it is now stored.
@@ -130,7 +143,7 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-type Applied = Result<Outcome, Failure>;
+pub(super) type Applied = Result<Outcome, Failure>;
 
 impl Group<'_> {
     /// Does one command that is not a message.
@@ -139,15 +152,15 @@ impl Group<'_> {
             Command::FirstRun { account, person } => self.first_run(account, person).await,
             Command::Join { code, person } => self.join(code, person).await,
             Command::SignIn { session, .. }
-                if account::is_token_taken(self.tx, &session.token_digest).await? =>
+                if access::is_token_taken(self.tx, &session.token_digest).await? =>
             {
                 Ok(Outcome::TokenTaken)
             }
-            Command::SignIn { viewer, session } => self.begin_session(viewer, session).await,
+            Command::SignIn { proved, session } => self.sign_in(proved, session).await,
             Command::UseSession { digest, session } => {
                 let Session { id, last_active_at, expires_at, .. } = session;
                 // A session that was ended before this command must stay ended.
-                let runs = account::update_session_use(self.tx, *id, *last_active_at, *expires_at);
+                let runs = access::update_session_use(self.tx, *id, *last_active_at, *expires_at);
                 if runs.await? {
                     let session = Arc::new(session.clone());
                     self.events.push(Event::SessionUsed { digest: *digest, session });
@@ -155,11 +168,12 @@ impl Group<'_> {
                 Ok(Outcome::Done)
             }
             Command::SignOut { digest, id } => {
-                account::remove_session(self.tx, *id).await?;
+                access::remove_session(self.tx, *id).await?;
                 self.events.push(Event::SessionEnded { digest: *digest, id: *id });
                 Ok(Outcome::Done)
             }
             Command::OpenRoom { viewer, name } => {
+                self.ensure_may_create_rooms(*viewer).await?;
                 let room = rooms::insert_open_room(self.tx, *viewer, name, self.now).await?;
                 self.events.push(Event::RoomOpened { room: room.clone() });
                 Ok(Outcome::Room(room))
@@ -173,8 +187,9 @@ impl Group<'_> {
             Command::ReadRoom { viewer, room_id, message_id } => {
                 self.read(*viewer, *room_id, *message_id).await
             }
+            Command::People(wish) => Box::pin(self.apply_people(wish)).await,
             Command::Sweep => {
-                account::remove_expired_sessions(self.tx, self.now).await?;
+                access::remove_expired(self.tx, self.now).await?;
                 Ok(Outcome::Done)
             }
         }
@@ -194,13 +209,16 @@ impl Group<'_> {
     }
 
     async fn first_run(&mut self, account: &Account, person: &Newcomer) -> Applied {
-        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
+        if access::is_token_taken(self.tx, &person.session.token_digest).await? {
             return Ok(Outcome::TokenTaken);
         }
         if !account::insert_account(self.tx, account, self.now).await? {
             return Err(Error::AlreadySetUp.into());
         }
         let viewer = self.insert_person(person, Role::Administrator).await?;
+        if let Some(code) = &account.join_code {
+            access::insert_invite(self.tx, (viewer.id, code), (None, None), self.now).await?;
+        }
         let room = rooms::insert_open_room(self.tx, viewer.id, FIRST_ROOM, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::AccountCreated { account: account.clone() });
@@ -209,13 +227,19 @@ impl Group<'_> {
     }
 
     async fn join(&mut self, code: &str, person: &Newcomer) -> Applied {
-        if !account::is_current_join_code(self.tx, code).await? {
+        if !access::is_open_invite(self.tx, code, self.now).await? {
             return Err(Error::NotFound.into());
         }
-        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
+        if let Some(network) = public_network(&person.session.ip_address)
+            && account::is_banned(self.tx, &network).await?
+        {
+            return Err(Error::Forbidden.into());
+        }
+        if access::is_token_taken(self.tx, &person.session.token_digest).await? {
             return Ok(Outcome::TokenTaken);
         }
         let viewer = self.insert_person(person, Role::Member).await?;
+        access::use_invite(self.tx, code, self.now).await?;
         rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::UserJoined { user: viewer.as_author() });
@@ -231,9 +255,19 @@ impl Group<'_> {
         Ok(Viewer { id, name, role, email_address })
     }
 
-    async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
+    async fn sign_in(&mut self, proved: &Credentials, session: &NewSession) -> Applied {
+        // A password that was changed, or a user kept out, since it was checked.
+        let Credentials { viewer, password_digest } = proved;
+        if !account::is_password(self.tx, viewer.id, password_digest).await? {
+            return Err(Error::WrongCredentials.into());
+        }
+        let viewer = self.viewer(viewer.id).await?;
+        self.begin_session(&viewer, session).await
+    }
+
+    pub(super) async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
         // No row: the user was deactivated after the password was checked.
-        let id = account::insert_session(self.tx, viewer.id, new)
+        let id = access::insert_session(self.tx, viewer.id, new)
             .await?
             .ok_or(Error::WrongCredentials)?;
         let session = Arc::new(Session {
@@ -281,7 +315,7 @@ impl Group<'_> {
         let message = messages::find_message_of_member(self.tx, viewer.id, id)
             .await?
             .ok_or(Error::NotFound)?;
-        if message.creator.id == viewer.id || viewer.may_administer() {
+        if message.creator.id == viewer.id || self.viewer(viewer.id).await?.may_administer() {
             Ok(message)
         } else {
             Err(Error::Forbidden.into())

@@ -8,11 +8,12 @@
 //! is dropped is read again on demand.
 
 use super::Event;
-use crate::domain::membership::{Involvement, LastMessage, is_unread};
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
+use crate::domain::room::{Involvement, LastMessage, is_unread};
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{MessageId, RoomId, Seq, UserId};
-use crate::server::store::account::{Account, Session, TokenDigest};
+use crate::server::store::access::{Session, TokenDigest};
+use crate::server::store::account::Account;
 use crate::server::store::messages::RoomWithPage;
 use crate::server::store::rooms::{Membership, RoomHead, ViewerRooms};
 use std::collections::{HashMap, VecDeque};
@@ -280,14 +281,33 @@ impl State {
                 // Rare, and the database knows exactly who was let in: read again on demand.
                 self.memberships.clear();
             }
-            Event::AccountCreated { account } => {
+            Event::AccountCreated { account } | Event::AccountChanged { account } => {
                 self.structure += 1;
                 self.account = Some(Arc::new(account.clone()));
             }
             Event::UserJoined { .. } => self.structure += 1,
-            Event::SessionBegan { digest, session } | Event::SessionUsed { digest, session } => {
+            Event::SessionBegan { digest, session } => {
                 self.structure += 1;
                 self.sessions.insert(*digest, Arc::clone(session), 400);
+            }
+            Event::SessionUsed { digest, session } => {
+                self.structure += 1;
+                // Its times are new; who it belongs to may have changed since it was looked up.
+                if let Some(known) = self.sessions.get_mut(digest) {
+                    let viewer = known.viewer.clone();
+                    *known = Arc::new(Session { viewer, ..(**session).clone() });
+                }
+            }
+            Event::UserChanged { viewer } => {
+                self.structure += 1;
+                self.memberships.remove(&viewer.id);
+                // Their name may stand in any room: read again on demand.
+                self.tails.clear();
+                let sessions = self.sessions.entries.values_mut().map(|entry| &mut entry.value);
+                for session in sessions.filter(|session| session.viewer.id == viewer.id) {
+                    let viewer = viewer.clone();
+                    *session = Arc::new(Session { viewer, ..(**session).clone() });
+                }
             }
             Event::SessionEnded { digest, .. } => {
                 self.structure += 1;

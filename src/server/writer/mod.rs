@@ -11,16 +11,18 @@
 
 mod command;
 pub mod hot;
+pub mod people;
 mod task;
 
 use super::rich_text::Rendered;
 use super::store;
-use super::store::account::{Account, NewSession, Session, TokenDigest};
+use super::store::access::{NewSession, Session, TokenDigest};
+use super::store::account::{Account, Credentials};
 use super::telemetry::Gap;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::membership::LastMessage;
 use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::room::LastMessage;
 use crate::domain::room::{NewRoom, Room};
 use crate::domain::{MessageId, RoomId, SessionId, UserId};
 pub use command::Newcomer;
@@ -40,6 +42,16 @@ pub enum Event {
     AccountCreated {
         /// The account.
         account: Account,
+    },
+    /// An administrator changed something about the account.
+    AccountChanged {
+        /// The account.
+        account: Account,
+    },
+    /// Somebody has another name, role or address, or may come in again.
+    UserChanged {
+        /// Who, as they are now.
+        viewer: Viewer,
     },
     /// Somebody joined.
     UserJoined {
@@ -154,7 +166,8 @@ impl Writer {
     /// Creates a user, their memberships of open rooms and their session.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a code that is not the invite link's; [`Error::AlreadyMember`].
+    /// [`Error::NotFound`] for a link that lets nobody in; [`Error::AlreadyMember`];
+    /// [`Error::Forbidden`] for the network of somebody who is banned.
     pub async fn join(&self, code: &str, person: Newcomer) -> Result<Begun, Error> {
         self.begin(Command::Join { code: code.to_owned(), person }).await
     }
@@ -162,9 +175,10 @@ impl Writer {
     /// Begins a session for a user whose password was right.
     ///
     /// # Errors
-    /// [`Error::WrongCredentials`] when the user was deactivated meanwhile.
-    pub async fn sign_in(&self, viewer: Viewer, session: NewSession) -> Result<Begun, Error> {
-        self.begin(Command::SignIn { viewer, session }).await
+    /// [`Error::WrongCredentials`] when the user was kept out or the password changed
+    /// meanwhile.
+    pub async fn sign_in(&self, proved: Credentials, session: NewSession) -> Result<Begun, Error> {
+        self.begin(Command::SignIn { proved, session }).await
     }
 
     /// Records a session's use and its new end.
@@ -186,7 +200,7 @@ impl Writer {
     /// Opens a room for everybody.
     ///
     /// # Errors
-    /// Only those of every method.
+    /// [`Error::Forbidden`] where only administrators create rooms.
     pub async fn open_room(&self, viewer: UserId, room: NewRoom) -> Result<Room, Error> {
         match self.run(Command::OpenRoom { viewer, name: room.name }).await? {
             Outcome::Room(room) => Ok(room),

@@ -1,0 +1,442 @@
+//! The screens about people: the list, a person's card, one's own profile, password and sessions.
+//!
+//! Plain HTML with forms, rendered by the server only and left as it is by the browser. The one
+//! thing a script adds, finding a person while typing, is in `ui::room`.
+
+use super::Theme;
+use super::controls::{Avatar, Field, FieldKind, FormError, Icon};
+use crate::domain::account::{Device, MAX_BIO, Person, Profile, Role, Status, Viewer};
+use crate::domain::error::Error;
+use crate::domain::{Timestamp, UserId};
+use leptos::prelude::*;
+
+/// More people than this can be searched (Campfire's value).
+const SEARCHED_FROM: usize = 20;
+
+const fn field(
+    (name, label, input): (&'static str, &'static str, &'static str),
+    autocomplete: &'static str,
+    (hint, longest): (&'static str, u32),
+) -> FieldKind {
+    FieldKind { name, label, input, autocomplete, hint, longest }
+}
+
+const NAME: FieldKind = field(("name", "Name", "text"), "name", ("", 60));
+const EMAIL: FieldKind = field(("email_address", "E-mail", "email"), "email", ("", 254));
+const CURRENT: FieldKind =
+    field(("current_password", "Current password", "password"), "current-password", ("", 1_024));
+const PASSWORD: FieldKind = field(
+    ("password", "New password", "password"),
+    "new-password",
+    ("At least 10 characters. Changing it signs out your other sessions.", 1_024),
+);
+/// The pages of a subject, the current one marked.
+#[component]
+fn Tabs(
+    /// Address, label, and whether it is the current one.
+    pages: Vec<(String, &'static str, bool)>,
+) -> impl IntoView {
+    let links = pages.into_iter().map(|(href, label, here)| {
+        view! { <a href=href aria-current=here.then_some("page")>{label}</a> }
+    });
+    view! { <nav class="tabs" aria-label="Sections">{links.collect_view()}</nav> }
+}
+
+/// Which of the account's pages is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountPage {
+    /// The people.
+    People,
+    /// The invite links.
+    Invites,
+    /// Name, rules and styles.
+    Workspace,
+}
+
+pub(super) fn account_tabs(page: AccountPage, administers: bool) -> impl IntoView {
+    let mut pages = vec![
+        ("/account/edit".to_owned(), "People", page == AccountPage::People),
+        ("/account/invites".to_owned(), "Invite links", page == AccountPage::Invites),
+    ];
+    if administers {
+        let here = page == AccountPage::Workspace;
+        pages.push(("/account/settings".to_owned(), "Workspace", here));
+    }
+    view! { <Tabs pages=pages/> }
+}
+
+/// Which of one's own pages is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnPage {
+    /// The profile.
+    You,
+    /// The password.
+    Password,
+    /// The sessions.
+    Sessions,
+}
+
+fn own_tabs(page: OwnPage, viewer: UserId) -> impl IntoView {
+    let you = format!("/users/{viewer}");
+    let pages = vec![
+        (you, "You", page == OwnPage::You),
+        ("/users/me/password".to_owned(), "Password", page == OwnPage::Password),
+        ("/users/me/sessions".to_owned(), "Devices", page == OwnPage::Sessions),
+    ];
+    view! { <Tabs pages=pages/> }
+}
+
+/// A button that posts.
+pub(super) fn act(action: String, label: &'static str, class: &'static str) -> impl IntoView {
+    view! {
+        <form action=action method="post"><button class=class type="submit">{label}</button></form>
+    }
+}
+
+pub(super) fn moment(at: Timestamp) -> impl IntoView {
+    let text = format!("{} {} UTC", at.utc_date(), at.utc_clock());
+    view! { <time datetime=at.to_string()>{text}</time> }
+}
+
+/// A page of the people, and how to find one.
+#[component]
+pub fn People(
+    /// Who is looking.
+    viewer: Viewer,
+    /// The people.
+    people: Vec<Person>,
+    /// Who of them is online.
+    online: Vec<UserId>,
+    /// What was searched for.
+    search: String,
+    /// The addresses of the pages before and after.
+    around: (Option<String>, Option<String>),
+) -> impl IntoView {
+    let searchable = people.len() > SEARCHED_FROM || !search.is_empty() || around.1.is_some();
+    let note = match people.len() {
+        0 => "Nobody is called that.".to_owned(),
+        1 => "One person.".to_owned(),
+        many => format!("{many} people."),
+    };
+    let administers = viewer.may_administer();
+    let rows = people.into_iter().map(|person| {
+        let online = online.contains(&person.id);
+        view! { <PersonRow you={person.id == viewer.id} administers person=person online=online/> }
+    });
+    let find = searchable.then(|| {
+        view! {
+            <form class="input-group" action="/account/edit" method="get" role="search">
+                <Icon name="search" class="icon icon--s"/>
+                <input class="input" type="search" name="search" value=search data-filter="people"
+                    aria-label="Find a person" placeholder="Find a person" maxlength="60"/>
+                <button class="button button--s without-scripts" type="submit">"Find"</button>
+            </form>
+        }
+    });
+    let (before, after) = around;
+    let turn = |href: Option<String>, label: &'static str| {
+        href.map(|href| view! { <a class="button button--s" href=href>{label}</a> })
+    };
+    view! {
+        {account_tabs(AccountPage::People, administers)}
+        <section class="section" aria-labelledby="people-title">
+            <div class="section__head"><div>
+                <h2 class="section__title" id="people-title">"Everybody"</h2>
+                <p class="section__note">{note}</p>
+            </div></div>
+            {find}
+            <ul class="panel rows" id="people">{rows.collect_view()}</ul>
+            <div class="button-row">{turn(before, "Before")}{turn(after, "More people")}</div>
+        </section>
+    }
+}
+
+#[component]
+fn PersonRow(person: Person, you: bool, administers: bool, online: bool) -> impl IntoView {
+    let faded = person.status != Status::Active;
+    let href = format!("/users/{}", person.id);
+    let manage = (administers && !you).then(|| {
+        let label = format!("Manage {}", person.name);
+        view! {
+            <span class="row__end">
+                <a class="button button--s" href=href.clone() aria-label=label>"Manage"</a>
+            </span>
+        }
+    });
+    view! {
+        <li class=if faded { "row row--faded" } else { "row" } data-name=person.name.to_lowercase()>
+            <Avatar id=person.id name=person.name.clone() online=online/>
+            <span class="row__main">
+                <span class="row__name">
+                    <a class="row__link" dir="auto" href=href>{person.name.clone()}</a>
+                    <Tags role=person.role status=person.status/>
+                    {you.then(|| view! { <span class="tag">"You"</span> })}
+                    {online.then(|| view! { <span class="visually-hidden">", online"</span> })}
+                </span>
+                {person.email_address.map(|address| {
+                    view! { <span class="row__note">{address}</span> }
+                })}
+            </span>
+            {manage}
+        </li>
+    }
+}
+
+#[component]
+fn Tags(role: Role, status: Status) -> impl IntoView {
+    let role = match role {
+        Role::Administrator => Some(("crown", "Administrator")),
+        Role::Bot => Some(("bot", "Bot")),
+        Role::Member => None,
+    };
+    let status = match status {
+        Status::Banned => Some("Banned"),
+        Status::Deactivated => Some("Deactivated"),
+        Status::Active => None,
+    };
+    view! {
+        {role.map(|(icon, word)| view! { <span class="tag"><Icon name=icon/>{word}</span> })}
+        {status.map(|word| view! { <span class="tag tag--bad"><Icon name="ban"/>{word}</span> })}
+    }
+}
+
+/// A person's card.
+#[component]
+pub fn PersonCard(
+    /// Who.
+    person: Person,
+    /// Whether they are online.
+    online: bool,
+    /// Whether it is one's own.
+    own: bool,
+) -> impl IntoView {
+    let write = (!own && person.status == Status::Active).then(|| {
+        let href = format!("/rooms/directs/new?user_id={}", person.id);
+        view! { <span class="row__end"><a class="button" href=href>"Message"</a></span> }
+    });
+    view! {
+        <section class="panel" aria-label="Profile">
+            <div class="row">
+                <Avatar id=person.id name=person.name.clone() class="avatar avatar--xl"
+                    online=online/>
+                <span class="row__main">
+                    <span class="row__name">
+                        <span dir="auto">{person.name}</span>
+                        <Tags role=person.role status=person.status/>
+                    </span>
+                    {(!person.bio.is_empty()).then(|| view! { <p dir="auto">{person.bio}</p> })}
+                    <span class="row__note">
+                        {if online { "Online now. " } else { "" }} "Here since "
+                        <time datetime=person.created_at.to_string()>
+                            {person.created_at.utc_date()}
+                        </time>
+                    </span>
+                </span>
+                {write}
+            </div>
+        </section>
+    }
+}
+
+/// What administrators can do with somebody.
+#[component]
+pub fn Administration(
+    /// With whom.
+    person: Person,
+) -> impl IntoView {
+    let base = format!("/users/{}", person.id);
+    let role = match person.role {
+        Role::Administrator => ("member", "Make member"),
+        _ => ("administrator", "Make administrator"),
+    };
+    let plain = "button button--s";
+    let danger = "button button--s button--danger";
+    let buttons = match person.status {
+        Status::Active => view! {
+            <form action=format!("{base}/role") method="post">
+                <input type="hidden" name="role" value=role.0/>
+                <button class=plain type="submit">{role.1}</button>
+            </form>
+            {act(format!("{base}/reset"), "Make a password link", plain)}
+            {act(format!("{base}/deactivate"), "Deactivate", danger)}
+        }
+        .into_any(),
+        Status::Deactivated => act(format!("{base}/activate"), "Reactivate", plain).into_any(),
+        Status::Banned => act(format!("{base}/activate"), "Lift ban", plain).into_any(),
+    };
+    let ban = (person.status != Status::Banned).then(|| {
+        view! {
+            <form class="row" action=format!("{base}/ban") method="post">
+                <label class="choice">
+                    <input class="check" type="checkbox" name="remove_messages" value="yes"/>
+                    <span class="choice__text">
+                        <span class="choice__name">"Remove their messages too"</span>
+                        <span class="choice__hint">
+                            "A ban signs them out everywhere and keeps them from joining again."
+                        </span>
+                    </span>
+                </label>
+                <span class="row__end"><button class=danger type="submit">"Ban"</button></span>
+            </form>
+        }
+    });
+    view! {
+        <section class="section" aria-labelledby="manage-title">
+            <div class="section__head">
+                <h2 class="section__title" id="manage-title">"Manage"</h2>
+            </div>
+            <div class="panel rows">
+                <div class="row"><span class="row__main">{person.email_address}</span>
+                    <span class="row__end button-row">{buttons}</span></div>
+                {ban}
+            </div>
+        </section>
+    }
+}
+
+/// One's own profile, below the card.
+#[component]
+pub fn OwnProfile(
+    /// You.
+    viewer: Viewer,
+    /// What the form contains.
+    profile: Profile,
+    /// What was wrong with it.
+    error: Option<Error>,
+    /// Who made the link that last reset the password, and when it was used.
+    reset: Option<(String, Timestamp)>,
+    /// The theme chosen in this browser.
+    theme: Theme,
+) -> impl IntoView {
+    let wrong = error.as_ref().and_then(|error| error.for_field("bio")).map(str::to_owned);
+    let (note, class) = match wrong.clone() {
+        Some(sentence) => (sentence, "field__error"),
+        None => ("Shown when somebody opens your name.".to_owned(), "field__hint"),
+    };
+    let notice = reset.map(|(name, at)| {
+        view! {
+            <div class="callout" role="status">
+                <Icon name="warning"/>
+                <p>"Your password was reset with a link made by "<b dir="auto">{name}</b>" on "
+                    {moment(at)}"."</p>
+            </div>
+        }
+    });
+    view! {
+        {own_tabs(OwnPage::You, viewer.id)}
+        {notice}
+        <section class="section" aria-labelledby="you-title">
+            <div class="section__head"><h2 class="section__title" id="you-title">"Yours"</h2></div>
+            <FormError error=error.clone()/>
+            <form class="form" action="/users/me/profile" method="post">
+                <Field kind=NAME value=profile.name error=error.clone()/>
+                <Field kind=EMAIL value=profile.email_address error=error/>
+                <div class="field">
+                    <label class="field__label" for="bio">"About you"</label>
+                    <textarea class="input" id="bio" name="bio" rows="3" dir="auto"
+                        maxlength=MAX_BIO.to_string() aria-describedby="bio-note"
+                        aria-invalid=wrong.is_some().then_some("true")>{profile.bio}</textarea>
+                    <p class=class id="bio-note">{note}</p>
+                </div>
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Save changes"</button>
+                </div>
+            </form>
+        </section>
+        <super::settings::OwnSettings theme=theme/>
+    }
+}
+
+/// A new password.
+#[component]
+pub fn PasswordForm(
+    /// You.
+    viewer: Viewer,
+    /// What was wrong.
+    error: Option<Error>,
+) -> impl IntoView {
+    view! {
+        {own_tabs(OwnPage::Password, viewer.id)}
+        <FormError error=error.clone()/>
+        <form class="form" action="/users/me/password" method="post">
+            <input type="hidden" name="username" autocomplete="username"
+                value=viewer.email_address/>
+            <Field kind=CURRENT error=error.clone()/>
+            <Field kind=PASSWORD error=error/>
+            <div class="button-row">
+                <button class="button button--primary" type="submit">"Change password"</button>
+            </div>
+        </form>
+    }
+}
+
+/// Where one is signed in, and how to sign in elsewhere.
+#[component]
+pub fn Devices(
+    /// You.
+    viewer: UserId,
+    /// The sessions.
+    devices: Vec<Device>,
+) -> impl IntoView {
+    let others = devices.len() > 1;
+    let rows = devices.into_iter().map(|device| {
+        let phone = ["iPhone", "Android"].iter().any(|name| device.device.contains(name));
+        let icon = if phone { "phone" } else { "monitor" };
+        let action = format!("/users/me/sessions/{}/end", device.id);
+        let label = format!("Sign out {}", device.device);
+        let end = (!device.current).then(|| {
+            view! {
+                <form class="row__end" action=action method="post">
+                    <button class="button button--s button--danger" type="submit"
+                        aria-label=label>"Sign out"</button>
+                </form>
+            }
+        });
+        view! {
+            <li class="row">
+                <Icon name=icon/>
+                <span class="row__main">
+                    <span class="row__name">{device.device}
+                        {device.current.then(|| view! {
+                            <span class="tag tag--ok">"This device"</span>
+                        })}
+                    </span>
+                    <span class="row__note">
+                        {device.ip_address}", last seen "{moment(device.last_active_at)}
+                    </span>
+                </span>
+                {end}
+            </li>
+        }
+    });
+    view! {
+        {own_tabs(OwnPage::Sessions, viewer)}
+        <section class="section" aria-labelledby="sessions-title">
+            <div class="section__head">
+                <div>
+                    <h2 class="section__title" id="sessions-title">"Where you are signed in"</h2>
+                    <p class="section__note">
+                        "If you do not recognise one, sign it out and change your password."
+                    </p>
+                </div>
+                {others.then(|| act(
+                    "/users/me/sessions/end".to_owned(),
+                    "Sign out everywhere else",
+                    "button button--s button--danger",
+                ))}
+            </div>
+            <ul class="panel rows">{rows.collect_view()}</ul>
+        </section>
+        <section class="section" aria-labelledby="transfer-title">
+            <div class="section__head">
+                <div>
+                    <h2 class="section__title" id="transfer-title">"Sign in on another device"</h2>
+                    <p class="section__note">
+                        "A link that signs in as you. It works once, within ten minutes."
+                    </p>
+                </div>
+                {act("/users/me/link".to_owned(), "Make a sign-in link", "button button--s")}
+            </div>
+        </section>
+    }
+}
