@@ -18,8 +18,7 @@ use crate::domain::account::{
     parse_account_name,
 };
 use crate::domain::error::Error;
-use crate::domain::message::ClientMessageId;
-use crate::domain::{RoomId, Seq, Timestamp, UserId};
+use crate::domain::{Timestamp, UserId};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -445,25 +444,6 @@ pub fn invite_code() -> Result<String, Error> {
     let groups: Result<Vec<String>, Error> =
         (0..5).map(|_| letters_and_digits(&mut SysRng, 4)).collect();
     Ok(groups?.join("-"))
-}
-
-/// The name of a message that is sent by a form: drawn from who says what where, and how far the
-/// page went that the form stands on. Sent again it is the same name; said again after the answer
-/// has come, which moves the page on, it is another.
-pub fn form_message_id(
-    (author, room_id, after): (UserId, RoomId, Seq),
-    body: &str,
-) -> ClientMessageId {
-    let mut digest = Sha256::new();
-    for number in [author.get(), room_id.get(), after.get()] {
-        digest.update(number.to_be_bytes());
-    }
-    digest.update(body);
-    let mut bytes = [0_u8; 16];
-    for (byte, drawn) in bytes.iter_mut().zip(digest.finalize()) {
-        *byte = drawn;
-    }
-    ClientMessageId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// A name for a new database.

@@ -3,14 +3,15 @@
 //! [`super::entrance`].
 
 use super::super::App;
-use super::super::auth;
 use super::super::rich_text;
 use super::super::store::account::styles_name;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;
 use super::api::{invite_link, message, room as room_id_of};
 use super::finished::Coding;
-use super::request::{FormBody, Signed, Visitor, cookie, plain_cookie, theme, wants_plain};
+use super::request::{
+    FormBody, Signed, Visitor, cookie, form_message_id, plain_cookie, theme, wants_plain,
+};
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
 use crate::domain::message::{Draft, MessagePage, PAGE_SIZE};
@@ -201,7 +202,7 @@ pub async fn create_message(
     let room_id = room_id_of(&room_id)?;
     let viewer = signed.viewer().id;
     // The same words from the same page, as a double click sends them, are the same message.
-    let id = auth::form_message_id((viewer, room_id, Seq::new(form.after)), &form.body);
+    let id = form_message_id((viewer, room_id, Seq::new(form.after)), &form.body);
     let allowed = app.auth.allow_post(viewer);
     let draft = allowed.and_then(|()| Draft::parse(&form.body));
     match draft {

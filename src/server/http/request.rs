@@ -4,9 +4,10 @@ use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::config::Config;
 use super::super::telemetry::Gap;
-use crate::domain::Timestamp;
 use crate::domain::account::Viewer;
 use crate::domain::error::Error;
+use crate::domain::message::ClientMessageId;
+use crate::domain::{RoomId, Seq, Timestamp, UserId};
 use crate::ui::Theme;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
@@ -14,6 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -393,6 +395,25 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
             Err(_) => Err(Error::Malformed("That form could not be read.")),
         }
     }
+}
+
+/// The name of a message that is sent by a form: drawn from who says what where, and how far the
+/// page went that the form stands on. Sent again it is the same name; said again after the answer
+/// has come, which moves the page on, it is another.
+pub fn form_message_id(
+    (author, room_id, after): (UserId, RoomId, Seq),
+    body: &str,
+) -> ClientMessageId {
+    let mut digest = Sha256::new();
+    for number in [author.get(), room_id.get(), after.get()] {
+        digest.update(number.to_be_bytes());
+    }
+    digest.update(body);
+    let mut bytes = [0_u8; 16];
+    for (byte, drawn) in bytes.iter_mut().zip(digest.finalize()) {
+        *byte = drawn;
+    }
+    ClientMessageId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 #[cfg(test)]
