@@ -18,18 +18,18 @@ fn form(request: RequestBuilder, body: &str) -> RequestBuilder {
     request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())
 }
 
-/// A request to `route` that does what the route is for, with a message or a session of its own
-/// to change.
-async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilder {
-    // The stored line ends with the right that the route asks for.
-    let (route, _right) = route.rsplit_once(' ').unwrap();
-    let (method, path) = route.split_once(' ').unwrap();
-    let method: Method = method.parse().unwrap();
-    let (code, name) = (app.join_code().await, client_id().to_string());
+/// An address with its gaps filled by things of its own: somebody to be managed, a link to be used
+/// up, a session to be ended, a message to be changed.
+async fn address_of(
+    app: &TestApp,
+    david: &Person,
+    (route, path): (&str, &str),
+    name: &str,
+) -> String {
+    let code = app.join_code().await;
     let message = david.posts("to be changed").in_(ALL_TALK).await.id;
-    // Somebody to be managed, a link to be used up, a session to be ended: new for each request.
     let victim = if route.contains("{user_id}/") || route.starts_with("PATCH /api/users") {
-        app.join(&name).await.id
+        app.join(name).await.id
     } else {
         1
     };
@@ -41,7 +41,7 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
     let (link, reset) = match route {
         _ if route.contains("/session/link") => (new_link("/api/me/link").await, String::new()),
         _ if route.contains("/session/reset") => {
-            let somebody = app.join(&name).await.id;
+            let somebody = app.join(name).await.id;
             (String::new(), new_link(&format!("/api/users/{somebody}/reset")).await)
         }
         _ => (String::new(), String::new()),
@@ -56,8 +56,7 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
     let styles = json!({"styles": "body { color: red }"});
     david.send(Method::PUT, "/api/account/styles", &styles).await;
     let file = app.running.app.find_account().await.unwrap().unwrap().styles.clone().unwrap();
-    let path = path
-        .replace("invites/{id}", &format!("invites/{}", invite["id"]))
+    path.replace("invites/{id}", &format!("invites/{}", invite["id"]))
         .replace("sessions/{id}", &format!("sessions/{other}"))
         .replace("link/{token}", &format!("link/{link}"))
         .replace("reset/{token}", &format!("reset/{reset}"))
@@ -67,7 +66,62 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         .replace("{user_id}", &victim.to_string())
         .replace("{id}", &message.to_string())
         .replace("{code}", &code)
-        .replace("{build}/{*path}", "0123456789abcdef/favicon.svg");
+        .replace("{build}/{*path}", "0123456789abcdef/favicon.svg")
+}
+
+/// Requests about people and how they get in.
+fn about_people(
+    app: &TestApp,
+    who: &Person,
+    (route, path): (&str, &str),
+) -> Option<RequestBuilder> {
+    let method: Method = route.split_once(' ').unwrap().0.parse().unwrap();
+    Some(match route {
+        "POST /session/link/{token}" | "POST /session/reset/{token}" => {
+            let request = app.http.post(app.url(path)).header("sec-fetch-site", "same-origin");
+            form(request, "password=a+long+password")
+        }
+        "GET /session/link/{token}" | "GET /session/reset/{token}" => app.http.get(app.url(path)),
+        "POST /account" => form(who.browses(method, path), "account_name=Campfire"),
+        "POST /account/styles" => form(who.browses(method, path), "styles=a+%7B+color%3A+red+%7D"),
+        "POST /account/invites" => form(who.browses(method, path), "days=7&max_uses=0"),
+        "POST /users/me/profile" => {
+            form(who.browses(method, path), "name=david&email_address=david%40example.com&bio=")
+        }
+        "POST /users/me/password" => {
+            let same = "correct+horse+battery+staple";
+            let body = format!("current_password={same}&password={same}");
+            form(who.browses(method, path), &body)
+        }
+        "POST /users/{user_id}/role" => form(who.browses(method, path), "role=member"),
+        "POST /users/{user_id}/ban" => form(who.browses(method, path), "remove_messages=yes"),
+        "PATCH /api/users/{user_id}" => who.request(method, path).json(&json!({"role": "member"})),
+        "PATCH /api/account" => who.request(method, path).json(&json!({"account_name": "C"})),
+        "PUT /api/account/styles" => {
+            who.request(method, path).json(&json!({"styles": "body { color: red }"}))
+        }
+        "POST /api/invites" => who.request(method, path).json(&json!({})),
+        "PATCH /api/me" => {
+            let body = json!({"name": "david", "email_address": email("david")});
+            who.request(method, path).json(&body)
+        }
+        "PUT /api/me/password" => {
+            let body = json!({"current_password": PASSWORD, "password": PASSWORD});
+            who.request(method, path).json(&body)
+        }
+        _ => return None,
+    })
+}
+
+/// A request to `route` that does what the route is for, with a message or a session of its own
+/// to change.
+async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilder {
+    // The stored line ends with the right that the route asks for.
+    let (route, _right) = route.rsplit_once(' ').unwrap();
+    let (method, path) = route.split_once(' ').unwrap();
+    let method: Method = method.parse().unwrap();
+    let name = client_id().to_string();
+    let path = address_of(app, david, (route, path), &name).await;
     // Signing out spoils no other case; ending all other sessions would, from any but this one.
     let ends_itself = route.contains("session") && !route.contains("sessions");
     let who = if ends_itself { app.sign_in("david").await } else { david.clone() };
@@ -75,6 +129,9 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
     let newcomer = format!(
         "account_name=C&name={name}&email_address={name}%40example.com&password=a+long+password"
     );
+    if let Some(request) = about_people(app, &who, (route, &path)) {
+        return request;
+    }
     match route {
         "POST /api/first_run" | "POST /api/join/{code}" => {
             app.http.post(app.url(&path)).json(&sign_up(&name))
@@ -88,36 +145,6 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
             form(app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin"), &newcomer)
         }
         "GET /join/{code}" | "GET /first_run" | "GET /session/new" => app.http.get(app.url(&path)),
-        "POST /session/link/{token}" | "POST /session/reset/{token}" => {
-            let request = app.http.post(app.url(&path)).header("sec-fetch-site", "same-origin");
-            form(request, "password=a+long+password")
-        }
-        "GET /session/link/{token}" | "GET /session/reset/{token}" => app.http.get(app.url(&path)),
-        "POST /account" => form(who.browses(method, &path), "account_name=Campfire"),
-        "POST /account/styles" => form(who.browses(method, &path), "styles=a+%7B+color%3A+red+%7D"),
-        "POST /account/invites" => form(who.browses(method, &path), "days=7&max_uses=0"),
-        "POST /users/me/profile" => {
-            form(who.browses(method, &path), "name=david&email_address=david%40example.com&bio=")
-        }
-        "POST /users/me/password" => {
-            let same = "correct+horse+battery+staple";
-            let body = format!("current_password={same}&password={same}");
-            form(who.browses(method, &path), &body)
-        }
-        "POST /users/{user_id}/role" => form(who.browses(method, &path), "role=member"),
-        "POST /users/{user_id}/ban" => form(who.browses(method, &path), "remove_messages=yes"),
-        "PATCH /api/users/{user_id}" => who.request(method, &path).json(&json!({"role": "member"})),
-        "PATCH /api/account" => who.request(method, &path).json(&json!({"account_name": "C"})),
-        "PUT /api/account/styles" => who.request(method, &path).json(&styles),
-        "POST /api/invites" => who.request(method, &path).json(&json!({})),
-        "PATCH /api/me" => {
-            let body = json!({"name": "david", "email_address": email("david")});
-            who.request(method, &path).json(&body)
-        }
-        "PUT /api/me/password" => {
-            let body = json!({"current_password": PASSWORD, "password": PASSWORD});
-            who.request(method, &path).json(&body)
-        }
         "POST /theme" => form(who.browses(method, &path), "theme=dark"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
@@ -129,7 +156,7 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
             who.request(method, &path).json(&json!({"body": "hi", "client_message_id": name}))
         }
         "PUT /api/rooms/{room_id}/read" => {
-            who.request(method, &path).json(&json!({"message_id": message}))
+            who.request(method, &path).json(&json!({"message_id": 1}))
         }
         "PATCH /api/messages/{id}" => who.request(method, &path).json(&json!({"body": "better"})),
         "GET /ws" => who

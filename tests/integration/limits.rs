@@ -131,3 +131,28 @@ async fn a_tab_that_floods_is_cut_with_a_word() {
     assert!(matches!(reason.as_deref(), None | Some("flood")), "{reason:?}");
     polite.is_answered().await;
 }
+
+#[tokio::test]
+async fn links_are_limited_for_each_person_and_guessing_them_for_each_address() {
+    let app = TestApp::start_with(&["--limits", "on"]).await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    for at in 0..30 {
+        let answer = david.send(Method::POST, "/api/invites", &json!({})).await;
+        assert_eq!(answer.status, 201, "{at}");
+    }
+    for path in ["/api/invites", "/api/me/link", &format!("/api/users/{}/reset", jason.id)] {
+        let answer = david.send(Method::POST, path, &json!({})).await;
+        assert_eq!(answer.refusal(), (429, "rate_limited".into(), None), "{path}");
+    }
+    assert_eq!(jason.send(Method::POST, "/api/me/link", &json!({})).await.status, 201);
+    // First run and joining took two guesses of this address.
+    for kind in ["link", "reset"] {
+        for at in 0..4 {
+            let path = format!("/session/{kind}/{at:0>32}");
+            assert_eq!(app.get_as_nobody(&path).await.status, 404);
+        }
+    }
+    let late = app.get_as_nobody("/session/link/another").await;
+    assert_eq!(late.status, 429);
+    assert!((1..=19).contains(&late.retry_after()), "{}", late.retry_after());
+}
