@@ -328,3 +328,18 @@ fn released_migrations_are_never_changed() {
     }
     assert!(actual.is_empty(), "add to the list of released migrations: {actual:?}");
 }
+
+#[test]
+fn sockets_keep_their_small_buffers() {
+    // The framework's defaults cost 134 kB for each socket and six times the processor time for
+    // each delivery.
+    let socket = fs::read_to_string(root().join("src/server/socket.rs")).unwrap();
+    for kept in [
+        "const READ_BUFFER: usize = 4 * 1024;",
+        "const WRITE_BUFFER: usize = 4 * 1024;",
+        ".read_buffer_size(READ_BUFFER)",
+        ".write_buffer_size(WRITE_BUFFER)",
+    ] {
+        assert!(socket.contains(kept), "{kept}");
+    }
+}
