@@ -207,13 +207,7 @@ pub fn PersonCard(
     person: Person,
     /// Whether they are online.
     online: bool,
-    /// Whether it is one's own.
-    own: bool,
 ) -> impl IntoView {
-    let write = (!own && person.status == Status::Active).then(|| {
-        let href = format!("/rooms/directs/new?user_id={}", person.id);
-        view! { <span class="row__end"><a class="button" href=href>"Message"</a></span> }
-    });
     view! {
         <section class="panel" aria-label="Profile">
             <div class="row">
@@ -232,7 +226,6 @@ pub fn PersonCard(
                         </time>
                     </span>
                 </span>
-                {write}
             </div>
         </section>
     }

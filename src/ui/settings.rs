@@ -326,7 +326,7 @@ pub fn Workspace(
                     <span class="choice__text">
                         <span class="choice__name">"Only administrators create rooms"</span>
                         <span class="choice__hint">
-                            "Everybody can still start direct messages."
+                            "Everybody else writes in the rooms there are."
                         </span>
                     </span>
                     <input class="switch" type="checkbox" role="switch" name="room_creators"

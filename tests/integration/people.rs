@@ -445,6 +445,4 @@ async fn the_list_of_people_is_paged_searched_and_managed() {
     assert_eq!(posts("role", "role=administrator").await, 303);
     assert!(david.get(&base).await.text().contains("Make member"));
     assert_eq!(posts("reset", "").await, 200);
-    let card = david.get(&base).await.text();
-    assert!(card.contains(&format!("/rooms/directs/new?user_id={}", jason.id)));
 }

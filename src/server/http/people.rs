@@ -126,7 +126,7 @@ pub(super) async fn person(
             let reset = person.reset.clone();
             view! { <OwnProfile viewer=viewer profile=profile error=None reset=reset theme=theme/> }
         });
-        view! { <PersonCard person=person online=online own=own/> {manage} {own_part} }
+        view! { <PersonCard person=person online=online/> {manage} {own_part} }
     });
     quiet_page(&app, &signed, &headers, (&name, html)).await
 }
