@@ -340,8 +340,11 @@ impl Chat {
                 self.viewer.with_value(|viewer| {
                     let painter = Painter { viewer, local: true, plain: false, found: None };
                     // Nothing that was there stays: another room.
-                    let all = |step: &RowChange| matches!(step, RowChange::Insert { rows: new, .. } if new.len() == rows.len());
-                    if steps.iter().any(all) {
+                    let is_all = |step: &RowChange<'_>| match step {
+                        RowChange::Insert { rows: new, .. } => new.len() == rows.len(),
+                        _ => false,
+                    };
+                    if steps.iter().any(is_all) {
                         log::draw(rows, painter);
                     } else {
                         log::patch(&steps, painter, at_end);

@@ -15,10 +15,10 @@ use bytes::Bytes;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Rough memory of all finished pages. Compressed, as browsers take it, a page of fifty ordinary
-/// messages and what it was made from weigh about 30 kB, most of which hot state shares.
+/// Rough memory of all finished pages, what they were made from included; much of that is shared
+/// with hot state and counted here all the same.
 const MAX_BYTES: usize = 16 << 20;
-/// Of brotli's 11 steps: 4 makes a room page a seventh; 5 takes half as long again for 4 % less.
+/// The step at which every other page is compressed: a room page becomes a seventh.
 const BROTLI_QUALITY: u32 = 4;
 /// Two to this power is how far back brotli looks: a room page is about 55 kB.
 const BROTLI_WINDOW: u32 = 16;

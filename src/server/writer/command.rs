@@ -298,7 +298,13 @@ impl Group<'_> {
     }
 
     async fn remove(&mut self, viewer: &Viewer, id: MessageId) -> Applied {
-        let mut message = self.own_message(viewer, id).await?;
+        let message = self.own_message(viewer, id).await?;
+        self.bury(message).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Turns a message into a tombstone.
+    pub(super) async fn bury(&mut self, mut message: Message) -> Result<(), sqlx::Error> {
         self.seq = self.seq.next();
         message.seq = self.seq;
         message.body.clear();
@@ -307,7 +313,7 @@ impl Group<'_> {
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
         self.events.push(Event::MessageDeleted { message: Arc::new(message), newest });
-        Ok(Outcome::Done)
+        Ok(())
     }
 
     /// A message the viewer may change: their own, or any of their rooms' for administrators.

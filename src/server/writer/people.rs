@@ -9,13 +9,11 @@ use super::command::{Applied, Command, Failure, Group, Outcome};
 use super::{Begun, Event, Writer};
 use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, Viewer};
 use crate::domain::error::Error;
-use crate::domain::room::LastMessage;
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
 use crate::server::store::{account, messages, rooms};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 /// What becomes of the messages of somebody who is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,17 +346,9 @@ impl Group<'_> {
             return Ok(Outcome::Done);
         }
         for id in ids {
-            let Some(mut message) = messages::find_message_of(self.tx, user_id, *id).await? else {
-                continue;
-            };
-            self.seq = self.seq.next();
-            message.seq = self.seq;
-            message.body.clear();
-            message.body_html.clear();
-            message.deleted = true;
-            let newest = messages::remove_message(self.tx, &message, self.now).await?;
-            let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
-            self.events.push(Event::MessageDeleted { message: Arc::new(message), newest });
+            if let Some(message) = messages::find_message_of(self.tx, user_id, *id).await? {
+                self.bury(message).await?;
+            }
         }
         Ok(Outcome::Done)
     }
