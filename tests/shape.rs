@@ -11,12 +11,14 @@ const MAX_FILES: usize = 50;
 const MAX_LINES: usize = 500;
 
 /// Migrations that people's databases may have been through: never changed, only followed.
-const RELEASED_MIGRATIONS: [(&str, &str); 1] =
-    [("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b")];
+const RELEASED_MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b"),
+    ("0002_rooms.sql", "a28e47ebe9f5fa8d65ef5a08bf4a23ac39a4bee282669c704e600d2490b96ee1"),
+];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 9] =
-    ["error", "account", "room", "membership", "message", "sidebar", "event", "row", "timeline"];
+const DOMAIN_ORDER: [&str; 8] =
+    ["error", "account", "room", "message", "sidebar", "event", "row", "timeline"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -97,6 +97,21 @@ impl Viewer {
     }
 }
 
+/// Who may open rooms. Everybody, unless the account says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoomCreation {
+    /// Every member.
+    #[default]
+    Everybody,
+    /// Administrators only.
+    Administrators,
+}
+
+/// Whether somebody may open rooms with a name. Direct rooms are everybody's.
+pub fn may_create_rooms(rule: RoomCreation, role: Role) -> bool {
+    rule == RoomCreation::Everybody || role == Role::Administrator
+}
+
 /// What sign-in and sign-up forms carry, checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewUser {

@@ -5,8 +5,7 @@
 //! the tab is looked at. A connection that is silent for longer than a heartbeat allows is
 //! dropped from this side too: nothing else notices a network that swallows packets.
 
-use super::browser;
-use super::client::{self, CallError};
+use super::browser::{self, CallError};
 use super::state::Chat;
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::timeline::RETRY_DELAYS_MS;
@@ -45,7 +44,7 @@ pub async fn stay_connected(chat: Chat) {
         failures = if ended.was_live { 0 } else { failures + 1 };
         // A refused upgrade looks like a dead network; only a request can tell the difference.
         let refused =
-            !ended.was_live && matches!(client::check_session().await, Err(CallError::SignedOut));
+            !ended.was_live && matches!(browser::check_session().await, Err(CallError::SignedOut));
         if ended.signed_out || refused {
             browser::go_to("/session/new");
             return;

@@ -8,15 +8,13 @@
 //! can be cached and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
-pub mod client;
 mod composer;
 pub mod controls;
-mod history;
 mod live;
 pub mod log;
 mod message;
-mod outbox;
 mod room;
+pub mod rooms;
 pub mod settings;
 mod sidebar;
 pub mod state;
@@ -26,7 +24,7 @@ mod timeline;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::message::{ClientMessageId, Message, MessagePage};
 use crate::domain::room::Room;
-use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_padded};
 use controls::{Icon, asset};
 use gloo_timers::future::TimeoutFuture;
@@ -258,7 +256,7 @@ fn come_alive(chat: Chat, found: Option<MessageId>) {
 /// The page's title: what is on screen, marked when something waits elsewhere.
 fn title(chat: Chat) -> String {
     let account = chat.account_name.get_value();
-    let waiting = if chat.sidebar.with(Sidebar::has_unread) { "• " } else { "" };
+    let waiting = if chat.sidebar.with(|sidebar| sidebar.waiting().unread) { "• " } else { "" };
     match chat.room.get() {
         Some(room) => format!("{waiting}{} · {account}", room.name),
         None => format!("{waiting}{account}"),

@@ -1,4 +1,4 @@
-//! The quieter screens beside the same sidebar: a new room, people and invite link, a person, a
+//! The quieter screens beside the same sidebar: people and invite link, a person, a
 //! message's text for browsers without scripts.
 //!
 //! Plain HTML with forms, rendered by the server only. The few things a script adds to them
@@ -6,12 +6,10 @@
 //! `ui::room`, so none of this is paid for in the browser.
 
 use super::Theme;
-use super::controls::{Avatar, Field, FieldKind, Icon, Mark};
+use super::controls::{Avatar, Icon, Mark};
 use crate::domain::UserId;
 use crate::domain::account::{Role, User, Viewer};
-use crate::domain::error::Error;
 use crate::domain::message::Message;
-use crate::domain::room::MAX_ROOM_NAME;
 use leptos::prelude::*;
 
 /// There is no room to show.
@@ -30,33 +28,6 @@ pub fn NoRooms() -> impl IntoView {
                 </div>
             </div>
         </section>
-    }
-}
-
-/// The form of a new room.
-#[component]
-pub fn NewRoomForm(
-    /// What was typed.
-    name: String,
-    /// What is wrong with it.
-    error: Option<Error>,
-) -> impl IntoView {
-    let kind = FieldKind {
-        name: "name",
-        label: "Name",
-        input: "text",
-        autocomplete: "off",
-        hint: "What do people talk about there? Everybody can read and join in.",
-        longest: u32::try_from(MAX_ROOM_NAME).unwrap_or(u32::MAX),
-    };
-    view! {
-        <form class="form" action="/rooms" method="post">
-            <Field kind=kind value=name error=error/>
-            <div class="button-row">
-                <button class="button button--ember" type="submit">"Create room"</button>
-                <a class="button button--plain" href="/">"Cancel"</a>
-            </div>
-        </form>
     }
 }
 

@@ -164,7 +164,7 @@ pub fn MenuButton(
     /// The chat.
     chat: Chat,
 ) -> impl IntoView {
-    let unread = Memo::new(move |_| chat.sidebar.with(Sidebar::has_unread));
+    let unread = Memo::new(move |_| chat.sidebar.with(|sidebar| sidebar.waiting().unread));
     let label = move || {
         if unread.get() { "Rooms, unread messages" } else { "Rooms" }
     };

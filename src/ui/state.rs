@@ -213,20 +213,23 @@ impl Chat {
                 let room_id = message.room_id;
                 let news = self.change(room_id, |timeline| timeline.apply(&message));
                 let mine = message.creator.id == self.viewer.with_value(|viewer| viewer.id);
-                if !mine {
+                let mention =
+                    !mine && self.viewer.with_value(|viewer| message.mentions(viewer.id));
+                self.sidebar.update(|sidebar| match mine {
+                    true => sidebar.spoken(room_id, message.id),
                     // Unread until somebody looks, even on screen: the tab may be hidden.
-                    self.sidebar.update(|sidebar| sidebar.activity(room_id, message.id));
-                }
+                    false => sidebar.activity(room_id, message.id, mention),
+                });
                 self.note_arrivals(room_id, usize::from(news == Some(true) && !mine));
             }
             ServerFrame::MessageUpdated { message } | ServerFrame::MessageDeleted { message } => {
                 self.change(message.room_id, |timeline| timeline.apply(&message));
             }
-            ServerFrame::RoomActivity { room_id, message_id } => {
-                self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id));
+            ServerFrame::RoomActivity { room_id, message_id, mention } => {
+                self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id, mention));
             }
-            ServerFrame::Read { room_id, message_id } => {
-                self.sidebar.update(|sidebar| sidebar.read(room_id, message_id));
+            ServerFrame::Read { room_id, message_id, mentions } => {
+                self.sidebar.update(|sidebar| sidebar.read(room_id, message_id, mentions));
             }
             ServerFrame::Typing { room_id, user, active } => {
                 if self.room_id() == Some(room_id) {

@@ -4,8 +4,8 @@
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
-use super::super::rich_text;
 use super::super::socket;
+use super::super::store::account::Place;
 use super::super::store::messages::Position;
 use super::super::writer::Created;
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
@@ -14,7 +14,6 @@ use crate::domain::account::NewUser;
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
-use crate::domain::room::{NewRoom, Room, RoomKind};
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use axum::Json;
@@ -135,31 +134,6 @@ pub async fn list_rooms(
     app.load_sidebar(signed.viewer().id).await.map(Json)
 }
 
-/// What creating a room takes.
-#[derive(Deserialize)]
-pub struct CreateRoom {
-    name: String,
-    kind: RoomKind,
-}
-
-/// `POST /api/rooms`
-///
-/// # Errors
-/// As JSON; see [`Error`]. Closed and direct rooms are refused with a sentence.
-pub async fn create_room(
-    State(app): State<App>,
-    signed: Signed,
-    JsonBody(form): JsonBody<CreateRoom>,
-) -> Result<(StatusCode, Json<Room>), Error> {
-    if form.kind != RoomKind::Open {
-        return Err(Error::invalid("kind", "Only open rooms can be created so far."));
-    }
-    let room = NewRoom::parse(&form.name)?;
-    app.auth.allow_room(signed.viewer().id)?;
-    let room = app.writer.open_room(signed.viewer().id, room).await?;
-    Ok((StatusCode::CREATED, Json(room)))
-}
-
 /// What part of a room's history is wanted.
 #[derive(Deserialize)]
 pub struct History {
@@ -215,7 +189,8 @@ pub async fn create_message(
     let draft = Draft::parse(&form.body)?;
     let id = ClientMessageId::parse(&form.client_message_id)?;
     app.auth.allow_post(signed.viewer().id)?;
-    let (text, author) = (rich_text::render(&draft), signed.viewer().as_author());
+    let text = app.render(signed.viewer().id, Place::Room(room_id), &draft).await?;
+    let author = signed.viewer().as_author();
     match app.writer.create_message_with_deduplication(room_id, author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
@@ -238,9 +213,10 @@ pub async fn edit_message(
     Path(id): Path<String>,
     JsonBody(form): JsonBody<EditMessage>,
 ) -> Result<Json<Arc<Message>>, Error> {
-    let text = rich_text::render(&Draft::parse(&form.body)?);
+    let (id, draft) = (message(&id)?, Draft::parse(&form.body)?);
     app.auth.allow_post(signed.viewer().id)?;
-    app.writer.edit_message(signed.viewer().clone(), message(&id)?, text).await.map(Json)
+    let text = app.render(signed.viewer().id, Place::RoomOf(id), &draft).await?;
+    app.writer.edit_message(signed.viewer().clone(), id, text).await.map(Json)
 }
 
 /// `DELETE /api/messages/{id}`

@@ -10,6 +10,7 @@ pub mod assets;
 pub mod entrance;
 pub mod pages;
 pub mod request;
+pub mod rooms;
 
 use super::store::counting_statements;
 use super::telemetry::{self, Gap};
@@ -73,8 +74,15 @@ pub fn router(app: App) -> Router {
         .route("/session/end", post(entrance::sign_out))
         .route("/join/{code}", get(entrance::join_form).post(entrance::join))
         .route("/theme", post(entrance::choose_theme))
-        .route("/rooms", post(pages::create_room))
-        .route("/rooms/new", get(pages::new_room_form))
+        .route("/rooms", post(rooms::post_room))
+        .route("/rooms/new", get(rooms::new_room_form))
+        .route("/rooms/directs", post(rooms::post_direct))
+        .route("/rooms/directs/new", get(rooms::new_direct_form))
+        .route("/rooms/{room_id}/edit", get(rooms::settings).post(rooms::change_settings))
+        .route("/rooms/{room_id}/delete", get(rooms::delete_form).post(rooms::delete_room))
+        .route("/rooms/{room_id}/leave", post(rooms::leave))
+        .route("/rooms/{room_id}/involvement", post(rooms::involve))
+        .route("/rooms/{room_id}/star", post(rooms::star))
         .route("/rooms/{room_id}", get(pages::room))
         .route("/rooms/{room_id}/{at}", get(pages::room_at))
         .route("/rooms/{room_id}/messages", post(pages::create_message))
@@ -91,7 +99,15 @@ pub fn router(app: App) -> Router {
         .route("/api/session", post(api::sign_in).delete(api::sign_out))
         .route("/api/join/{code}", post(api::join))
         .route("/api/me", get(api::me))
-        .route("/api/rooms", get(api::list_rooms).post(api::create_room))
+        .route("/api/rooms", get(api::list_rooms).post(rooms::create_room))
+        .route(
+            "/api/rooms/{room_id}",
+            get(rooms::show_room).patch(rooms::change_room).delete(rooms::remove_room),
+        )
+        .route("/api/rooms/{room_id}/leave", post(rooms::leave_room))
+        .route("/api/rooms/{room_id}/involvement", put(rooms::change_involvement))
+        .route("/api/rooms/{room_id}/star", put(rooms::star_room))
+        .route("/api/people", get(rooms::list_people))
         .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))
@@ -354,6 +370,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
     let back = match (parts.next(), parts.next()) {
         (Some("session"), None) => "/session/new".to_owned(),
         (Some("rooms"), None) => "/rooms/new".to_owned(),
+        (Some("rooms"), Some("directs")) => "/rooms/directs/new".to_owned(),
         (Some("rooms"), Some(room_id)) => format!("/rooms/{room_id}"),
         _ => "/".to_owned(),
     };

@@ -13,6 +13,7 @@ use super::Stop;
 use super::config::Durability;
 use crate::domain::error::Error;
 use crate::domain::{MessageId, Seq};
+use serde::Serialize;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -251,6 +252,11 @@ pub async fn checkpoint_briefly(connection: &mut SqliteConnection) -> Result<boo
 /// Whatever SQLite says.
 pub async fn close(connection: SqliteConnection) -> Result<(), sqlx::Error> {
     connection.close().await
+}
+
+/// Rows on their way into a statement, as one value.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// Logs what a read ran into and answers with what a person may know.
