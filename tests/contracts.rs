@@ -222,7 +222,8 @@ fn frames_with_further_fields_are_read_all_the_same() {
 fn messages_rooms_and_errors_match_their_stored_form() {
     let page =
         MessagePage { messages: vec![Arc::new(message())], cursor: Seq::new(101), has_more: true };
-    let room = Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open, topic: String::new() };
+    let room =
+        Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open, topic: String::new() };
     let broken = Error::invalid("body", "Write something first.");
     let values = [
         json(&message()),

@@ -247,13 +247,14 @@ impl ServerFrame {
             "message_updated" => fields!(text, Self::MessageUpdated { message: Said }),
             "message_deleted" => fields!(text, Self::MessageDeleted { message: Said }),
             "room_activity" => {
-                fields!(text, Self::RoomActivity {
-                    room_id: RoomId, message_id: MessageId, mention: bool
-                })
+                fields!(
+                    text,
+                    Self::RoomActivity { room_id: RoomId, message_id: MessageId, mention: bool }
+                )
             }
-            "read" => fields!(text, Self::Read {
-                room_id: RoomId, message_id: MessageId, mentions: u32
-            }),
+            "read" => {
+                fields!(text, Self::Read { room_id: RoomId, message_id: MessageId, mentions: u32 })
+            }
             "typing" => {
                 fields!(text, Self::Typing { room_id: RoomId, user: UserRef, active: bool })
             }

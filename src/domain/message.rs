@@ -138,13 +138,12 @@ impl Message {
     /// Whether it mentions somebody. What people write is escaped in its HTML, so nobody can
     /// pretend.
     pub fn mentions(&self, user_id: UserId) -> bool {
-        has_mentions(&self.body_html)
-            && self.body_html.contains(&format!("{MENTION}{user_id}\""))
+        has_mentions(&self.body_html) && self.body_html.contains(&format!("{MENTION}{user_id}\""))
     }
 }
 
-/// How the HTML of a mention names its user, up to their id.
-pub const MENTION: &str = "data-user=\"";
+/// The HTML of a mention up to its user's id. In a person's own text `<` is always escaped.
+pub const MENTION: &str = "<span class=\"mention\" data-user=\"";
 
 /// Whether a message's HTML mentions anybody.
 pub fn has_mentions(body_html: &str) -> bool {

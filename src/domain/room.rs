@@ -20,7 +20,7 @@ pub const MAX_MENTIONS: usize = 999;
 pub const MAX_PICKED: usize = 500;
 
 /// Who is in a room, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomKind {
     /// Everybody of the account, newcomers included.
@@ -214,9 +214,8 @@ impl RoomChange {
         if kind == Some(RoomKind::Direct) {
             broken.push(FieldError::new("kind", "A room is open or closed."));
         }
-        let empties = |change: &Revision| {
-            change.grant.is_empty() && change.revoke == Revoked::Others
-        };
+        let empties =
+            |change: &Revision| change.grant.is_empty() && change.revoke == Revoked::Others;
         if people.as_ref().is_some_and(empties) {
             broken.push(FieldError::new("user_ids", "Choose at least one person."));
         }

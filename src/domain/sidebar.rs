@@ -217,6 +217,14 @@ impl Sidebar {
         }
     }
 
+    /// The viewer wants a room otherwise; the server will say the same in a moment.
+    pub fn change(&mut self, room_id: RoomId, change: impl FnOnce(&mut SidebarRoom)) {
+        if let Some(entry) = self.entry(room_id) {
+            change(entry);
+        }
+        self.rooms.retain(SidebarRoom::is_shown);
+    }
+
     fn entry(&mut self, room_id: RoomId) -> Option<&mut SidebarRoom> {
         self.rooms.iter_mut().find(|entry| entry.id == room_id)
     }
@@ -273,9 +281,7 @@ impl Sidebar {
 
     /// "Mara and Teo are typing", or nothing.
     pub fn typing_line(&self) -> Option<String> {
-        let name = |typist: &Typist| {
-            first_name(&typist.user.name).to_owned()
-        };
+        let name = |typist: &Typist| first_name(&typist.user.name).to_owned();
         match self.typists.as_slice() {
             [] => None,
             [one] => Some(format!("{} is typing", name(one))),

@@ -5,8 +5,8 @@
 //! comes back. It never delays the writer or another tab. What differs for each member, such as how a
 //! room stands in their list, is not sent but looked up by their tab when its turn comes.
 
-pub use super::presence::{Departure, LEAVING, Presence};
 use super::presence::Present;
+pub use super::presence::{ConnectionId, Departure, LEAVING, Presence};
 use super::telemetry::Gap;
 use super::writer::Event;
 use crate::domain::account::UserRef;
@@ -28,21 +28,6 @@ pub const QUEUE: usize = 256;
 const ANNOUNCEMENTS: usize = 50;
 /// Tabs of one user at once. Beyond, new ones are refused while limits are on.
 pub const MAX_TABS: usize = 20;
-
-/// One tab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId(u64);
-
-impl ConnectionId {
-    /// How long this connection should wait before it comes back: tabs that leave together must
-    /// not return together.
-    pub fn retry_ms(self) -> u32 {
-        // A stride prime to the range visits every value before repeating one.
-        // Within the page's patience, so that a restart shows no banner.
-        let spread = self.0.wrapping_mul(389) % 1_000;
-        250 + u32::try_from(spread).unwrap_or(0)
-    }
-}
 
 /// What waits for a tab.
 #[derive(Clone, Debug)]
@@ -106,7 +91,7 @@ impl Connections {
     pub fn register(&self, user: &UserRef, session_id: SessionId) -> Registered {
         let mut registry = self.lock();
         registry.last_id += 1;
-        let id = ConnectionId(registry.last_id);
+        let id = ConnectionId::new(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
         let user_id = user.id;
@@ -335,7 +320,8 @@ impl Connections {
     fn publish_created(&self, message: &Arc<Message>, mentioned: &[UserId]) {
         let created = ServerFrame::MessageCreated { message: Arc::clone(message) };
         let (room_id, message_id) = (message.room_id, message.id);
-        let activity = |mention| encode(&ServerFrame::RoomActivity { room_id, message_id, mention });
+        let activity =
+            |mention| encode(&ServerFrame::RoomActivity { room_id, message_id, mention });
         let loud = if mentioned.is_empty() { None } else { activity(true) };
         let (Some(created), Some(quiet)) = (encode(&created), activity(false)) else {
             return;
@@ -394,9 +380,8 @@ impl Registry {
     /// Tabs of everybody who hears of a room, tabs that watch it, and the tabs of `others`.
     fn tabs_with(&self, room_id: RoomId, others: &[UserId]) -> Vec<ConnectionId> {
         let others: FxHashSet<&UserId> = others.iter().collect();
-        let hears = |present: &Present| {
-            present.rooms.contains(&room_id) || present.away.contains(&room_id)
-        };
+        let hears =
+            |present: &Present| present.rooms.contains(&room_id) || present.away.contains(&room_id);
         let concerned = self.tabs.iter().filter(|(_, tab)| {
             tab.room_id == Some(room_id)
                 || others.contains(&tab.user_id)
@@ -450,11 +435,7 @@ impl Registry {
         }
     }
 
-    fn send_to_users<'a>(
-        &mut self,
-        users: impl IntoIterator<Item = &'a UserId>,
-        parcel: &Parcel,
-    ) {
+    fn send_to_users<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, parcel: &Parcel) {
         let present = users.into_iter().filter_map(|user_id| self.users.get(user_id));
         let tabs: Vec<_> = present.flat_map(|present| present.tabs.iter().copied()).collect();
         self.send(tabs, parcel);

@@ -3,7 +3,6 @@
 //! Knows nothing of sockets, so it is tested with a paused clock. A page load is no departure, and
 //! silence is one whatever the count says.
 
-use super::connections::ConnectionId;
 use crate::domain::event::PRESENCE_TTL_MS;
 use crate::domain::room::Involvement;
 use crate::domain::{RoomId, UserId};
@@ -15,6 +14,26 @@ use tokio::time::Instant;
 /// How long somebody stays present after their last tab has gone: a page load is no departure
 /// (Campfire waits as long).
 pub const LEAVING: Duration = Duration::from_secs(5);
+
+/// One tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The connection that was opened as the so many-th.
+    pub(super) fn new(count: u64) -> Self {
+        Self(count)
+    }
+
+    /// How long this connection should wait before it comes back: tabs that leave together must
+    /// not return together.
+    pub fn retry_ms(self) -> u32 {
+        // A stride prime to the range visits every value before repeating one.
+        // Within the page's patience, so that a restart shows no banner.
+        let spread = self.0.wrapping_mul(389) % 1_000;
+        250 + u32::try_from(spread).unwrap_or(0)
+    }
+}
 
 /// Somebody present, as the registry of connections knows them.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! changes nothing (a property test), so stored HTML is a fixed point.
 
 use crate::domain::account::UserRef;
-use crate::domain::message::Draft;
+use crate::domain::message::{Draft, MENTION};
 use crate::domain::{UserId, push_escaped};
 use ammonia::Builder;
 use linkify::{LinkFinder, LinkKind};
@@ -153,7 +153,7 @@ fn push_mentions(html: &mut String, line: &str, mentioned: &[&UserRef]) {
             continue;
         };
         push_line(html, before);
-        push_all(html, &["<span class=\"mention\" data-user=\"", &user.id.to_string(), "\">@"]);
+        push_all(html, &[MENTION, &user.id.to_string(), "\">@"]);
         push_escaped(html, &user.name);
         html.push_str("</span>");
         (rest, from) = (after, 0);
@@ -170,8 +170,24 @@ fn may_begin(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     before.is_none_or(|c| {
         c.is_whitespace()
-            || matches!(c, '(' | '[' | '{' | '"' | '\'' | '<' | ',' | ';' | '!' | '?' | '\u{2013}'
-                | '\u{2014}' | '\u{201c}' | '\u{201e}' | '\u{2018}' | '\u{ab}')
+            || matches!(
+                c,
+                '(' | '['
+                    | '{'
+                    | '"'
+                    | '\''
+                    | '<'
+                    | ','
+                    | ';'
+                    | '!'
+                    | '?'
+                    | '\u{2013}'
+                    | '\u{2014}'
+                    | '\u{201c}'
+                    | '\u{201e}'
+                    | '\u{2018}'
+                    | '\u{ab}'
+            )
     })
 }
 

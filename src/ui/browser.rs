@@ -7,18 +7,21 @@
 
 use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{ClientMessageId, Message, MessagePage};
+use crate::domain::room::Involvement;
 use crate::domain::row::Outgoing;
+use crate::domain::sidebar::Waiting;
 use crate::domain::{MessageId, RoomId, Timestamp};
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Array, Date, Function, Intl, JsString, Object, Reflect};
+use js_sys::{Array, Date, Function, Intl, JsString, Object, Promise, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Document, Element, HtmlElement, Storage, Window};
 
 /// The window.
@@ -125,6 +128,37 @@ fn format(
 fn js_date(at: Timestamp) -> Date {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact for 285,000 years")]
     Date::new(&JsValue::from_f64(at.ms() as f64))
+}
+
+/// A name without case and accents, for comparing.
+pub fn folded(name: &str) -> String {
+    let parted: String = JsString::from(name).normalize("NFD").into();
+    parted.to_lowercase().chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect()
+}
+
+/// Shows on the program's icon how much waits, where the browser has such a thing.
+pub fn set_app_badge(waiting: Waiting) {
+    let Some(window) = window() else {
+        return;
+    };
+    let (method, count) = match waiting {
+        Waiting { unread: false, .. } => ("clearAppBadge", None),
+        // Without a number it is a dot.
+        Waiting { personal, .. } => ("setAppBadge", (personal > 0).then_some(personal)),
+    };
+    if let Ok(set) = Reflect::get(&window.navigator(), &method.into())
+        && let Ok(set) = set.dyn_into::<Function>()
+    {
+        let count = count.map_or(JsValue::UNDEFINED, JsValue::from);
+        if let Ok(done) = set.call1(&window.navigator(), &count)
+            && let Ok(promise) = done.dyn_into::<Promise>()
+        {
+            // A page that is not installed may be refused; nobody needs to hear of it.
+            spawn_local(async move {
+                let _done = JsFuture::from(promise).await;
+            });
+        }
+    }
 }
 
 /// Orders names as the reader's language does, letters before their case.
@@ -315,6 +349,34 @@ pub async fn remove_message(id: MessageId) -> Answer<()> {
 pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
     let request = Request::get(&format!("/api/rooms/{room_id}/messages?{query}"));
     in_time(async { read(request.send().await).await }).await
+}
+
+/// Records how much the viewer wants to hear of a room.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
+    #[derive(Serialize)]
+    struct Body {
+        involvement: Involvement,
+    }
+    let request = Request::put(&format!("/api/rooms/{room_id}/involvement"));
+    let request = request.json(&Body { involvement }).map_err(unsendable)?;
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Records whether the viewer keeps a room at the top.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
+    #[derive(Serialize)]
+    struct Body {
+        starred: bool,
+    }
+    let request = Request::put(&format!("/api/rooms/{room_id}/star"));
+    let request = request.json(&Body { starred }).map_err(unsendable)?;
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
 }
 
 /// Whether the session still runs.

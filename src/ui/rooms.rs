@@ -206,8 +206,10 @@ pub fn RoomFacts(
     members: Vec<UserRef>,
 ) -> impl IntoView {
     let rows = members.into_iter().map(|user| view! { <MemberRow user=user/> });
-    let topic = (!room.topic.is_empty()).then(|| view! {
-        <p class="section__note" dir="auto">{room.topic.clone()}</p>
+    let topic = (!room.topic.is_empty()).then(|| {
+        view! {
+            <p class="section__note" dir="auto">{room.topic.clone()}</p>
+        }
     });
     let about = match room.kind {
         RoomKind::Open => "Everybody can be here, including people who join later.",
@@ -248,7 +250,9 @@ pub fn RoomChoices(
 ) -> impl IntoView {
     let (id, starred) = (room.id, room.starred);
     let levels: &[Involvement] = match room.kind {
-        RoomKind::Direct => &[Involvement::Everything, Involvement::Nothing, Involvement::Invisible],
+        RoomKind::Direct => {
+            &[Involvement::Everything, Involvement::Nothing, Involvement::Invisible]
+        }
         _ => &[
             Involvement::Mentions,
             Involvement::Everything,
@@ -262,7 +266,9 @@ pub fn RoomChoices(
     });
     let leave = match room.kind {
         RoomKind::Open => None,
-        RoomKind::Closed => Some(("Leave this room", "Leave", "Somebody inside can let you back in.")),
+        RoomKind::Closed => {
+            Some(("Leave this room", "Leave", "Somebody inside can let you back in."))
+        }
         RoomKind::Direct => Some((
             "Put this conversation away",
             "Put away",

@@ -299,6 +299,7 @@ impl Chat {
             return;
         };
         self.stop_editing();
+        self.gone.set(false);
         self.room.set(Some(room));
         self.notice.set(None);
         self.unseen.set(0);

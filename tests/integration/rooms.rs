@@ -118,6 +118,7 @@ async fn a_foreign_room_is_no_different_from_a_missing_one() {
     let mut sql = app.sql().await;
     let grant = format!("user_id = {} AND room_id = {secret}", kevin.id);
     sql.run(&format!("DELETE FROM memberships WHERE {grant}")).await;
+    kevin.rooms().await;
     let (missing, missing_message) = (RoomId::new(777), MessageId::new(777));
     let post = json!({"body": "hi", "client_message_id": client_id()});
     let requests = |room: RoomId, message: MessageId| {

@@ -121,7 +121,8 @@ async fn rooms_that_are_not_on_screen_send_activity_only() {
     let message = david.posts("over here").in_(ALL_TALK).await;
     let heard = elsewhere.hears_until_now(&david).await;
     let heard: Vec<_> = heard.into_iter().filter(is_heard).collect();
-    let activity = ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id, mention: false };
+    let activity =
+        ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id, mention: false };
     assert_eq!(heard, [activity]);
     let heard = own.hears_until_now(&david).await;
     assert_eq!(heard.into_iter().filter(is_heard).count(), 0, "the author has said it");

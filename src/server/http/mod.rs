@@ -105,9 +105,9 @@ pub fn router(app: App) -> Router {
             get(rooms::show_room).patch(rooms::change_room).delete(rooms::remove_room),
         )
         .route("/api/rooms/{room_id}/leave", post(rooms::leave_room))
-        .route("/api/rooms/{room_id}/involvement", put(rooms::change_involvement))
-        .route("/api/rooms/{room_id}/star", put(rooms::star_room))
-        .route("/api/people", get(rooms::list_people))
+        .route("/api/rooms/{room_id}/involvement", put(api::change_involvement))
+        .route("/api/rooms/{room_id}/star", put(api::star_room))
+        .route("/api/people", get(api::list_people))
         .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))

@@ -14,9 +14,7 @@ use crate::domain::message::{ClientMessageId, Draft, MessagePage, PAGE_SIZE};
 use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId};
 use crate::ui::rooms::{HiddenRooms, MessageButton};
-use crate::ui::settings::{
-    EditMessageForm, NoRooms, OwnSettings, People, Person, WelcomeCard,
-};
+use crate::ui::settings::{EditMessageForm, NoRooms, OwnSettings, People, Person, WelcomeCard};
 use crate::ui::{self, Boot, RoomScreen, Screen};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};

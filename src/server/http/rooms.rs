@@ -5,8 +5,7 @@
 //! the rest. Rights are the writer's to judge; a page only leaves out what would be refused.
 
 use super::super::App;
-use super::super::rich_text::folded;
-use super::super::store::account::{Candidate, Place};
+use super::super::store::account::Candidate;
 use super::super::writer::Opened;
 use super::Answer;
 use super::api::{room as room_id_of, user as user_id_of};
@@ -25,16 +24,12 @@ use crate::ui::rooms::{
     Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm,
 };
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use leptos::view;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// People a look-up by name answers with at most.
-const MAX_FOUND: usize = 50;
 
 /// What creating a room takes.
 #[derive(Deserialize)]
@@ -170,85 +165,6 @@ pub async fn leave_room(
     app.auth.allow_post(signed.viewer().id)?;
     app.writer.leave_room(signed.viewer().id, room_id_of(&room_id)?).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What choosing an involvement takes.
-#[derive(Deserialize)]
-pub struct Involve {
-    involvement: Involvement,
-}
-
-/// `PUT /api/rooms/{room_id}/involvement`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn change_involvement(
-    State(app): State<App>,
-    signed: Signed,
-    Path(room_id): Path<String>,
-    JsonBody(form): JsonBody<Involve>,
-) -> Result<StatusCode, Error> {
-    let (viewer, room_id) = (signed.viewer().id, room_id_of(&room_id)?);
-    app.auth.allow_post(viewer)?;
-    app.writer.change_involvement(viewer, room_id, form.involvement).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// What starring a room takes.
-#[derive(Deserialize)]
-pub struct Star {
-    starred: bool,
-}
-
-/// `PUT /api/rooms/{room_id}/star`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn star_room(
-    State(app): State<App>,
-    signed: Signed,
-    Path(room_id): Path<String>,
-    JsonBody(form): JsonBody<Star>,
-) -> Result<StatusCode, Error> {
-    let (viewer, room_id) = (signed.viewer().id, room_id_of(&room_id)?);
-    app.auth.allow_post(viewer)?;
-    app.writer.star_room(viewer, room_id, form.starred).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Whom somebody looks for.
-#[derive(Deserialize)]
-pub struct Wanted {
-    #[serde(default)]
-    q: String,
-    room: Option<RoomId>,
-}
-
-/// `GET /api/people?q=&room=`: active people whose name has a word that begins so, at most 50.
-///
-/// # Errors
-/// As JSON; [`Error::NotFound`] for a stranger to the room.
-pub async fn list_people(
-    State(app): State<App>,
-    signed: Signed,
-    query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Vec<UserRef>>, Error> {
-    let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
-    let place = wanted.room.map_or(Place::Account, Place::Room);
-    let mut people = app.store.list_names(signed.viewer().id, place).await?;
-    if people.is_empty() {
-        return Err(Error::NotFound);
-    }
-    let start = folded(wanted.q.trim());
-    people.retain(|user| {
-        let name = folded(&user.name);
-        let begins = |word: &[char]| word.starts_with(&start);
-        begins(&name) || name.iter().enumerate().any(|(at, c)| {
-            *c == ' ' && name.get(at + 1..).is_some_and(begins)
-        })
-    });
-    people.truncate(MAX_FOUND);
-    Ok(Json(people))
 }
 
 /// A form with fields that may come more than once.
@@ -412,10 +328,8 @@ async fn settings_page(
     let rooms = app.load_rooms(viewer.id).await?;
     let room = rooms.into_iter().find(|room| room.id == room_id).ok_or(Error::NotFound)?;
     let found = app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
-    let may = found
-        .iter()
-        .find(|one| one.is_creator)
-        .map_or(UserId::new(0), |creator| creator.user.id);
+    let may =
+        found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
     let may = may_change_room(viewer, room.kind, may);
     let title = format!("{} settings", room.name);
     let (status, form) = match (may, typed) {
@@ -482,9 +396,7 @@ pub async fn change_settings(
             let stays = app.find_room(signed.viewer().id, room_id).await?.is_some();
             Ok(if stays { to_room(room_id) } else { Redirect::to("/").into_response() })
         }
-        Err(error) => {
-            settings_page(&app, &signed, &headers, (room_id, Some((typed, error)))).await
-        }
+        Err(error) => settings_page(&app, &signed, &headers, (room_id, Some((typed, error)))).await,
     }
 }
 

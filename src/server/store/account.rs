@@ -202,12 +202,13 @@ impl Store {
         .fetch_all(self.reader())
         .await
         .map_err(read_failed)?;
-        let candidates = rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
-            user: UserRef { id: UserId::new(id), name },
-            is_bot: Role::parse(&role) == Some(Role::Bot),
-            is_member,
-            is_creator,
-        });
+        let candidates =
+            rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
+                user: UserRef { id: UserId::new(id), name },
+                is_bot: Role::parse(&role) == Some(Role::Bot),
+                is_member,
+                is_creator,
+            });
         Ok(candidates.collect())
     }
 
@@ -216,11 +217,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_names(
-        &self,
-        viewer: UserId,
-        place: Place,
-    ) -> Result<Vec<UserRef>, Error> {
+    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Vec<UserRef>, Error> {
         let statement = match place {
             Place::Account => {
                 "SELECT id, name FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0

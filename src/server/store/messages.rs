@@ -7,9 +7,7 @@ use super::rooms::{packed_head, unpack_head};
 use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
-use crate::domain::message::{
-    ClientMessageId, Message, MessagePage, plain_body,
-};
+use crate::domain::message::{ClientMessageId, Message, MessagePage, plain_body};
 use crate::domain::room::RoomHead;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};

@@ -196,7 +196,6 @@ impl Store {
             head,
         })
     }
-
 }
 
 /// Creates a room without members. `None` for a direct room whose people have one already.

@@ -294,7 +294,8 @@ impl Group<'_> {
     ) -> Result<Vec<NewMention>, sqlx::Error> {
         let mut mentions = Vec::new();
         for (message_id, people) in wanted {
-            let mention = |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
+            let mention =
+                |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
             mentions.extend(people.iter().map(mention));
         }
         match mentions.is_empty() {

@@ -8,8 +8,8 @@
 //! is dropped is read again on demand.
 
 use super::Event;
-use crate::domain::room::{Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead};
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
+use crate::domain::room::{Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead};
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::store::account::{Account, Session, TokenDigest};
@@ -151,9 +151,7 @@ impl Hot {
         };
         match (memberships.get(&room_id), state.rooms.get(&room_id)) {
             (None, _) => Lookup::Absent,
-            (Some(membership), Some(head)) => {
-                Lookup::Found(sidebar_room(head, membership, viewer))
-            }
+            (Some(membership), Some(head)) => Lookup::Found(sidebar_room(head, membership, viewer)),
             (Some(_), None) => Lookup::Unknown,
         }
     }
@@ -169,8 +167,11 @@ impl Hot {
         for (head, _) in &read.rooms {
             state.rooms.entry(head.room.id).or_insert_with(|| head.clone());
         }
-        let memberships: HashMap<_, _> =
-            read.rooms.iter().map(|(head, membership)| (head.room.id, membership.clone())).collect();
+        let memberships: HashMap<_, _> = read
+            .rooms
+            .iter()
+            .map(|(head, membership)| (head.room.id, membership.clone()))
+            .collect();
         let weight = 96 + memberships.len() * MEMBERSHIP_BYTES;
         state.memberships.insert(viewer, memberships, weight);
     }
@@ -284,9 +285,7 @@ impl State {
                 self.structure += 1;
                 self.rooms.remove(room_id);
                 self.tails.remove(room_id);
-                self.memberships.for_each(|rooms| {
-                    rooms.remove(room_id);
-                });
+                self.memberships.for_each(|rooms| drop(rooms.remove(room_id)));
             }
             Event::MembershipChanged { user_id, head, membership } => {
                 self.structure += 1;
