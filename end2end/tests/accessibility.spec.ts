@@ -73,7 +73,9 @@ for (const colorScheme of ["light", "dark"] as const) {
       const storageState = await david.context().storageState();
       const page = await visitor({ ...look, storageState });
       const quiet = await openRoom(david.request, "Designers");
-      const paths = ["/rooms/1", `/rooms/${quiet.id}`, "/rooms/new", "/account/edit", "/users/1"];
+      const own = [`/rooms/${quiet.id}`, `/rooms/${quiet.id}/edit`, `/rooms/${quiet.id}/delete`];
+      const forms = ["/rooms/new", "/rooms/directs/new", "/account/edit", "/users/1"];
+      const paths = ["/rooms/1", ...own, ...forms];
       for (const path of paths) {
         await enter(page, path);
         await expectAccessible(page, path);
