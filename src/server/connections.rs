@@ -331,12 +331,12 @@ impl Connections {
         // A member's other tabs learn that there is something. The author's learn that what they
         // had unread is answered, and whoever had put the room away has it back.
         let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
-        let Registry { users, tabs, .. } = &mut *registry;
+        let Registry { users, tabs, .. } = &*registry;
         let elsewhere =
             |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
         for (user_id, present) in users {
-            if present.away.remove(&room_id) {
-                present.rooms.insert(room_id);
+            // It stays among those put away: should this message be deleted, it is away again.
+            if present.away.contains(&room_id) {
                 afresh.extend(present.tabs.iter().copied());
             } else if present.rooms.contains(&room_id) {
                 let to = match user_id {
