@@ -10,7 +10,7 @@ use campfire::domain::account::UserRef;
 use campfire::domain::error::{Error, ErrorBody, FieldError};
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
 use campfire::domain::message::{ClientMessageId, Message, MessagePage};
-use campfire::domain::room::{Room, RoomKind};
+use campfire::domain::room::{Involvement, Room, RoomKind};
 use campfire::domain::sidebar::SidebarRoom;
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::http::request::RIGHTS;
@@ -78,8 +78,15 @@ fn rooms() -> Vec<SidebarRoom> {
         id: RoomId::new(id),
         name: format!("Room {id}"),
         kind,
+        topic: if id == 7 { "Tides".into() } else { String::new() },
+        people: if id == 9 { vec![david()] } else { vec![] },
         last_message_id: last.map(MessageId::new),
         unread,
+        mentions: u32::from(unread),
+        involvement: Involvement::first_in(kind),
+        starred: id == 7,
+        hidden: false,
+        online: id == 9,
     };
     vec![
         room(7, RoomKind::Open, Some(42), true),
@@ -135,8 +142,8 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::MessageCreated { message: Arc::new(message()) },
         ServerFrame::MessageUpdated { message: Arc::new(edited()) },
         ServerFrame::MessageDeleted { message: Arc::new(tombstone()) },
-        ServerFrame::RoomActivity { room_id: ROOM, message_id },
-        ServerFrame::Read { room_id: ROOM, message_id },
+        ServerFrame::RoomActivity { room_id: ROOM, message_id, mention: true },
+        ServerFrame::Read { room_id: ROOM, message_id, mentions: 0 },
         ServerFrame::Typing { room_id: ROOM, user: david(), active: true },
         ServerFrame::Presence {
             user_id: UserId::new(1),
@@ -147,6 +154,7 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::Person { user: david() },
         ServerFrame::Account { name: "Campfire".into() },
         ServerFrame::Room { room: rooms().remove(0) },
+        ServerFrame::Room { room: SidebarRoom { hidden: true, ..rooms().remove(2) } },
         ServerFrame::RoomRemoved { room_id: ROOM },
         ServerFrame::Goodbye { reason: "restart".into(), retry_ms: 250 },
         ServerFrame::Pong,
@@ -219,7 +227,8 @@ fn frames_with_further_fields_are_read_all_the_same() {
 fn messages_rooms_and_errors_match_their_stored_form() {
     let page =
         MessagePage { messages: vec![Arc::new(message())], cursor: Seq::new(101), has_more: true };
-    let room = Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open };
+    let room =
+        Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open, topic: String::new() };
     let broken = Error::invalid("body", "Write something first.");
     let values = [
         json(&message()),

@@ -28,7 +28,7 @@ async fn create_message(
     body: &str,
     id: campfire::domain::message::ClientMessageId,
 ) -> Result<Created, Error> {
-    let text = render(&Draft::parse(body)?);
+    let text = render(&Draft::parse(body)?, &[]);
     let author = UserRef { id: creator.user_id(), name: creator.name.clone() };
     app.running.app.writer.create_message_with_deduplication(room_id, author, id, text).await
 }

@@ -254,7 +254,7 @@ async fn write_messages(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(),
     for number in 0..TEXTS {
         let draft = Draft::parse(&text(number as u64));
         let draft = draft.map_err(|error| Failure::Broken(error.to_string()))?;
-        texts.push(rich_text::render(&draft));
+        texts.push(rich_text::render(&draft, &[]));
     }
     let total = shape.rooms().iter().sum::<usize>() as u64;
     let mut rooms: Vec<Filling> = (1..)

@@ -73,8 +73,9 @@ for (const colorScheme of ["light", "dark"] as const) {
       const storageState = await david.context().storageState();
       const page = await visitor({ ...look, storageState });
       const quiet = await openRoom(david.request, "Designers");
+      const own = [`/rooms/${quiet.id}`, `/rooms/${quiet.id}/edit`, `/rooms/${quiet.id}/delete`];
       const paths = [
-        ...["/rooms/1", `/rooms/${quiet.id}`, "/rooms/new", "/users/1"],
+        ...["/rooms/1", ...own, "/rooms/new", "/rooms/directs/new", "/users/1"],
         ...["/users/me/password", "/users/me/sessions"],
         ...["/account/edit", "/account/invites", "/account/invites/1", "/account/settings"],
       ];

@@ -121,6 +121,8 @@ pub enum ServerFrame {
         room_id: RoomId,
         /// The new message.
         message_id: MessageId,
+        /// Whether it mentions the viewer.
+        mention: bool,
     },
     /// The viewer has read a room, perhaps on another device.
     Read {
@@ -128,6 +130,8 @@ pub enum ServerFrame {
         room_id: RoomId,
         /// The newest message seen.
         message_id: MessageId,
+        /// Mentions of the viewer after it.
+        mentions: u32,
     },
     /// Somebody started or stopped writing in the room on screen.
     Typing {
@@ -187,6 +191,34 @@ pub enum ServerFrame {
     },
 }
 
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server is about to restart.
+    Restart,
+    /// The tab did not keep up.
+    Slow,
+    /// Its session has ended.
+    SignedOut,
+    /// Nothing was heard from it for a minute.
+    Silent,
+    /// It said too much.
+    Flood,
+}
+
+impl Ending {
+    /// The `reason` of the goodbye.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Slow => "slow",
+            Self::SignedOut => "signed_out",
+            Self::Silent => "silent",
+            Self::Flood => "flood",
+        }
+    }
+}
+
 /// Reads one variant's fields straight from the text. Deriving this for the whole enum would make
 /// serde buffer every frame and would double the code for each type in the browser (36 kB).
 macro_rules! fields {
@@ -225,9 +257,14 @@ impl ServerFrame {
             "message_updated" => fields!(text, Self::MessageUpdated { message: Said }),
             "message_deleted" => fields!(text, Self::MessageDeleted { message: Said }),
             "room_activity" => {
-                fields!(text, Self::RoomActivity { room_id: RoomId, message_id: MessageId })
+                fields!(
+                    text,
+                    Self::RoomActivity { room_id: RoomId, message_id: MessageId, mention: bool }
+                )
             }
-            "read" => fields!(text, Self::Read { room_id: RoomId, message_id: MessageId }),
+            "read" => {
+                fields!(text, Self::Read { room_id: RoomId, message_id: MessageId, mentions: u32 })
+            }
             "typing" => {
                 fields!(text, Self::Typing { room_id: RoomId, user: UserRef, active: bool })
             }

@@ -3,7 +3,7 @@
 
 use super::account::{UserRef, is_blank};
 use super::error::Error;
-use super::{MessageId, RoomId, Seq, Timestamp};
+use super::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -134,6 +134,56 @@ pub struct MessagePage {
     /// Whether there is more in the direction that was asked for (older, unless `after` or
     /// `since` was given).
     pub has_more: bool,
+}
+
+impl Message {
+    /// Whether it mentions somebody. What people write is escaped in its HTML, so nobody can
+    /// pretend.
+    pub fn mentions(&self, user_id: UserId) -> bool {
+        has_mentions(&self.body_html) && self.body_html.contains(&format!("{MENTION}{user_id}\""))
+    }
+}
+
+/// The HTML of a mention up to its user's id. In a person's own text `<` is always escaped.
+pub const MENTION: &str = "<span class=\"mention\" data-user=\"";
+
+/// Whether a message's HTML mentions anybody.
+pub fn has_mentions(body_html: &str) -> bool {
+    body_html.contains(MENTION)
+}
+
+/// The text of a message as people read and edit it: `<@7>` in the stored text is `@Name` again,
+/// by the name that stands in the HTML. Anything that only looks like a mention stays as it is.
+pub fn plain_body(source: String, body_html: &str) -> String {
+    if !source.contains("<@") {
+        return source;
+    }
+    let mut plain = String::with_capacity(source.len() + 32);
+    for (at, part) in source.split("<@").enumerate() {
+        if at == 0 {
+            plain.push_str(part);
+            continue;
+        }
+        match part.split_once('>').and_then(|(id, rest)| Some((name_in(body_html, id)?, rest))) {
+            Some((name, rest)) => {
+                plain.push_str(&name);
+                plain.push_str(rest);
+            }
+            None => {
+                plain.push_str("<@");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
+fn name_in(body_html: &str, id: &str) -> Option<String> {
+    id.parse::<i64>().ok()?;
+    let (_, found) = body_html.split_once(&format!("{MENTION}{id}\""))?;
+    let name = found.split_once('>')?.1.split_once("</span>")?.0;
+    let name = name.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    Some(name.replace("&#39;", "'").replace("&nbsp;", "\u{a0}").replace("&amp;", "&"))
 }
 
 /// Whether something said at `later` may share the head of something its author said at
@@ -300,6 +350,14 @@ mod tests {
         {
             assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
         }
+    }
+
+    #[test]
+    fn mentions_are_names_again_when_they_are_read() {
+        let html = r#"<p><span class="mention" data-user="7">@O&amp;M &lt;x&gt;</span></p>"#;
+        let plain = |source: &str| plain_body(source.to_owned(), html);
+        assert_eq!(plain("hi <@7>, <@8> <@"), "hi @O&M <x>, <@8> <@");
+        assert_eq!(plain("<@7><@7>"), "@O&M <x>@O&M <x>");
     }
 
     #[test]

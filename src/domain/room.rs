@@ -1,17 +1,26 @@
-//! Rooms: their kinds and the rules of their names; and what a membership is: how much its user
-//! wants to hear of a room, and how far they have read.
+//! Rooms: their kinds, the rules of their names and topics, who may do what to them; and a user's
+//! place in a room: how much they want to hear and how far they have read.
 
-use super::account::checked_name;
+use super::account::{UserRef, Viewer, checked_name};
 use super::error::{Error, FieldError};
 use super::{MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Longest room name, in Unicode scalars.
 pub const MAX_ROOM_NAME: usize = 80;
+/// Longest topic, in Unicode scalars.
+pub const MAX_TOPIC: usize = 200;
+/// People in one direct room at most: beyond, it is a closed room that lacks a name.
+pub const MAX_DIRECT_PEOPLE: usize = 50;
+/// Unread mentions remembered of one room at most; more are as many to anybody.
+pub const MAX_MENTIONS: usize = 999;
+/// People shown to pick from at most (Campfire's value for one page of people).
+pub const MAX_PICKED: usize = 500;
 
 /// Who is in a room, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomKind {
     /// Everybody of the account, newcomers included.
@@ -43,7 +52,7 @@ impl RoomKind {
     }
 }
 
-/// A room as its members see it.
+/// A room as its members see it. A direct room has no name of its own: everybody sees the others'.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// Its id.
@@ -52,25 +61,200 @@ pub struct Room {
     pub name: String,
     /// Who is in it.
     pub kind: RoomKind,
+    /// What is talked about; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic: String,
 }
 
-/// A room that somebody wants to open, checked.
+/// A room with what unread marks need to know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomHead {
+    /// The room. A direct room has no name here; see [`RoomHead::room_for`].
+    pub room: Room,
+    /// Who opened it.
+    pub creator_id: UserId,
+    /// Its newest message that still exists.
+    pub last_message: Option<LastMessage>,
+    /// Everybody in a direct room, by name; empty for other rooms.
+    pub people: Arc<[UserRef]>,
+}
+
+impl RoomHead {
+    /// The others in a direct room.
+    pub fn others(&self, viewer: UserId) -> Vec<UserRef> {
+        self.people.iter().filter(|user| user.id != viewer).cloned().collect()
+    }
+
+    /// The room under the name that a viewer knows it by.
+    pub fn room_for(&self, viewer: UserId) -> Room {
+        let mut room = self.room.clone();
+        if room.kind == RoomKind::Direct {
+            let own = self.people.iter().find(|user| user.id == viewer);
+            let own = own.map_or("", |user| user.name.as_str());
+            room.name = direct_name(&self.others(viewer), own);
+        }
+        room
+    }
+}
+
+/// What a viewer's membership says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// How much they want to hear.
+    pub involvement: Involvement,
+    /// Whether they keep the room at the top.
+    pub starred: bool,
+    /// The newest message they have seen.
+    pub last_read: Option<MessageId>,
+    /// The newest message when they put the room away.
+    pub hidden: Option<MessageId>,
+    /// Messages after the read cursor that mention them, in order.
+    pub mentions: Vec<MessageId>,
+}
+
+impl Membership {
+    /// Whether the room stays put away: nothing was said since.
+    pub fn is_hidden(&self, head: &RoomHead) -> bool {
+        let newest = head.last_message.map_or(0, |last| last.id.get());
+        self.hidden.is_some_and(|hidden| newest <= hidden.get())
+    }
+}
+
+/// A room that somebody wants to have, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoom {
-    /// 1 to 80 characters on one line, trimmed.
+    /// 1 to 80 characters on one line, trimmed; empty for a direct room.
     pub name: String,
+    /// At most 200 characters on one line, trimmed.
+    pub topic: String,
+    /// Who shall be in it.
+    pub kind: RoomKind,
+    /// The chosen people of a closed or direct room, beside whoever opens it.
+    pub people: BTreeSet<UserId>,
 }
 
 impl NewRoom {
-    /// Checks the form of an open room.
+    /// Checks the form of a room.
     ///
     /// # Errors
-    /// [`Error::Validation`] for field `name`.
-    pub fn parse(name: &str) -> Result<Self, Error> {
+    /// [`Error::Validation`] for the fields `name`, `topic` and `user_ids`.
+    pub fn parse(
+        kind: RoomKind,
+        name: &str,
+        topic: &str,
+        people: BTreeSet<UserId>,
+    ) -> Result<Self, Error> {
         let mut broken: Vec<FieldError> = Vec::new();
-        let name = checked_name(name, "name", MAX_ROOM_NAME, &mut broken);
-        if broken.is_empty() { Ok(Self { name }) } else { Err(Error::Validation(broken)) }
+        let (mut name, mut topic) = (name.trim().to_owned(), topic.trim().to_owned());
+        if kind == RoomKind::Direct {
+            (name, topic) = (String::new(), String::new());
+            if people.len() >= MAX_DIRECT_PEOPLE {
+                let problem = "Choose fewer people, or make a closed room for them.";
+                broken.push(FieldError::new("user_ids", problem));
+            }
+        } else {
+            name = checked_name(&name, "name", MAX_ROOM_NAME, &mut broken);
+            topic = checked_topic(&topic, &mut broken);
+        }
+        let people = if kind == RoomKind::Open { BTreeSet::new() } else { people };
+        if broken.is_empty() {
+            Ok(Self { name, topic, kind, people })
+        } else {
+            Err(Error::Validation(broken))
+        }
     }
+}
+
+/// What somebody wants to change about a room, checked. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its topic.
+    pub topic: Option<String>,
+    /// Open or closed.
+    pub kind: Option<RoomKind>,
+    /// Who is in a closed room.
+    pub people: Option<Revision>,
+}
+
+/// A change of a closed room's members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Who shall be in.
+    pub grant: BTreeSet<UserId>,
+    /// Who shall be out.
+    pub revoke: Revoked,
+}
+
+/// Who loses their place in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// Everybody who is not granted one.
+    Others,
+    /// These, unless they are granted one. A form shows some people only, and says nothing about
+    /// the rest.
+    These(BTreeSet<UserId>),
+}
+
+impl RoomChange {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] for the fields `name`, `topic`, `kind` and `user_ids`.
+    pub fn parse(
+        name: Option<&str>,
+        topic: Option<&str>,
+        kind: Option<RoomKind>,
+        people: Option<Revision>,
+    ) -> Result<Self, Error> {
+        let mut broken: Vec<FieldError> = Vec::new();
+        let name = name.map(|name| checked_name(name, "name", MAX_ROOM_NAME, &mut broken));
+        let topic = topic.map(|topic| checked_topic(topic.trim(), &mut broken));
+        if kind == Some(RoomKind::Direct) {
+            broken.push(FieldError::new("kind", "A room is open or closed."));
+        }
+        let empties =
+            |change: &Revision| change.grant.is_empty() && change.revoke == Revoked::Others;
+        if people.as_ref().is_some_and(empties) {
+            broken.push(FieldError::new("user_ids", "Choose at least one person."));
+        }
+        if broken.is_empty() {
+            Ok(Self { name, topic, kind, people })
+        } else {
+            Err(Error::Validation(broken))
+        }
+    }
+}
+
+fn checked_topic(topic: &str, broken: &mut Vec<FieldError>) -> String {
+    if topic.chars().count() > MAX_TOPIC {
+        broken.push(FieldError::new("topic", "Use at most 200 characters."));
+    } else if topic.chars().any(char::is_control) {
+        broken.push(FieldError::new("topic", "Use plain characters on one line."));
+    }
+    topic.to_owned()
+}
+
+/// Whether a member may rename a room, choose its people or delete it: whoever opened it, and
+/// administrators. Nobody may do that to a direct room.
+pub fn may_change_room(viewer: &Viewer, kind: RoomKind, creator_id: UserId) -> bool {
+    kind != RoomKind::Direct && (viewer.may_administer() || viewer.id == creator_id)
+}
+
+/// What a direct room is called by one of its members: the others' names, or their own when there
+/// is nobody else. One other person by their full name, several by their first names.
+pub fn direct_name(others: &[UserRef], own: &str) -> String {
+    match others {
+        [] => own.to_owned(),
+        [one] => one.name.clone(),
+        many => many.iter().map(|user| first_name(&user.name)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The first word of a name.
+pub fn first_name(name: &str) -> &str {
+    name.split_whitespace().next().unwrap_or(name)
 }
 
 /// The identity of a direct room: the same people give the same key, in whatever order and
@@ -81,7 +265,7 @@ pub fn direct_key(people: impl IntoIterator<Item = UserId>) -> String {
 }
 
 /// How much of a room somebody wants to hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Involvement {
     /// Not even in the sidebar.
@@ -89,6 +273,7 @@ pub enum Involvement {
     /// In the sidebar, never notified.
     Nothing,
     /// Notified when mentioned; the default of open and closed rooms.
+    #[default]
     Mentions,
     /// Notified of everything; the default of direct rooms.
     Everything,
@@ -113,6 +298,22 @@ impl Involvement {
             "mentions" => Some(Self::Mentions),
             "everything" => Some(Self::Everything),
             _ => None,
+        }
+    }
+
+    /// What newcomers to a room begin with.
+    pub fn first_in(kind: RoomKind) -> Self {
+        if kind == RoomKind::Direct { Self::Everything } else { Self::Mentions }
+    }
+
+    /// Where the bell of a room leads next (Campfire's order).
+    #[must_use]
+    pub fn next_in(self, kind: RoomKind) -> Self {
+        match (kind, self) {
+            (RoomKind::Direct, Self::Everything) | (_, Self::Everything) => Self::Nothing,
+            (RoomKind::Direct, _) | (_, Self::Mentions) => Self::Everything,
+            (_, Self::Nothing) => Self::Invisible,
+            (_, Self::Invisible) => Self::Mentions,
         }
     }
 }
@@ -144,13 +345,41 @@ mod tests {
         assert_ne!(direct_key([one, two]), direct_key([one, ten]));
     }
 
+    fn named(name: &str, topic: &str) -> Result<NewRoom, Error> {
+        NewRoom::parse(RoomKind::Open, name, topic, BTreeSet::new())
+    }
+
     #[test]
-    fn a_name_is_trimmed_and_bounded() {
-        assert_eq!(NewRoom::parse("  Design ").unwrap().name, "Design");
-        assert!(NewRoom::parse(&"x".repeat(80)).is_ok());
+    fn names_and_topics_are_trimmed_and_bounded() {
+        let room = named("  Design ", " Tides ").unwrap();
+        assert_eq!((room.name.as_str(), room.topic.as_str()), ("Design", "Tides"));
+        assert!(named(&"x".repeat(80), &"x".repeat(200)).is_ok());
         for wrong in ["", "  ", "two\nlines", &"x".repeat(81)] {
-            assert_eq!(NewRoom::parse(wrong).unwrap_err().fields()[0].field, "name");
+            assert_eq!(named(wrong, "").unwrap_err().fields()[0].field, "name");
         }
+        for wrong in ["two\nlines", &"x".repeat(201)] {
+            assert_eq!(named("Design", wrong).unwrap_err().fields()[0].field, "topic");
+        }
+    }
+
+    #[test]
+    fn a_direct_room_is_called_by_the_others() {
+        let user = |id, name: &str| UserRef { id: UserId::new(id), name: name.to_owned() };
+        assert_eq!(direct_name(&[], "Noor Haddad"), "Noor Haddad");
+        assert_eq!(direct_name(&[user(2, "Teo Almeida")], "Noor"), "Teo Almeida");
+        let two = [user(2, "Teo Almeida"), user(3, "Jun Watanabe")];
+        assert_eq!(direct_name(&two, "Noor"), "Teo, Jun");
+    }
+
+    #[test]
+    fn the_bell_leads_through_every_level_and_back() {
+        use Involvement::{Everything, Invisible, Mentions, Nothing};
+        let cycle = [Mentions, Everything, Nothing, Invisible, Mentions];
+        for pair in cycle.windows(2) {
+            assert_eq!(pair[0].next_in(RoomKind::Closed), pair[1]);
+        }
+        assert_eq!(Everything.next_in(RoomKind::Direct), Nothing);
+        assert_eq!(Nothing.next_in(RoomKind::Direct), Everything);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The reducer of everything around the timeline: the room list, who is online, who is typing.
 
 use super::account::UserRef;
-use super::room::{Room, RoomKind};
+use super::room::{Involvement, Membership, Room, RoomHead, RoomKind, first_name, is_unread};
 use super::{MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -17,22 +17,82 @@ pub const MAX_ONLINE: usize = 30;
 pub struct SidebarRoom {
     /// The room's id.
     pub id: RoomId,
-    /// Its name.
+    /// Its name; of a direct room, the others' names.
     pub name: String,
     /// Who is in it.
     pub kind: RoomKind,
+    /// What is talked about; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic: String,
+    /// The others in a direct room; empty for other rooms and for a room with oneself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<UserRef>,
     /// The newest message, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_id: Option<MessageId>,
     /// Whether somebody else wrote after the viewer last read.
     pub unread: bool,
+    /// Messages that mention the viewer after they last read.
+    #[serde(default)]
+    pub mentions: u32,
+    /// How much the viewer wants to hear.
+    #[serde(default)]
+    pub involvement: Involvement,
+    /// Whether the viewer keeps it at the top.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starred: bool,
+    /// Whether the viewer has put this direct room away until somebody writes in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Whether the one other person of a direct room is online.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
 }
 
 impl SidebarRoom {
     /// The room as its members see it.
     pub fn room(&self) -> Room {
-        Room { id: self.id, name: self.name.clone(), kind: self.kind }
+        let (name, topic) = (self.name.clone(), self.topic.clone());
+        Room { id: self.id, name, kind: self.kind, topic }
     }
+
+    /// Whether it stands in the list at all.
+    pub fn is_shown(&self) -> bool {
+        self.involvement != Involvement::Invisible && !self.hidden
+    }
+
+    /// Whether its unread messages are worth a mark: those of muted rooms are not.
+    pub fn is_waiting(&self) -> bool {
+        self.unread && self.involvement != Involvement::Nothing
+    }
+}
+
+/// What the sidebar shows of a room to one of its members. Who is online is for others to know.
+pub fn sidebar_room(head: &RoomHead, membership: &Membership, viewer: UserId) -> SidebarRoom {
+    let Room { id, name, kind, topic } = head.room_for(viewer);
+    SidebarRoom {
+        id,
+        name,
+        kind,
+        topic,
+        people: head.others(viewer),
+        last_message_id: head.last_message.map(|last| last.id),
+        unread: is_unread(head.last_message, membership.last_read, viewer),
+        mentions: u32::try_from(membership.mentions.len()).unwrap_or(u32::MAX),
+        involvement: membership.involvement,
+        starred: membership.starred,
+        hidden: membership.is_hidden(head),
+        online: false,
+    }
+}
+
+/// What waits for the viewer in all rooms together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whether anything is unread.
+    pub unread: bool,
+    /// Mentions, and direct rooms with something unread.
+    pub personal: u32,
 }
 
 /// Somebody writing in the room on screen.
@@ -83,9 +143,15 @@ impl Sidebar {
         self.online.len() + self.unnamed
     }
 
-    /// Whether any room has something unread.
-    pub fn has_unread(&self) -> bool {
-        self.rooms.iter().any(|entry| entry.unread)
+    /// What waits for the viewer, muted rooms aside.
+    pub fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for entry in self.rooms.iter().filter(|entry| entry.is_waiting()) {
+            let direct = entry.kind == RoomKind::Direct;
+            waiting.unread = true;
+            waiting.personal += if direct { entry.mentions.max(1) } else { entry.mentions };
+        }
+        waiting
     }
 
     /// Replaces list and presence by what the server knows now.
@@ -94,11 +160,16 @@ impl Sidebar {
         (self.rooms, self.online) = (rooms, online);
     }
 
-    /// A new or changed room.
+    /// A new or changed room. One that is not to be shown goes.
     pub fn upsert_room(&mut self, entry: SidebarRoom, by_name: impl Fn(&str, &str) -> Ordering) {
         self.rooms.retain(|other| other.id != entry.id);
-        self.rooms.push(entry);
-        self.rooms.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
+        if entry.is_shown() {
+            let before = |other: &SidebarRoom| {
+                by_name(&other.name, &entry.name).then(other.id.cmp(&entry.id)) == Ordering::Less
+            };
+            let at = self.rooms.partition_point(before);
+            self.rooms.insert(at, entry);
+        }
     }
 
     /// The viewer is no longer in this room.
@@ -107,31 +178,55 @@ impl Sidebar {
     }
 
     /// Somebody else wrote a message in a room. Older news than what is known changes nothing.
-    pub fn activity(&mut self, room_id: RoomId, message_id: MessageId) {
-        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id)
+    pub fn activity(&mut self, room_id: RoomId, message_id: MessageId, mention: bool) {
+        if let Some(entry) = self.entry(room_id)
             && entry.last_message_id < Some(message_id)
         {
             entry.last_message_id = Some(message_id);
             entry.unread = true;
+            entry.mentions += u32::from(mention);
         }
     }
 
-    /// The viewer has read a room up to a message, here or elsewhere.
-    pub fn read(&mut self, room_id: RoomId, message_id: MessageId) {
-        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id)
-            && entry.last_message_id <= Some(message_id)
+    /// The viewer wrote a message in a room, here or elsewhere: nothing of it is unread to them.
+    pub fn spoken(&mut self, room_id: RoomId, message_id: MessageId) {
+        if let Some(entry) = self.entry(room_id)
+            && entry.last_message_id < Some(message_id)
         {
             entry.last_message_id = Some(message_id);
             entry.unread = false;
+        }
+    }
+
+    /// The viewer has read a room up to a message, here or elsewhere; so many mentions are left.
+    pub fn read(&mut self, room_id: RoomId, message_id: MessageId, mentions: u32) {
+        if let Some(entry) = self.entry(room_id) {
+            entry.mentions = mentions;
+            if entry.last_message_id <= Some(message_id) {
+                entry.unread = false;
+            }
         }
     }
 
     /// The viewer is looking at the newest message of a room: whatever was unread is not, even if
     /// the message that made it so has been deleted since.
     pub fn seen(&mut self, room_id: RoomId) {
-        if let Some(entry) = self.rooms.iter_mut().find(|entry| entry.id == room_id) {
+        if let Some(entry) = self.entry(room_id) {
             entry.unread = false;
+            entry.mentions = 0;
         }
+    }
+
+    /// The viewer wants a room otherwise; the server will say the same in a moment.
+    pub fn change(&mut self, room_id: RoomId, change: impl FnOnce(&mut SidebarRoom)) {
+        if let Some(entry) = self.entry(room_id) {
+            change(entry);
+        }
+        self.rooms.retain(SidebarRoom::is_shown);
+    }
+
+    fn entry(&mut self, room_id: RoomId) -> Option<&mut SidebarRoom> {
+        self.rooms.iter_mut().find(|entry| entry.id == room_id)
     }
 
     /// Somebody came or went, and so many are online now.
@@ -142,6 +237,13 @@ impl Sidebar {
         by_name: impl Fn(&str, &str) -> Ordering,
     ) {
         self.online.retain(|other| other.id != user.id);
+        for entry in &mut self.rooms {
+            if let [other] = entry.people.as_slice()
+                && other.id == user.id
+            {
+                entry.online = online;
+            }
+        }
         if online {
             self.online.push(user);
             self.online.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
@@ -188,9 +290,7 @@ impl Sidebar {
 
     /// "Mara and Teo are typing", or nothing.
     pub fn typing_line(&self) -> Option<String> {
-        let name = |typist: &Typist| {
-            typist.user.name.split_whitespace().next().unwrap_or("Somebody").to_owned()
-        };
+        let name = |typist: &Typist| first_name(&typist.user.name).to_owned();
         match self.typists.as_slice() {
             [] => None,
             [one] => Some(format!("{} is typing", name(one))),
@@ -208,8 +308,20 @@ mod tests {
     use super::*;
 
     fn room(id: i64, name: &str) -> SidebarRoom {
-        let (id, name) = (RoomId::new(id), name.to_owned());
-        SidebarRoom { id, name, kind: RoomKind::Open, last_message_id: None, unread: false }
+        SidebarRoom {
+            id: RoomId::new(id),
+            name: name.to_owned(),
+            kind: RoomKind::Open,
+            topic: String::new(),
+            people: vec![],
+            last_message_id: None,
+            unread: false,
+            mentions: 0,
+            involvement: Involvement::Mentions,
+            starred: false,
+            hidden: false,
+            online: false,
+        }
     }
 
     fn by_name(a: &str, b: &str) -> Ordering {
@@ -224,13 +336,33 @@ mod tests {
     fn unread_follows_the_newest_fact_in_any_order() {
         let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![], 0);
         let all_talk = RoomId::new(1);
-        sidebar.activity(all_talk, MessageId::new(5));
-        assert!(sidebar.has_unread());
-        sidebar.read(all_talk, MessageId::new(4));
-        assert!(sidebar.has_unread(), "an older read mark does not hide newer messages");
-        sidebar.read(all_talk, MessageId::new(5));
-        sidebar.activity(all_talk, MessageId::new(5));
-        assert!(!sidebar.has_unread(), "late news of a read message is no news");
+        let count = |sidebar: &Sidebar| {
+            let Waiting { unread, personal } = sidebar.waiting();
+            (unread, personal)
+        };
+        sidebar.activity(all_talk, MessageId::new(4), true);
+        sidebar.activity(all_talk, MessageId::new(5), true);
+        assert_eq!(count(&sidebar), (true, 2));
+        sidebar.read(all_talk, MessageId::new(4), 1);
+        assert_eq!(count(&sidebar), (true, 1), "an older read mark does not hide newer messages");
+        sidebar.read(all_talk, MessageId::new(5), 0);
+        sidebar.activity(all_talk, MessageId::new(5), true);
+        assert_eq!(count(&sidebar), (false, 0), "late news of a read message is no news");
+        sidebar.activity(all_talk, MessageId::new(7), false);
+        sidebar.spoken(all_talk, MessageId::new(8));
+        assert_eq!(count(&sidebar), (false, 0), "one's own words are read");
+    }
+
+    #[test]
+    fn muted_rooms_wait_for_nobody_and_invisible_ones_go() {
+        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![], 0);
+        let muted = SidebarRoom { involvement: Involvement::Nothing, ..room(1, "All Talk") };
+        sidebar.upsert_room(muted, by_name);
+        sidebar.activity(RoomId::new(1), MessageId::new(4), true);
+        assert_eq!(sidebar.waiting(), Waiting::default());
+        let invisible = SidebarRoom { involvement: Involvement::Invisible, ..room(1, "All Talk") };
+        sidebar.upsert_room(invisible, by_name);
+        assert_eq!(sidebar.rooms(), []);
     }
 
     #[test]

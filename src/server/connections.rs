@@ -2,75 +2,41 @@
 //!
 //! A frame is encoded once and its bytes are shared by every tab. Each tab has a bounded queue; a
 //! tab whose queue is full is cut with a word of goodbye and catches up by its cursor when it
-//! comes back. It never delays the writer or another tab. Presence counts connections per user
-//! and knows nothing of sockets, so it is tested with a paused clock.
+//! comes back. It never delays the writer or another tab. What differs for each member, such as how a
+//! room stands in their list, is not sent but looked up by their tab when its turn comes.
 
+use super::presence::Present;
+pub use super::presence::{ConnectionId, Departure, LEAVING, Presence};
 use super::telemetry::Gap;
 use super::writer::Event;
 use crate::domain::account::UserRef;
-use crate::domain::event::{PRESENCE_TTL_MS, ServerFrame};
+use crate::domain::event::{Ending, ServerFrame};
 use crate::domain::message::Message;
+use crate::domain::room::Involvement;
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, SessionId, UserId};
 use axum::extract::ws::Utf8Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Frames waiting for one tab at most; about 100 kB of ordinary messages.
 pub const QUEUE: usize = 256;
-/// How long somebody stays present after their last tab has gone: a page load is no departure
-/// (Campfire waits as long).
-pub const LEAVING: Duration = Duration::from_secs(5);
-
 /// People announced in one sweep; a fraction of a tab's queue.
 const ANNOUNCEMENTS: usize = 50;
 /// Tabs of one user at once. Beyond, new ones are refused while limits are on.
 pub const MAX_TABS: usize = 20;
 
-/// Why a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The server is about to restart.
-    Restart,
-    /// The tab did not keep up.
-    Slow,
-    /// Its session has ended.
-    SignedOut,
-    /// Nothing was heard from it for a minute.
-    Silent,
-    /// It said too much.
-    Flood,
-}
-
-impl Ending {
-    /// The `reason` of the goodbye.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Restart => "restart",
-            Self::Slow => "slow",
-            Self::SignedOut => "signed_out",
-            Self::Silent => "silent",
-            Self::Flood => "flood",
-        }
-    }
-}
-
-/// One tab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId(u64);
-
-impl ConnectionId {
-    /// How long this connection should wait before it comes back: tabs that leave together must
-    /// not return together.
-    pub fn retry_ms(self) -> u32 {
-        // A stride prime to the range visits every value, all within the page's patience.
-        let spread = self.0.wrapping_mul(389) % 1_000;
-        250 + u32::try_from(spread).unwrap_or(0)
-    }
+/// What waits for a tab.
+#[derive(Clone, Debug)]
+pub enum Parcel {
+    /// A frame, encoded once for everybody.
+    Frame(Utf8Bytes),
+    /// A room that stands otherwise for each member: the tab's task looks at it when its turn has
+    /// come, and tells what it finds.
+    Room(RoomId),
 }
 
 /// A tab's end of its connection.
@@ -79,7 +45,7 @@ pub struct Registered {
     /// Its name.
     pub id: ConnectionId,
     /// Frames for it.
-    pub frames: mpsc::Receiver<Utf8Bytes>,
+    pub frames: mpsc::Receiver<Parcel>,
     /// Fires when it must end.
     pub ending: oneshot::Receiver<Ending>,
 }
@@ -95,8 +61,10 @@ struct Registry {
     last_id: u64,
     // All keys here are ids that the server gives out itself, so a fast hash is safe.
     tabs: FxHashMap<ConnectionId, Tab>,
-    /// Who is here, with the rooms they are members of; written at their first connection and by
-    /// committed grants, dropped when they leave.
+    /// Counts what was taken away from anybody; guards what a greeting adds.
+    removals: u64,
+    /// Who is here, with the rooms they hear of; written when their tabs say hello and by committed
+    /// changes, dropped when they leave.
     users: FxHashMap<UserId, Present>,
     watching: FxHashMap<RoomId, FxHashSet<ConnectionId>>,
     presence: Presence,
@@ -114,15 +82,8 @@ struct Tab {
     user_id: UserId,
     session_id: SessionId,
     room_id: Option<RoomId>,
-    frames: mpsc::Sender<Utf8Bytes>,
+    frames: mpsc::Sender<Parcel>,
     ending: oneshot::Sender<Ending>,
-}
-
-#[derive(Debug)]
-struct Present {
-    name: String,
-    rooms: FxHashSet<RoomId>,
-    tabs: FxHashSet<ConnectionId>,
 }
 
 impl Connections {
@@ -130,14 +91,16 @@ impl Connections {
     pub fn register(&self, user: &UserRef, session_id: SessionId) -> Registered {
         let mut registry = self.lock();
         registry.last_id += 1;
-        let id = ConnectionId(registry.last_id);
+        let id = ConnectionId::new(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let (name, rooms, tabs) = (user.name.clone(), <_>::default(), <_>::default());
-        let present = registry.users.entry(user_id).or_insert(Present { name, rooms, tabs });
+        let (name, rooms, away, tabs) =
+            (user.name.clone(), <_>::default(), <_>::default(), <_>::default());
+        let present = registry.users.entry(user_id);
+        let present = present.or_insert(Present { name, rooms, away, tabs });
         present.tabs.insert(id);
         if registry.presence.connect(user_id, Instant::now()) {
             registry.announcements.push_back((user_id, user.name.clone(), true));
@@ -166,12 +129,25 @@ impl Connections {
         self.lock().users.get(&user_id).map_or(0, |present| present.tabs.len())
     }
 
-    /// Names rooms a user is a member of, so that activity in them reaches every tab of theirs.
-    /// Adds to what is known: a grant that was committed meanwhile must not be undone.
-    pub fn add_rooms(&self, user_id: UserId, rooms: impl IntoIterator<Item = RoomId>) {
-        if let Some(present) = self.lock().users.get_mut(&user_id) {
-            present.rooms.extend(rooms);
+    /// Take this before reading what [`add_rooms`](Self::add_rooms) will be told.
+    pub fn removals(&self) -> u64 {
+        self.lock().removals
+    }
+
+    /// Names the rooms a user hears of, so that activity in them reaches every tab of theirs. Adds
+    /// to what is known: a grant that was committed meanwhile must not be undone. False, and
+    /// nothing is added, if anything was taken away since the reading began: read again.
+    pub fn add_rooms(&self, user_id: UserId, rooms: &[SidebarRoom], removals: u64) -> bool {
+        let mut registry = self.lock();
+        if registry.removals != removals {
+            return false;
         }
+        if let Some(present) = registry.users.get_mut(&user_id) {
+            for entry in rooms {
+                present.place(entry.id, (entry.involvement, entry.hidden));
+            }
+        }
+        true
     }
 
     /// Makes a tab watch a room, and no other. Call this *before* reading what it has missed, so
@@ -207,6 +183,17 @@ impl Connections {
         Arc::clone(registry.online.insert(online.into()))
     }
 
+    /// Notes which direct rooms are with somebody who is online.
+    pub fn mark_online(&self, rooms: &mut [SidebarRoom]) {
+        let mut registry = None;
+        for entry in rooms {
+            if let [other] = entry.people.as_slice() {
+                let registry = registry.get_or_insert_with(|| self.lock());
+                entry.online = registry.presence.is_online(other.id);
+            }
+        }
+    }
+
     /// Tells a room that somebody writes (or stopped), all but their own tabs.
     pub fn typing(&self, room_id: RoomId, user: &UserRef, active: bool) {
         let mut registry = self.lock();
@@ -216,38 +203,64 @@ impl Connections {
         let to = registry.watchers(room_id).filter(|(_, owner)| *owner != user.id);
         let to: Vec<_> = to.map(|(id, _)| id).collect();
         if let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) {
-            registry.send(to, &bytes);
+            registry.send(to, &Parcel::Frame(bytes));
         }
     }
 
     /// Tells everybody concerned what the writer has committed.
     pub fn publish(&self, event: &Event) {
         match event {
-            Event::MessageCreated(message) => self.publish_created(message),
-            Event::MessageUpdated(message) => {
+            Event::MessageCreated { message, mentioned } => {
+                self.publish_created(message, mentioned);
+            }
+            Event::MessageUpdated { message, mentioned, unmentioned } => {
                 let (room_id, message) = (message.room_id, Arc::clone(message));
                 self.publish_to_room(room_id, &ServerFrame::MessageUpdated { message });
+                let concerned = mentioned.iter().chain(unmentioned);
+                self.lock().send_to_users(concerned, &Parcel::Room(room_id));
             }
-            Event::MessageDeleted { message, .. } => {
-                let (room_id, message) = (message.room_id, Arc::clone(message));
+            Event::MessageDeleted { message, newest, unmentioned } => {
+                let (room_id, id) = (message.room_id, message.id);
+                let message = Arc::clone(message);
                 self.publish_to_room(room_id, &ServerFrame::MessageDeleted { message });
-            }
-            Event::RoomRead { user_id, room_id, message_id } => {
-                let frame = ServerFrame::Read { room_id: *room_id, message_id: *message_id };
                 let mut registry = self.lock();
-                let tabs = registry.users.get(user_id).map(|present| present.tabs.clone());
+                if newest.is_none_or(|newest| newest.id < id) {
+                    let members = registry.tabs_with(room_id, &[]);
+                    registry.send(members, &Parcel::Room(room_id));
+                } else {
+                    registry.send_to_users(unmentioned, &Parcel::Room(room_id));
+                }
+            }
+            Event::RoomRead { user_id, room_id, reading } => {
+                let (room_id, message_id) = (*room_id, reading.message_id);
+                let frame = ServerFrame::Read { room_id, message_id, mentions: reading.mentions };
                 if let Some(bytes) = encode(&frame) {
-                    registry.send(tabs.into_iter().flatten(), &bytes);
+                    self.lock().send_to_users([user_id], &Parcel::Frame(bytes));
                 }
             }
-            Event::RoomOpened { room } => {
-                let (id, name, kind) = (room.id, room.name.clone(), room.kind);
-                let room = SidebarRoom { id, name, kind, last_message_id: None, unread: false };
+            Event::RoomChanged { head, granted, revoked } => {
+                let (room_id, first) = (head.room.id, Involvement::first_in(head.room.kind));
                 let mut registry = self.lock();
-                for present in registry.users.values_mut() {
-                    present.rooms.insert(id);
+                for user_id in granted {
+                    registry.place(*user_id, room_id, (first, false));
                 }
-                registry.tell_all(&ServerFrame::Room { room });
+                let concerned = registry.tabs_with(room_id, revoked);
+                registry.take_away(room_id, revoked);
+                registry.send(concerned, &Parcel::Room(room_id));
+            }
+            Event::RoomDeleted { room_id } => {
+                let mut registry = self.lock();
+                let everybody: Vec<UserId> = registry.users.keys().copied().collect();
+                let concerned = registry.tabs_with(*room_id, &[]);
+                registry.take_away(*room_id, &everybody);
+                registry.send(concerned, &Parcel::Room(*room_id));
+            }
+            Event::MembershipChanged { user_id, head, membership } => {
+                let place = (membership.involvement, membership.is_hidden(head));
+                let mut registry = self.lock();
+                registry.removals += 1;
+                registry.place(*user_id, head.room.id, place);
+                registry.send_to_users([user_id], &Parcel::Room(head.room.id));
             }
             Event::SessionEnded { id, .. } => self.end_session(*id),
             Event::UserChanged { viewer } => self.rename(viewer.as_author()),
@@ -310,38 +323,52 @@ impl Connections {
         }
     }
 
-    fn publish_created(&self, message: &Arc<Message>) {
+    fn publish_created(&self, message: &Arc<Message>, mentioned: &[UserId]) {
         let created = ServerFrame::MessageCreated { message: Arc::clone(message) };
         let (room_id, message_id) = (message.room_id, message.id);
-        let activity = ServerFrame::RoomActivity { room_id, message_id };
-        let (Some(created), Some(activity)) = (encode(&created), encode(&activity)) else {
+        let activity =
+            |mention| encode(&ServerFrame::RoomActivity { room_id, message_id, mention });
+        let loud = if mentioned.is_empty() { None } else { activity(true) };
+        let (Some(created), Some(quiet)) = (encode(&created), activity(false)) else {
             return;
         };
         let mut registry = self.lock();
         let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
-        // A member's other tabs learn that there is something; the author's have said it.
-        let elsewhere = |id: &ConnectionId| {
-            registry.tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id))
-        };
-        let others: Vec<ConnectionId> = registry
-            .users
-            .iter()
-            .filter(|(id, present)| **id != message.creator.id && present.rooms.contains(&room_id))
-            .flat_map(|(_, present)| present.tabs.iter().copied())
-            .filter(elsewhere)
-            .collect();
-        if watchers.is_empty() && others.is_empty() {
+        // A member's other tabs learn that there is something. The author's learn that what they
+        // had unread is answered, and whoever had put the room away has it back.
+        let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
+        let Registry { users, tabs, .. } = &*registry;
+        let elsewhere =
+            |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
+        for (user_id, present) in users {
+            // It stays among those put away: should this message be deleted, it is away again.
+            if present.away.contains(&room_id) {
+                afresh.extend(present.tabs.iter().copied());
+            } else if present.rooms.contains(&room_id) {
+                let to = match user_id {
+                    author if *author == message.creator.id => &mut afresh,
+                    other if mentioned.contains(other) => &mut called,
+                    _ => &mut hear,
+                };
+                to.extend(present.tabs.iter().copied().filter(elsewhere));
+            }
+        }
+        if watchers.is_empty() && hear.is_empty() && called.is_empty() {
             Gap::NoConnections.record("a message found nobody online");
         }
-        registry.send(watchers, &created);
-        registry.send(others, &activity);
+        registry.send(watchers, &Parcel::Frame(created));
+        registry.send(hear, &Parcel::Frame(quiet));
+        if let Some(loud) = loud {
+            registry.send(called, &Parcel::Frame(loud));
+        }
+        registry.send(afresh, &Parcel::Room(room_id));
     }
 
     fn publish_to_room(&self, room_id: RoomId, frame: &ServerFrame) {
         let mut registry = self.lock();
         let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         if let Some(bytes) = encode(frame) {
-            registry.send(watchers, &bytes);
+            registry.send(watchers, &Parcel::Frame(bytes));
         }
     }
 
@@ -356,13 +383,51 @@ impl Registry {
         tabs.filter_map(|id| self.tabs.get(id).map(|tab| (*id, tab.user_id)))
     }
 
-    /// Queues bytes for tabs; whoever's queue is full is cut.
-    fn send(&mut self, to: impl IntoIterator<Item = ConnectionId>, bytes: &Utf8Bytes) {
+    /// Tabs of everybody who hears of a room, tabs that watch it, and the tabs of `others`.
+    fn tabs_with(&self, room_id: RoomId, others: &[UserId]) -> Vec<ConnectionId> {
+        let others: FxHashSet<&UserId> = others.iter().collect();
+        let hears =
+            |present: &Present| present.rooms.contains(&room_id) || present.away.contains(&room_id);
+        let concerned = self.tabs.iter().filter(|(_, tab)| {
+            tab.room_id == Some(room_id)
+                || others.contains(&tab.user_id)
+                || self.users.get(&tab.user_id).is_some_and(hears)
+        });
+        concerned.map(|(id, _)| *id).collect()
+    }
+
+    fn place(&mut self, user_id: UserId, room_id: RoomId, place: (Involvement, bool)) {
+        if let Some(present) = self.users.get_mut(&user_id) {
+            present.place(room_id, place);
+        }
+    }
+
+    /// These users are not in a room any more: from this moment on they hear nothing of it.
+    fn take_away(&mut self, room_id: RoomId, from: &[UserId]) {
+        self.removals += 1;
+        for user_id in from {
+            let Some(present) = self.users.get_mut(user_id) else {
+                continue;
+            };
+            present.rooms.remove(&room_id);
+            present.away.remove(&room_id);
+            for id in present.tabs.clone() {
+                let tab = self.tabs.get_mut(&id);
+                if let Some(tab) = tab.filter(|tab| tab.room_id == Some(room_id)) {
+                    tab.room_id = None;
+                    self.stop_watching(room_id, id);
+                }
+            }
+        }
+    }
+
+    /// Queues a parcel for tabs; whoever's queue is full is cut.
+    fn send(&mut self, to: impl IntoIterator<Item = ConnectionId>, parcel: &Parcel) {
         let mut slow = Vec::new();
         for id in to {
             if let Some(tab) = self.tabs.get(&id)
                 && tab.greeted
-                && tab.frames.try_send(bytes.clone()).is_err()
+                && tab.frames.try_send(parcel.clone()).is_err()
             {
                 slow.push(id);
             }
@@ -376,10 +441,16 @@ impl Registry {
         }
     }
 
+    fn send_to_users<'a>(&mut self, users: impl IntoIterator<Item = &'a UserId>, parcel: &Parcel) {
+        let present = users.into_iter().filter_map(|user_id| self.users.get(user_id));
+        let tabs: Vec<_> = present.flat_map(|present| present.tabs.iter().copied()).collect();
+        self.send(tabs, parcel);
+    }
+
     fn tell_all(&mut self, frame: &ServerFrame) {
         if let Some(bytes) = encode(frame) {
             let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-            self.send(all, &bytes);
+            self.send(all, &Parcel::Frame(bytes));
         }
     }
 
@@ -426,75 +497,4 @@ pub fn encode(frame: &ServerFrame) -> Option<Utf8Bytes> {
 
 fn count(n: usize) -> f64 {
     u32::try_from(n).map_or(f64::MAX, f64::from)
-}
-
-/// Why somebody is no longer present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// Their last tab went a moment ago.
-    Left,
-    /// Nothing was heard from any of their tabs for a minute.
-    Silent,
-}
-
-/// Counts the connections of each user. Never below zero; tabs count independently; a user who
-/// was not heard of for [`PRESENCE_TTL_MS`] is gone whatever the count says.
-#[derive(Debug, Default)]
-pub struct Presence {
-    users: HashMap<UserId, Count>,
-}
-
-#[derive(Debug)]
-struct Count {
-    connections: usize,
-    last_heard: Instant,
-}
-
-impl Presence {
-    /// One more connection. True if the user was not present.
-    pub fn connect(&mut self, user_id: UserId, now: Instant) -> bool {
-        let new = !self.users.contains_key(&user_id);
-        let count = self.users.entry(user_id).or_insert(Count { connections: 0, last_heard: now });
-        count.connections += 1;
-        count.last_heard = now;
-        new
-    }
-
-    /// One connection less.
-    pub fn disconnect(&mut self, user_id: UserId, now: Instant) {
-        if let Some(count) = self.users.get_mut(&user_id) {
-            count.connections = count.connections.saturating_sub(1);
-            if count.connections == 0 {
-                count.last_heard = now;
-            }
-        }
-    }
-
-    /// Something was heard.
-    pub fn refresh(&mut self, user_id: UserId, now: Instant) {
-        if let Some(count) = self.users.get_mut(&user_id) {
-            count.last_heard = now;
-        }
-    }
-
-    /// Whether the user is present.
-    pub fn is_online(&self, user_id: UserId) -> bool {
-        self.users.contains_key(&user_id)
-    }
-
-    /// Removes and returns whoever has left or fallen silent.
-    pub fn sweep(&mut self, now: Instant) -> Vec<(UserId, Departure)> {
-        let mut gone = Vec::new();
-        self.users.retain(|user_id, count| {
-            let silence = now.duration_since(count.last_heard);
-            let why = match count.connections {
-                0 if silence >= LEAVING => Some(Departure::Left),
-                _ if silence >= Duration::from_millis(PRESENCE_TTL_MS) => Some(Departure::Silent),
-                _ => None,
-            };
-            gone.extend(why.map(|why| (*user_id, why)));
-            why.is_none()
-        });
-        gone
-    }
 }

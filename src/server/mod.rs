@@ -9,6 +9,7 @@ pub mod auth;
 pub mod config;
 pub mod connections;
 pub mod http;
+pub mod presence;
 pub mod rich_text;
 pub mod socket;
 pub mod store;
@@ -17,12 +18,14 @@ pub mod writer;
 
 use crate::domain::account::Status;
 use crate::domain::error::Error;
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::message::Draft;
+use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use auth::Auth;
 use config::{Config, Limits};
 use connections::Connections;
 use http::finished::FinishedPages;
+use rich_text::Rendered;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -30,15 +33,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::account::Account;
+use store::members::Place;
 use store::messages::{Position, RoomWithPage};
-use store::rooms::ViewerRooms;
 use telemetry::Gap;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use writer::Writer;
-use writer::hot::{Hot, Lookup, sidebar_room};
+use writer::hot::{Hot, Lookup};
 use writer::people::TheirMessages;
 
 /// Asks everything that runs in the background to stop.
@@ -146,17 +149,67 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn load_sidebar(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
-        let mut rooms = match self.hot.sidebar(viewer) {
+        let mut rooms = self.load_rooms(viewer).await?;
+        rooms.retain(SidebarRoom::is_shown);
+        Ok(rooms)
+    }
+
+    /// Every room of a viewer's, by name, those that are not shown included: from memory, else one
+    /// read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn load_rooms(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
+        let mut rooms = match self.hot.rooms(viewer) {
             Some(rooms) => rooms,
             None => {
                 let ticket = self.hot.ticket();
                 let read = self.store.list_viewer_rooms(viewer).await?;
                 self.hot.fill_rooms(ticket, viewer, &read);
-                visible_rooms(&read, viewer)
+                read.rooms.iter().map(|(head, own)| sidebar_room(head, own, viewer)).collect()
             }
         };
+        self.connections.mark_online(&mut rooms);
         rooms.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.id));
         Ok(rooms)
+    }
+
+    /// One room of a viewer's as their sidebar knows it: from memory, else one read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    pub async fn find_room(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+    ) -> Result<Option<SidebarRoom>, Error> {
+        let mut entry = match self.hot.room(viewer, room_id) {
+            Lookup::Found(entry) => entry,
+            Lookup::Absent => return Ok(None),
+            Lookup::Unknown => match self.store.find_viewer_room(viewer, room_id).await? {
+                Some((head, own)) => sidebar_room(&head, &own, viewer),
+                None => return Ok(None),
+            },
+        };
+        self.connections.mark_online(std::slice::from_mut(&mut entry));
+        Ok(Some(entry))
+    }
+
+    /// Renders what somebody writes. Who can be mentioned is read only if anybody is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn render(
+        &self,
+        viewer: UserId,
+        place: Place,
+        draft: &Draft,
+    ) -> Result<Rendered, Error> {
+        let people = match rich_text::may_mention(draft) {
+            true => self.store.list_names(viewer, place).await?,
+            false => Vec::new(),
+        };
+        Ok(rich_text::render(draft, &people))
     }
 
     /// Whether a viewer is in a room: from memory, else one read.
@@ -265,15 +318,6 @@ impl App {
             Err(error) => tracing::error!(%error, "interrupted removals were not resumed"),
         }
     }
-}
-
-fn visible_rooms(read: &ViewerRooms, viewer: UserId) -> Vec<SidebarRoom> {
-    use crate::domain::room::Involvement;
-    read.rooms
-        .iter()
-        .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
-        .map(|(head, membership)| sidebar_room(head, *membership, viewer))
-        .collect()
 }
 
 /// Why the server could not start, in a sentence an operator can act on.
@@ -439,6 +483,13 @@ fn lock_data_folder(config: &Config) -> Result<File, StartError> {
     }
 }
 
+/// Removes what deleted rooms have left behind. Whatever stops it, the next cleaning goes on.
+pub async fn remove_leftovers(app: App) {
+    if let Err(error) = app.writer.remove_leftovers().await {
+        tracing::warn!(%error, "messages of deleted rooms were not removed");
+    }
+}
+
 /// Presence by the second; sessions and allowances every ten minutes.
 async fn sweep(app: App, stop: Stop) {
     let mut tick = tokio::time::interval(SWEEP_EVERY);
@@ -459,6 +510,7 @@ async fn sweep(app: App, stop: Stop) {
             if let Err(error) = app.writer.sweep().await {
                 tracing::warn!(%error, "expired sessions were not removed");
             }
+            remove_leftovers(app.clone()).await;
         }
     }
 }

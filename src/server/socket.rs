@@ -7,17 +7,17 @@
 
 use super::App;
 use super::auth::Auth;
-use super::connections::{ConnectionId, Connections, Ending, Registered, encode};
+use super::connections::{ConnectionId, Connections, Parcel, Registered, encode};
 use super::store::access::Session;
 use super::store::messages::Position;
 use super::telemetry::Gap;
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::event::{
-    ClientFrame, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
+    ClientFrame, Ending, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
 };
 use crate::domain::message::MessagePage;
-use crate::domain::sidebar::MAX_ONLINE;
+use crate::domain::sidebar::{MAX_ONLINE, SidebarRoom};
 use crate::domain::{RoomId, Seq};
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -44,6 +44,8 @@ const MAX_CHANGES_BYTES: usize = 512 * 1024;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Frames written in one go at most.
 const MAX_BATCH: usize = 64;
+/// Tries to read a user's rooms while memberships change.
+const MAX_READINGS: usize = 5;
 /// A tab says hello within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Commands of one tab: 20 a second, bursts of 60. A person typing and reading stays far below.
@@ -240,15 +242,8 @@ impl Tab {
     ) -> Result<(), Over> {
         // From here on frames queue up for this tab, and go out after the welcome.
         self.app.connections.greet(self.id);
-        let rooms = match self.app.load_sidebar(self.user.id).await {
-            Ok(rooms) => rooms,
-            Err(error) => return self.give_up(&error).await,
-        };
-        self.app.connections.add_rooms(self.user.id, rooms.iter().map(|entry| entry.id));
-        // Once more: what was said between the first look and this moment was told to nobody.
-        let rooms = match self.app.load_sidebar(self.user.id).await {
-            Ok(rooms) => rooms,
-            Err(error) => return self.give_up(&error).await,
+        let Some(rooms) = self.learn_rooms().await? else {
+            return self.give_up(&Error::Unavailable).await;
         };
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
@@ -271,6 +266,51 @@ impl Tab {
             }
             None => Ok(()),
         }
+    }
+
+    /// The rooms of the list, once it is certain that the registry has the same ones. `None` when
+    /// memberships change faster than they can be read.
+    async fn learn_rooms(&mut self) -> Result<Option<Vec<SidebarRoom>>, Over> {
+        for _ in 0..MAX_READINGS {
+            let removals = self.app.connections.removals();
+            let all = match self.app.load_rooms(self.user.id).await {
+                Ok(rooms) => rooms,
+                Err(error) => {
+                    self.refuse(&error).await?;
+                    return Err(Over);
+                }
+            };
+            if !self.app.connections.add_rooms(self.user.id, &all, removals) {
+                continue;
+            }
+            // Once more: what was said between the first look and this moment was told to nobody.
+            return match self.app.load_sidebar(self.user.id).await {
+                Ok(rooms) => Ok(Some(rooms)),
+                Err(error) => {
+                    self.refuse(&error).await?;
+                    Err(Over)
+                }
+            };
+        }
+        Ok(None)
+    }
+
+    /// How a room stands for this user, now.
+    async fn room_frame(&mut self, room_id: RoomId) -> Result<Utf8Bytes, Over> {
+        let frame = match self.app.find_room(self.user.id, room_id).await {
+            Ok(Some(room)) => ServerFrame::Room { room },
+            Ok(None) => {
+                if self.room == Some(room_id) {
+                    self.room = None;
+                }
+                ServerFrame::RoomRemoved { room_id }
+            }
+            Err(error) => {
+                self.refuse(&error).await?;
+                return Err(Over);
+            }
+        };
+        encode(&frame).ok_or(Over)
     }
 
     async fn open_room(&mut self, room_id: RoomId, cursor: Option<Seq>) -> Result<(), Over> {
@@ -359,21 +399,31 @@ impl Tab {
     /// have their turn in between.
     async fn write_ready(
         &mut self,
-        first: Utf8Bytes,
-        frames: &mut mpsc::Receiver<Utf8Bytes>,
+        first: Parcel,
+        waiting: &mut mpsc::Receiver<Parcel>,
     ) -> Result<(), Over> {
-        let socket = &mut self.socket;
-        in_time(async {
-            socket.feed(WsMessage::Text(first)).await?;
-            for _ in 1..MAX_BATCH {
-                let Ok(frame) = frames.try_recv() else {
-                    break;
-                };
+        let (mut next, mut left) = (Some(first), MAX_BATCH);
+        while let Some(parcel) = next.take() {
+            let frame = match parcel {
+                Parcel::Frame(bytes) => bytes,
+                Parcel::Room(room_id) => self.room_frame(room_id).await?,
+            };
+            let socket = &mut self.socket;
+            next = in_time(async {
                 socket.feed(WsMessage::Text(frame)).await?;
-            }
-            SinkExt::<WsMessage>::flush(socket).await
-        })
-        .await
+                while left > 1 {
+                    left -= 1;
+                    match waiting.try_recv() {
+                        Ok(Parcel::Frame(frame)) => socket.feed(WsMessage::Text(frame)).await?,
+                        Ok(room) => return Ok(Some(room)),
+                        Err(_) => break,
+                    }
+                }
+                SinkExt::<WsMessage>::flush(socket).await.map(|()| None)
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn feed(&mut self, bytes: Utf8Bytes) -> Result<(), Over> {
@@ -394,9 +444,9 @@ fn is_heavy(page: &MessagePage) -> bool {
     text.sum::<usize>() > MAX_CHANGES_BYTES
 }
 
-async fn in_time(write: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Over> {
+async fn in_time<T>(write: impl Future<Output = Result<T, axum::Error>>) -> Result<T, Over> {
     match timeout(WRITE_TIMEOUT, write).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) => Err(Over),
         Err(_) => {
             Gap::ConnectionFailure.record("a tab did not accept a write in time");

@@ -2,15 +2,27 @@
 //! that is full, a locale that is odd all fall back to something sensible.
 //!
 //! Only event handlers and effects call these, so none runs on the server.
+//!
+//! The calls to the JSON API are here as well, with the same types the server answers with.
 
-use crate::domain::Timestamp;
-use crate::domain::message::ClientMessageId;
-use js_sys::{Array, Date, Function, Intl, JsString, Object, Reflect};
+use crate::domain::error::{ErrorBody, ErrorDetail};
+use crate::domain::message::{ClientMessageId, Message, MessagePage, Outgoing};
+use crate::domain::room::Involvement;
+use crate::domain::sidebar::Waiting;
+use crate::domain::{MessageId, RoomId, Timestamp};
+use futures::{FutureExt, select_biased};
+use gloo_net::http::{Request, Response};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Array, Date, Function, Intl, JsString, Object, Promise, Reflect};
 use leptos::prelude::{request_animation_frame, set_timeout};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Document, Element, HtmlElement, Storage, Window};
 
 /// The window.
@@ -117,6 +129,37 @@ fn format(
 fn js_date(at: Timestamp) -> Date {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds stay exact for 285,000 years")]
     Date::new(&JsValue::from_f64(at.ms() as f64))
+}
+
+/// A name without case and accents, for comparing.
+pub fn folded(name: &str) -> String {
+    let parted: String = JsString::from(name).normalize("NFD").into();
+    parted.to_lowercase().chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect()
+}
+
+/// Shows on the program's icon how much waits, where the browser has such a thing.
+pub fn set_app_badge(waiting: Waiting) {
+    let Some(window) = window() else {
+        return;
+    };
+    let (method, count) = match waiting {
+        Waiting { unread: false, .. } => ("clearAppBadge", None),
+        // Without a number it is a dot.
+        Waiting { personal, .. } => ("setAppBadge", (personal > 0).then_some(personal)),
+    };
+    if let Ok(set) = Reflect::get(&window.navigator(), &method.into())
+        && let Ok(set) = set.dyn_into::<Function>()
+    {
+        let count = count.map_or(JsValue::UNDEFINED, JsValue::from);
+        if let Ok(done) = set.call1(&window.navigator(), &count)
+            && let Ok(promise) = done.dyn_into::<Promise>()
+        {
+            // A page that is not installed may be refused; nobody needs to hear of it.
+            spawn_local(async move {
+                let _done = JsFuture::from(promise).await;
+            });
+        }
+    }
 }
 
 /// Orders names as the reader's language does, letters before their case.
@@ -251,4 +294,133 @@ pub fn after_next_frame(then: impl FnOnce() + 'static) {
     let _asked = request_animation_frame(move || {
         let _set = set_timeout(then, Duration::ZERO);
     });
+}
+
+/// An answer that takes longer is not coming; sending again is harmless.
+const ANSWER_TIMEOUT_MS: u32 = 12_000;
+
+/// Why a call did not work.
+#[derive(Clone, Debug)]
+pub enum CallError {
+    /// Nobody answered, or the server is in trouble: trying again may help.
+    Passing,
+    /// The session has ended.
+    SignedOut,
+    /// The server said no, in words.
+    Refused(ErrorDetail),
+}
+
+type Answer<T> = Result<T, CallError>;
+
+/// Sends a message; sending it again is harmless.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<Message>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        body: &'a str,
+        client_message_id: crate::domain::message::ClientMessageId,
+    }
+    let body = Body { body: &outgoing.body, client_message_id: outgoing.client_message_id };
+    let request = Request::post(&format!("/api/rooms/{room_id}/messages"));
+    let request = request.json(&body).map_err(unsendable)?;
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// Gives a message new text.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        body: &'a str,
+    }
+    let request = Request::patch(&format!("/api/messages/{id}"));
+    let request = request.json(&Body { body }).map_err(unsendable)?;
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// Deletes a message.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn remove_message(id: MessageId) -> Answer<()> {
+    let request = Request::delete(&format!("/api/messages/{id}"));
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
+    let request = Request::get(&format!("/api/rooms/{room_id}/messages?{query}"));
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// Records how much the viewer wants to hear of a room.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
+    #[derive(Serialize)]
+    struct Body {
+        involvement: Involvement,
+    }
+    let request = Request::put(&format!("/api/rooms/{room_id}/involvement"));
+    let request = request.json(&Body { involvement }).map_err(unsendable)?;
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Records whether the viewer keeps a room at the top.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
+    #[derive(Serialize)]
+    struct Body {
+        starred: bool,
+    }
+    let request = Request::put(&format!("/api/rooms/{room_id}/star"));
+    let request = request.json(&Body { starred }).map_err(unsendable)?;
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Whether the session still runs.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn check_session() -> Answer<()> {
+    in_time(async { checked(Request::get("/api/me").send().await).await.map(|_| ()) }).await
+}
+
+fn unsendable(_: gloo_net::Error) -> CallError {
+    CallError::Passing
+}
+
+async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> Answer<T> {
+    checked(sent).await?.json().await.map_err(|_| CallError::Passing)
+}
+
+/// Waits for an answer, but not for ever: a network that swallows packets never says so.
+async fn in_time<T>(request: impl Future<Output = Answer<T>>) -> Answer<T> {
+    select_biased! {
+        answer = Box::pin(request).fuse() => answer,
+        () = TimeoutFuture::new(ANSWER_TIMEOUT_MS).fuse() => Err(CallError::Passing),
+    }
+}
+
+async fn checked(sent: Result<Response, gloo_net::Error>) -> Answer<Response> {
+    let response = sent.map_err(|_| CallError::Passing)?;
+    match response.status() {
+        200..300 => Ok(response),
+        401 => Err(CallError::SignedOut),
+        408 | 425 | 429 | 500.. => Err(CallError::Passing),
+        _ => Err(response
+            .json::<ErrorBody>()
+            .await
+            .map_or(CallError::Passing, |body| CallError::Refused(body.error))),
+    }
 }

@@ -74,7 +74,7 @@ pub fn Composer(
         }
     };
     view! {
-        <div class="dock">
+        <div class="dock" hidden=move || chat.gone.get()>
             <JumpPill chat=chat/>
             <p class="typing" aria-live="polite">
                 {move || chat.sidebar.with(Sidebar::typing_line).map(|line| view! {

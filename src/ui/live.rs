@@ -9,8 +9,7 @@
 //! deleting, and keeping what is unsent in this browser, so that neither a dead network nor a
 //! reload loses it.
 
-use super::browser;
-use super::client::{self, CallError};
+use super::browser::{self, CallError};
 use super::state::{Chat, Link};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing};
@@ -54,7 +53,7 @@ pub async fn stay_connected(chat: Chat) {
         failures = if ended.was_live { 0 } else { failures + 1 };
         // A refused upgrade looks like a dead network; only a request can tell the difference.
         let refused =
-            !ended.was_live && matches!(client::check_session().await, Err(CallError::SignedOut));
+            !ended.was_live && matches!(browser::check_session().await, Err(CallError::SignedOut));
         if ended.signed_out || refused {
             browser::go_to("/session/new");
             return;
@@ -240,7 +239,7 @@ impl Chat {
                 return false;
             }
         };
-        match client::edit_message(id, draft.body()).await {
+        match browser::edit_message(id, draft.body()).await {
             Ok(message) => {
                 self.change(message.room_id, |timeline| timeline.acknowledge(&message));
                 true
@@ -254,7 +253,7 @@ impl Chat {
 
     /// Deletes a message.
     pub async fn remove(self, id: MessageId) {
-        match client::remove_message(id).await {
+        match browser::remove_message(id).await {
             Ok(()) => self.forget(id),
             Err(error) => self.tell(error),
         }
@@ -291,7 +290,7 @@ impl Chat {
         };
         spawn_local(async move {
             let key = outgoing.client_message_id;
-            match client::create_message(room_id, &outgoing).await {
+            match browser::create_message(room_id, &outgoing).await {
                 Ok(message) => {
                     self.change(room_id, |timeline| timeline.acknowledge(&message));
                 }

@@ -73,6 +73,11 @@ impl Painter<'_> {
         add("follow", row.follow);
         add("own", is_own(row, self.viewer));
         add("found", self.found.is_some() && id_of(row) == self.found);
+        let called = match &row.content {
+            RowContent::Sent(message) => message.mentions(self.viewer.id),
+            RowContent::Outgoing(_) => false,
+        };
+        add("called", called);
         let failed = failure(row).is_some();
         add("failed", failed);
         add("pending", !failed && matches!(row.content, RowContent::Outgoing(_)));

@@ -8,7 +8,6 @@
 //! can be cached and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
-pub mod client;
 mod composer;
 pub mod controls;
 mod live;
@@ -16,6 +15,7 @@ pub mod log;
 mod message;
 pub mod people;
 mod room;
+pub mod rooms;
 pub mod settings;
 mod sidebar;
 pub mod state;
@@ -25,7 +25,7 @@ mod timeline;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::message::{ClientMessageId, Message, MessagePage};
 use crate::domain::room::Room;
-use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::sidebar::{Sidebar, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_padded};
 use controls::{Icon, asset};
 use gloo_timers::future::TimeoutFuture;
@@ -250,19 +250,25 @@ fn come_alive(chat: Chat, found: Option<MessageId>) {
             chat.wake();
         }
     });
-    Effect::new(move || browser::set_title(&title(chat)));
+    let waiting = Memo::new(move |_| chat.sidebar.with(Sidebar::waiting));
+    Effect::new(move || browser::set_title(&title(chat, waiting.get())));
+    Effect::new(move || browser::set_app_badge(waiting.get()));
     spawn_local(live::stay_connected(chat));
     spawn_local(forget_typists(chat));
     browser::set_root_attribute("data-hydrated", Some("true"));
 }
 
 /// The page's title: what is on screen, marked when something waits elsewhere.
-fn title(chat: Chat) -> String {
+fn title(chat: Chat, waiting: Waiting) -> String {
     let account = chat.account_name.get();
-    let waiting = if chat.sidebar.with(Sidebar::has_unread) { "• " } else { "" };
+    let mark = match waiting {
+        Waiting { unread: false, .. } => String::new(),
+        Waiting { personal: 0, .. } => "• ".to_owned(),
+        Waiting { personal, .. } => format!("({personal}) "),
+    };
     match chat.room.get() {
-        Some(room) => format!("{waiting}{} · {account}", room.name),
-        None => format!("{waiting}{account}"),
+        Some(room) => format!("{mark}{} · {account}", room.name),
+        None => format!("{mark}{account}"),
     }
 }
 

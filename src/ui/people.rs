@@ -127,7 +127,7 @@ pub fn People(
         view! {
             <form class="input-group" action="/account/edit" method="get" role="search">
                 <Icon name="search" class="icon icon--s"/>
-                <input class="input" type="search" name="search" value=search data-filter="people"
+                <input class="input" type="search" name="search" value=search data-filter=""
                     aria-label="Find a person" placeholder="Find a person" maxlength="60"/>
                 <button class="button button--s without-scripts" type="submit">"Find"</button>
             </form>
@@ -139,13 +139,13 @@ pub fn People(
     };
     view! {
         {account_tabs(AccountPage::People, administers)}
-        <section class="section" aria-labelledby="people-title">
+        <section class="section" aria-labelledby="people-title" data-picker="">
             <div class="section__head"><div>
                 <h2 class="section__title" id="people-title">"Everybody"</h2>
                 <p class="section__note">{note}</p>
             </div></div>
             {find}
-            <ul class="panel rows" id="people">{rows.collect_view()}</ul>
+            <ul class="panel rows">{rows.collect_view()}</ul>
             <div class="button-row">{turn(before, "Before")}{turn(after, "More people")}</div>
         </section>
     }
@@ -164,7 +164,7 @@ fn PersonRow(person: Person, you: bool, administers: bool, online: bool) -> impl
         }
     });
     view! {
-        <li class=if faded { "row row--faded" } else { "row" } data-name=person.name.to_lowercase()>
+        <li class=if faded { "row row--faded" } else { "row" } data-name=person.name.clone()>
             <Avatar id=person.id name=person.name.clone() online=online/>
             <span class="row__main">
                 <span class="row__name">

@@ -1,16 +1,20 @@
 //! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen.
 
+use super::browser::CallError;
 use super::composer::Composer;
 use super::controls::{Icon, Mark};
+use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
 use super::timeline::MessageList;
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
-use crate::domain::room::RoomKind;
-use leptos::ev::{Event, MouseEvent};
+use crate::domain::room::{Involvement, RoomKind};
+use crate::domain::sidebar::SidebarRoom;
+use leptos::ev::{Event, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlInputElement};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// A room.
 #[component]
@@ -26,9 +30,19 @@ pub fn RoomSheet(
     let first_room = room.id;
     let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
     let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
-        Some(RoomKind::Closed | RoomKind::Direct) => "lock",
+        Some(RoomKind::Closed) => "lock",
+        Some(RoomKind::Direct) => "user",
         _ => "hash",
     };
+    let topic =
+        move || {
+            let topic = chat.room.with(|room| room.as_ref().map(|room| room.topic.clone()));
+            topic.filter(|topic| !topic.is_empty()).map(|topic| view! {
+            <p class="bar__topic truncate" dir="auto" title=topic.clone()>{topic.clone()}</p>
+        })
+        };
+    let settings =
+        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/edit", room.id)));
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
     let mark_read =
         move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
@@ -45,7 +59,11 @@ pub fn RoomSheet(
     };
     let quiet = move || {
         let welcoming = welcome.with_value(Option::is_some) && here();
-        let shown = chat.is_empty.get() && chat.ready.get() && beginning() && !welcoming;
+        let shown = chat.is_empty.get()
+            && chat.ready.get()
+            && beginning()
+            && !welcoming
+            && !chat.gone.get();
         shown.then(|| view! { <Quiet name=name()/> })
     };
     view! {
@@ -57,12 +75,15 @@ pub fn RoomSheet(
                         {move || view! { <Icon name=icon()/> }}
                         <span class="bar__name truncate" dir="auto">{name}</span>
                     </h1>
-                    <div class="bar__actions">
+                    {topic}
+                    <div class="bar__actions" hidden=move || chat.gone.get()>
                         <form class="without-scripts" action=mark_read method="post">
                             <button type="submit" class="button button--s">"Mark as read"</button>
                         </form>
-                        <a class="icon-button" href="/account/edit" aria-label="People"
-                            title="People"><Icon name="users"/></a>
+                        <Star chat=chat/>
+                        <Bell chat=chat/>
+                        <a class="icon-button" href=settings aria-label="Room settings"
+                            title="Room settings"><Icon name="gear"/></a>
                     </div>
                 </header>
                 <ConnectionBanner chat=chat/>
@@ -71,8 +92,109 @@ pub fn RoomSheet(
                 {greeting}
                 {quiet}
             </MessageList>
+            <div class="gone" role="status">
+                {move || chat.gone.get().then(|| view! {
+                    <div class="callout">
+                        <Icon name="info"/>
+                        <p>
+                            "This room is not yours to see any more: it was deleted, or you were \
+                            taken out of it. " <a href="/">"Go to another room"</a>
+                        </p>
+                    </div>
+                })}
+            </div>
             <Composer chat=chat after=page.cursor unsent=unsent waits=found.is_some()/>
         </main>
+    }
+}
+
+/// How the viewer's list knows the room on screen; nothing when it leaves the room out.
+fn entry(chat: Chat) -> Option<SidebarRoom> {
+    let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id))?;
+    chat.sidebar.with(|sidebar| sidebar.room(room_id).cloned())
+}
+
+/// The bell leads from one level of involvement to the next, at once.
+#[component]
+fn Bell(chat: Chat) -> impl IntoView {
+    let level =
+        Memo::new(move |_| entry(chat).map_or(Involvement::Invisible, |entry| entry.involvement));
+    let room = move || chat.room.with(|room| room.as_ref().map(|room| (room.id, room.kind)));
+    let action = move || room().map(|(id, _)| format!("/rooms/{id}/involvement"));
+    let next = move || room().map(|(_, kind)| level.get().next_in(kind));
+    let label = move || format!("Notifications: {}", level_name(level.get()).to_lowercase());
+    let icon = move || match level.get() {
+        Involvement::Everything => "bell-all",
+        Involvement::Mentions => "bell-mentions",
+        Involvement::Nothing => "bell-none",
+        Involvement::Invisible => "bell-hidden",
+    };
+    let ring = move |event: SubmitEvent| {
+        event.prevent_default();
+        let (Some((room_id, _)), Some(next)) = (room(), next()) else {
+            return;
+        };
+        let before = entry(chat);
+        chat.sidebar.update(|sidebar| {
+            sidebar.change(room_id, |entry| entry.involvement = next);
+        });
+        spawn_local(async move {
+            let done = browser::change_involvement(room_id, next).await;
+            chat.settle(done, before);
+        });
+    };
+    view! {
+        <form action=action method="post" on:submit=ring>
+            <input type="hidden" name="involvement" value=move || next().map(Involvement::as_str)/>
+            <button type="submit" class="icon-button" aria-label=label title=label>
+                {move || view! { <Icon name=icon()/> }}
+            </button>
+        </form>
+    }
+}
+
+/// Keeps the room at the top of the list, or no longer.
+#[component]
+fn Star(chat: Chat) -> impl IntoView {
+    let starred = Memo::new(move |_| entry(chat).is_some_and(|entry| entry.starred));
+    let room_id = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
+    let action = move || room_id().map(|id| format!("/rooms/{id}/star"));
+    let label = move || if starred.get() { "Remove star" } else { "Star this room" };
+    let pressed = move || if starred.get() { "true" } else { "false" };
+    let change = move |event: SubmitEvent| {
+        event.prevent_default();
+        let Some(room_id) = room_id() else {
+            return;
+        };
+        let (before, wanted) = (entry(chat), !starred.get_untracked());
+        chat.sidebar.update(|sidebar| sidebar.change(room_id, |entry| entry.starred = wanted));
+        spawn_local(async move {
+            let done = browser::star_room(room_id, wanted).await;
+            chat.settle(done, before);
+        });
+    };
+    view! {
+        <form class="optional" action=action method="post" on:submit=change>
+            <input type="hidden" name="starred" value=move || (!starred.get()).to_string()/>
+            <button type="submit" class="icon-button" aria-label=label title=label
+                aria-pressed=pressed><Icon name="bookmark"/></button>
+        </form>
+    }
+}
+
+impl Chat {
+    /// What was shown ahead of the server's answer stays, or is taken back with a word.
+    fn settle(self, done: Result<(), CallError>, before: Option<SidebarRoom>) {
+        let problem = match done {
+            Ok(()) => return,
+            Err(CallError::SignedOut) => return browser::go_to("/session/new"),
+            Err(CallError::Passing) => "That did not reach the server. Try again.".to_owned(),
+            Err(CallError::Refused(why)) => why.message,
+        };
+        self.notice.set(Some(problem));
+        if let Some(before) = before {
+            self.sidebar.update(|sidebar| sidebar.upsert_room(before, browser::by_name));
+        }
     }
 }
 
@@ -104,7 +226,8 @@ pub fn QuietSheet(
                 <ConnectionBanner chat=chat/>
             </div>
             <div class="sheet__main" tabindex="0" role="region" aria-label="Content"
-                on:click=move |event| copied(&event) on:change=move |event| theme_chosen(&event) on:input=move |event| filtered(&event)>
+                on:click=move |event| copied(&event) on:input=move |event| filtered(&event)
+                on:change=move |event| theme_chosen(&event)>
                 <div class="page" inner_html=html></div>
             </div>
         </main>
@@ -123,6 +246,28 @@ fn copied(event: &MouseEvent) {
     }
 }
 
+/// A field with `data-filter` shows only the rows of its picker whose name contains what is
+/// typed.
+fn filtered(event: &Event) {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    let Some(field) = target.filter(|field| field.has_attribute("data-filter")) else {
+        return;
+    };
+    let wanted = browser::folded(field.value().trim());
+    let rows = field
+        .closest("[data-picker]")
+        .ok()
+        .flatten()
+        .and_then(|picker| picker.query_selector_all("[data-name]").ok());
+    let Some(rows) = rows else {
+        return;
+    };
+    for row in (0..rows.length()).filter_map(|at| rows.item(at)?.dyn_into::<HtmlElement>().ok()) {
+        let name = row.get_attribute("data-name").unwrap_or_default();
+        row.set_hidden(!browser::folded(&name).contains(&wanted));
+    }
+}
+
 /// The theme changes at once; the cookie tells the server for the next page.
 fn theme_chosen(event: &Event) {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
@@ -130,23 +275,6 @@ fn theme_chosen(event: &Event) {
         let theme = Theme::parse(&input.value());
         browser::set_cookie("theme", theme.as_str());
         browser::set_root_attribute("data-theme", theme.attribute());
-    }
-}
-
-/// A field with `data-filter` hides the rows of that list whose name does not contain its text.
-fn filtered(event: &Event) {
-    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    let list = target.as_ref().and_then(|input| input.get_attribute("data-filter"));
-    let list = list.and_then(|id| browser::element(&id));
-    let (Some(input), Some(list)) = (target, list) else {
-        return;
-    };
-    let wanted = input.value().trim().to_lowercase();
-    let rows = list.children();
-    for row in (0..rows.length()).filter_map(|at| rows.item(at)) {
-        let name = row.get_attribute("data-name").unwrap_or_default();
-        // A row that cannot be hidden is shown, which is no harm.
-        let _done = row.toggle_attribute_with_force("hidden", !name.contains(&wanted));
     }
 }
 

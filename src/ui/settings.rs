@@ -1,4 +1,4 @@
-//! The quieter screens beside the same sidebar: a new room, invite links, what administrators
+//! The quieter screens beside the same sidebar: invite links, what administrators
 //! choose for everybody, a message's text for browsers without scripts. Those about people are in
 //! [`super::people`].
 //!
@@ -13,7 +13,6 @@ use crate::domain::Timestamp;
 use crate::domain::account::{Invite, InviteTerms, RoomCreators, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Message;
-use crate::domain::room::MAX_ROOM_NAME;
 use leptos::prelude::*;
 
 const ACCOUNT: FieldKind = FieldKind {
@@ -41,33 +40,6 @@ pub fn NoRooms() -> impl IntoView {
                 </div>
             </div>
         </section>
-    }
-}
-
-/// The form of a new room.
-#[component]
-pub fn NewRoomForm(
-    /// What was typed.
-    name: String,
-    /// What is wrong with it.
-    error: Option<Error>,
-) -> impl IntoView {
-    let kind = FieldKind {
-        name: "name",
-        label: "Name",
-        input: "text",
-        autocomplete: "off",
-        hint: "What do people talk about there? Everybody can read and join in.",
-        longest: u32::try_from(MAX_ROOM_NAME).unwrap_or(u32::MAX),
-    };
-    view! {
-        <form class="form" action="/rooms" method="post">
-            <Field kind=kind value=name error=error/>
-            <div class="button-row">
-                <button class="button button--ember" type="submit">"Create room"</button>
-                <a class="button button--plain" href="/">"Cancel"</a>
-            </div>
-        </form>
     }
 }
 

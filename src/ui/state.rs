@@ -14,7 +14,7 @@ use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
 use crate::domain::message::{self, Outgoing, Progress, Row, RowChange, RowContent};
 use crate::domain::room::Room;
-use crate::domain::sidebar::Sidebar;
+use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::Timeline;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::channel::mpsc::UnboundedSender;
@@ -53,6 +53,8 @@ pub struct Chat {
     pub sidebar: RwSignal<Sidebar>,
     /// The room on screen.
     pub room: RwSignal<Option<Room>>,
+    /// Whether the viewer has lost their place in it, or it was deleted.
+    pub gone: RwSignal<bool>,
     /// The page is live: signals lead to the document, and times are the reader's own.
     pub alive: RwSignal<bool>,
     /// The rows on screen, top to bottom.
@@ -103,6 +105,7 @@ impl Chat {
                 boot.online_count,
             )),
             room: RwSignal::new(None),
+            gone: RwSignal::new(false),
             alive: RwSignal::new(false),
             rows: StoredValue::new(Vec::new()),
             is_empty: RwSignal::new(true),
@@ -216,20 +219,22 @@ impl Chat {
                 let room_id = message.room_id;
                 let news = self.change(room_id, |timeline| timeline.apply(&message));
                 let mine = message.creator.id == self.viewer.with_value(|viewer| viewer.id);
-                if !mine {
+                let mention = !mine && self.viewer.with_value(|viewer| message.mentions(viewer.id));
+                self.sidebar.update(|sidebar| match mine {
+                    true => sidebar.spoken(room_id, message.id),
                     // Unread until somebody looks, even on screen: the tab may be hidden.
-                    self.sidebar.update(|sidebar| sidebar.activity(room_id, message.id));
-                }
+                    false => sidebar.activity(room_id, message.id, mention),
+                });
                 self.note_arrivals(room_id, usize::from(news == Some(true) && !mine));
             }
             ServerFrame::MessageUpdated { message } | ServerFrame::MessageDeleted { message } => {
                 self.change(message.room_id, |timeline| timeline.apply(&message));
             }
-            ServerFrame::RoomActivity { room_id, message_id } => {
-                self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id));
+            ServerFrame::RoomActivity { room_id, message_id, mention } => {
+                self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id, mention));
             }
-            ServerFrame::Read { room_id, message_id } => {
-                self.sidebar.update(|sidebar| sidebar.read(room_id, message_id));
+            ServerFrame::Read { room_id, message_id, mentions } => {
+                self.sidebar.update(|sidebar| sidebar.read(room_id, message_id, mentions));
             }
             ServerFrame::Typing { room_id, user, active } => {
                 if self.room_id() == Some(room_id) {
@@ -243,11 +248,42 @@ impl Chat {
             }
             ServerFrame::Person { user } => self.rename(&user),
             ServerFrame::Account { name } => self.account_name.set(name),
-            ServerFrame::Room { room } => {
-                self.sidebar.update(|s| s.upsert_room(room, browser::by_name))
+            ServerFrame::Room { room } => self.room_changed(room),
+            ServerFrame::RoomRemoved { room_id } => self.room_removed(room_id),
+            ServerFrame::Error { code, .. } => {
+                // The answer to "watch this room" when one was removed while away.
+                let here = self.room_id().filter(|_| code == "not_found");
+                let known = |id: &RoomId| self.sidebar.with_untracked(|s| s.room(*id).is_some());
+                if let Some(room_id) = here.filter(|id| !known(id)) {
+                    self.room_removed(room_id);
+                }
             }
-            ServerFrame::RoomRemoved { room_id } => self.sidebar.update(|s| s.remove_room(room_id)),
-            ServerFrame::Goodbye { .. } | ServerFrame::Pong | ServerFrame::Error { .. } => {}
+            ServerFrame::Goodbye { .. } | ServerFrame::Pong => {}
+        }
+    }
+
+    fn room_changed(self, entry: SidebarRoom) {
+        if self.room_id() == Some(entry.id) {
+            set_if_changed(self.room, Some(entry.room()));
+            if self.gone.get_untracked() {
+                self.gone.set(false);
+                self.hold_room(entry.id);
+                spawn_local(self.start_afresh(entry.id));
+            }
+        }
+        self.sidebar.update(|sidebar| sidebar.upsert_room(entry, browser::by_name));
+    }
+
+    /// Nothing of a room that was lost stays here.
+    fn room_removed(self, room_id: RoomId) {
+        self.sidebar.update(|sidebar| sidebar.remove_room(room_id));
+        self.timelines.update_value(|all| {
+            all.remove(&room_id);
+        });
+        if self.room_id() == Some(room_id) {
+            self.stop_editing();
+            self.gone.set(true);
+            self.refresh();
         }
     }
 

@@ -12,7 +12,6 @@
 //! both ends, going back to the newest message, starting afresh.
 
 use super::browser;
-use super::client;
 use super::composer::{is_composing, sends};
 use super::controls::Icon;
 use super::log;
@@ -299,6 +298,7 @@ impl Chat {
             return;
         };
         self.stop_editing();
+        self.gone.set(false);
         self.room.set(Some(room));
         self.notice.set(None);
         self.unseen.set(0);
@@ -345,7 +345,7 @@ impl Chat {
         while let Some(before) = self.on(room_id, Timeline::oldest).flatten()
             && self.room_id() == Some(room_id)
             && log::place().near_start
-            && let Ok(page) = client::load_page(room_id, &format!("before={before}")).await
+            && let Ok(page) = browser::load_page(room_id, &format!("before={before}")).await
         {
             let replay = self.change(room_id, |timeline| {
                 let replay = timeline.merge_older(before, &page);
@@ -366,7 +366,7 @@ impl Chat {
         while let Some(after) = self.on(room_id, Timeline::newest_loaded).flatten()
             && self.room_id() == Some(room_id)
             && log::place().approaches_end
-            && let Ok(page) = client::load_page(room_id, &format!("after={after}")).await
+            && let Ok(page) = browser::load_page(room_id, &format!("after={after}")).await
         {
             let replay = self.change(room_id, |timeline| {
                 let replay = timeline.merge_newer(after, &page);
@@ -428,7 +428,7 @@ impl Chat {
     pub(super) async fn start_afresh(self, room_id: RoomId) {
         self.change(room_id, Timeline::wait_for_changes);
         for delay in RETRY_DELAYS_MS.iter().chain(std::iter::repeat(&16_000)) {
-            if let Ok(page) = client::load_page(room_id, "").await {
+            if let Ok(page) = browser::load_page(room_id, "").await {
                 self.change(room_id, |timeline| {
                     timeline.reset(&page);
                     timeline.wait_for_changes();

@@ -80,6 +80,44 @@ impl Person {
         answer.json()
     }
 
+    /// Opens a closed room with these people.
+    pub async fn opens_closed_room(&self, name: &str, people: &[&Person]) -> Room {
+        let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+        let body = json!({"name": name, "kind": "closed", "user_ids": ids});
+        let answer = self.send(Method::POST, "/api/rooms", &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Asks for the direct room with these people.
+    pub async fn writes_to(&self, people: &[&Person]) -> Answer {
+        let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+        let body = json!({"kind": "direct", "user_ids": ids});
+        self.send(Method::POST, "/api/rooms", &body).await
+    }
+
+    /// Changes a room, perhaps.
+    pub async fn changes_room(&self, room_id: RoomId, change: &Value) -> Answer {
+        self.send(Method::PATCH, &format!("/api/rooms/{room_id}"), change).await
+    }
+
+    /// Deletes a room, perhaps.
+    pub async fn tries_to_delete_room(&self, room_id: RoomId) -> Answer {
+        Answer::read(self.request(Method::DELETE, &format!("/api/rooms/{room_id}"))).await
+    }
+
+    /// Leaves a room, perhaps.
+    pub async fn leaves(&self, room_id: RoomId) -> Answer {
+        Answer::read(self.request(Method::POST, &format!("/api/rooms/{room_id}/leave"))).await
+    }
+
+    /// Wants to hear so much of a room.
+    pub async fn wants(&self, room_id: RoomId, involvement: &str) {
+        let path = format!("/api/rooms/{room_id}/involvement");
+        let answer = self.send(Method::PUT, &path, &json!({"involvement": involvement})).await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+
     /// Gives a message new text.
     pub async fn edits(&self, id: MessageId, body: &str) -> Message {
         let answer = self.tries_to_edit(id, body).await;
@@ -126,6 +164,11 @@ impl Person {
     /// One of their rooms as their sidebar shows it.
     pub async fn sidebar(&self, room_id: RoomId) -> SidebarRoom {
         self.rooms().await.into_iter().find(|room| room.id == room_id).unwrap()
+    }
+
+    /// Whether a room stands in their list.
+    pub async fn sees(&self, room_id: RoomId) -> bool {
+        self.rooms().await.iter().any(|room| room.id == room_id)
     }
 
     /// Signs out.

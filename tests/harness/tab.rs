@@ -4,6 +4,7 @@ use super::PATIENCE;
 use super::person::Person;
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
 use campfire::domain::message::Message;
+use campfire::domain::sidebar::SidebarRoom;
 use campfire::domain::{RoomId, Seq};
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
@@ -151,6 +152,19 @@ impl Tab {
         match self.hears(wanted).await {
             ServerFrame::MessageCreated { message } => message,
             other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    /// Waits for news of a room: how it stands now, or `None` when it has gone.
+    pub async fn hears_of_room(&mut self, wanted: RoomId) -> Option<SidebarRoom> {
+        let news = self.hears(|frame| match frame {
+            ServerFrame::Room { room } => room.id == wanted,
+            ServerFrame::RoomRemoved { room_id } => *room_id == wanted,
+            _ => false,
+        });
+        match news.await {
+            ServerFrame::Room { room } => Some(room),
+            _ => None,
         }
     }
 

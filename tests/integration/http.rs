@@ -56,13 +56,20 @@ async fn address_of(
     let styles = json!({"styles": "body { color: red }"});
     david.send(Method::PUT, "/api/account/styles", &styles).await;
     let file = app.running.app.find_account().await.unwrap().unwrap().styles.clone().unwrap();
+    // What ends a room, or one's place in it, has a room of its own.
+    let room = if ["leave", "delete", "DELETE /api/rooms"].iter().any(|way| route.contains(way)) {
+        david.opens_closed_room("to be left", &[]).await.id
+    } else {
+        ALL_TALK
+    };
+    let room = if route.contains("messages") { ALL_TALK } else { room };
     path.replace("invites/{id}", &format!("invites/{}", invite["id"]))
         .replace("sessions/{id}", &format!("sessions/{other}"))
         .replace("link/{token}", &format!("link/{link}"))
         .replace("reset/{token}", &format!("reset/{reset}"))
         .replace("{file}", &format!("{file}.css"))
         .replace("{room_id}/{at}", &format!("{{room_id}}/@{message}"))
-        .replace("{room_id}", "1")
+        .replace("{room_id}", &room.to_string())
         .replace("{user_id}", &victim.to_string())
         .replace("{id}", &message.to_string())
         .replace("{code}", &code)
@@ -151,6 +158,21 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         "POST /rooms/{room_id}/messages/{id}/edit" => {
             form(who.browses(method, &path), "body=better")
         }
+        "POST /rooms/directs" => form(who.browses(method, &path), "user_ids=1"),
+        "POST /rooms/{room_id}/edit" => {
+            form(who.browses(method, &path), "name=All+Talk&topic=Everything&kind=open")
+        }
+        "POST /rooms/{room_id}/involvement" => {
+            form(who.browses(method, &path), "involvement=everything")
+        }
+        "POST /rooms/{room_id}/star" => form(who.browses(method, &path), "starred=true"),
+        "PATCH /api/rooms/{room_id}" => who.request(method, &path).json(&json!({"topic": name})),
+        "PUT /api/rooms/{room_id}/involvement" => {
+            who.request(method, &path).json(&json!({"involvement": "mentions"}))
+        }
+        "PUT /api/rooms/{room_id}/star" => {
+            who.request(method, &path).json(&json!({"starred": true}))
+        }
         "POST /api/rooms" => who.request(method, &path).json(&json!({"name": "R", "kind": "open"})),
         "POST /api/rooms/{room_id}/messages" => {
             who.request(method, &path).json(&json!({"body": "hi", "client_message_id": name}))
@@ -213,6 +235,8 @@ async fn setting_up_and_broken_forms_cost_at_most_three_statements_too() {
     let message = david.posts("mine").in_(ALL_TALK).await.id;
     let broken = [
         ("/rooms".to_owned(), "name="),
+        ("/rooms/1/edit".to_owned(), "name=&kind=closed"),
+        ("/rooms/1/involvement".to_owned(), "involvement=loud"),
         ("/rooms/1/messages".to_owned(), "body="),
         (format!("/rooms/1/messages/{message}/edit"), "body="),
         ("/rooms/1/messages/99/edit".to_owned(), "body=x"),

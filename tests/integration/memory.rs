@@ -67,7 +67,10 @@ async fn a_message_that_was_read_before_it_was_published_is_remembered_once() {
     let message: Message = david.posts("second").in_(ALL_TALK).await;
     assert_eq!(bodies(&david).await, ["first", "second"]);
     let hot = &server.running.app.hot;
-    hot.apply(&[Event::MessageCreated(Arc::new(message))], hot.seq());
+    hot.apply(
+        &[Event::MessageCreated { message: Arc::new(message), mentioned: vec![] }],
+        hot.seq(),
+    );
     assert_eq!(bodies(&david).await, ["first", "second"]);
 }
 

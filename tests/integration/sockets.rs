@@ -121,7 +121,8 @@ async fn rooms_that_are_not_on_screen_send_activity_only() {
     let message = david.posts("over here").in_(ALL_TALK).await;
     let heard = elsewhere.hears_until_now(&david).await;
     let heard: Vec<_> = heard.into_iter().filter(is_heard).collect();
-    let activity = ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id };
+    let activity =
+        ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id, mention: false };
     assert_eq!(heard, [activity]);
     let heard = own.hears_until_now(&david).await;
     assert_eq!(heard.into_iter().filter(is_heard).count(), 0, "the author has said it");
@@ -136,7 +137,7 @@ async fn reading_on_one_device_is_told_to_the_others() {
     let mut there = app.sign_in("jason").await.watches(ALL_TALK).await;
     let mut foreign = david.watches(ALL_TALK).await;
     here.says(&ClientFrame::Read { room_id: ALL_TALK, message_id: message.id }).await;
-    let read = ServerFrame::Read { room_id: ALL_TALK, message_id: message.id };
+    let read = ServerFrame::Read { room_id: ALL_TALK, message_id: message.id, mentions: 0 };
     there.hears(|frame| *frame == read).await;
     assert!(!jason.sidebar(ALL_TALK).await.unread);
     // Going back changes nothing, so nothing is told.
@@ -656,7 +657,7 @@ async fn a_slow_reader_is_cut_without_delaying_anybody_and_catches_up() {
     let mut slow = jason.watches(ALL_TALK).await;
     let mut quick = kevin.watches(ALL_TALK).await;
     // Nobody reads `slow`; each frame is some 80 kB, together more than any buffer between takes.
-    let text = rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap());
+    let text = rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(), &[]);
     let mut slowest = Duration::ZERO;
     let mut count = 0;
     while count % 10 > 0 || gap(&app, "GAP_024").await == 0 {

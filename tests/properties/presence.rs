@@ -4,7 +4,7 @@ use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::event::{PRESENCE_TTL_MS, ServerFrame};
 use campfire::domain::{SessionId, UserId};
-use campfire::server::connections::{Connections, LEAVING, Presence, Registered};
+use campfire::server::connections::{Connections, LEAVING, Parcel, Presence, Registered};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -137,6 +137,9 @@ async fn is_announced_truthfully(steps: Vec<Step>) -> TestCaseResult {
             }
         }
         while let Ok(text) = observer.frames.try_recv() {
+            let Parcel::Frame(text) = text else {
+                panic!("presence concerns no room");
+            };
             let frame = ServerFrame::parse(&text).unwrap();
             let Some(ServerFrame::Presence { user_id, online, .. }) = frame else {
                 continue;

@@ -180,7 +180,7 @@ fn prop_rendering_keeps_every_word_and_is_a_fixed_point_of_the_sanitiser() {
         let Ok(draft) = Draft::parse(&text) else {
             return Ok(());
         };
-        let rendered = render(&draft);
+        let rendered = render(&draft, &[]);
         same(rendered.body.as_str(), draft.body(), "the source is kept")?;
         is_harmless(&rendered.html)?;
         same(sanitize(&rendered.html), rendered.html.clone(), "sanitised once is enough")?;
@@ -244,7 +244,7 @@ fn no_body_takes_long_to_render() {
                 continue;
             };
             let started = processor_time();
-            let rendered = render(&draft);
+            let rendered = render(&draft, &[]);
             slowest = slowest.max((processor_time() - started, piece));
             assert!(rendered.html.len() < 2 << 20, "{piece:?}: {} bytes", rendered.html.len());
         }

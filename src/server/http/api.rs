@@ -4,18 +4,19 @@
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
-use super::super::rich_text;
+use super::super::rich_text::folded;
 use super::super::socket;
+use super::super::store::members::Place;
 use super::super::store::messages::Position;
 use super::super::writer::Created;
 use super::pages::{save_account, save_styles};
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
 use super::{metrics_text, request};
-use crate::domain::account::NewUser;
+use crate::domain::account::{NewUser, UserRef};
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
-use crate::domain::room::{NewRoom, Room, RoomKind};
+use crate::domain::room::Involvement;
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use axum::Json;
@@ -26,6 +27,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// People a look-up by name answers with at most.
+const MAX_FOUND: usize = 50;
 
 /// The viewer as they see themselves.
 #[derive(Serialize)]
@@ -136,31 +140,6 @@ pub async fn list_rooms(
     app.load_sidebar(signed.viewer().id).await.map(Json)
 }
 
-/// What creating a room takes.
-#[derive(Deserialize)]
-pub struct CreateRoom {
-    name: String,
-    kind: RoomKind,
-}
-
-/// `POST /api/rooms`
-///
-/// # Errors
-/// As JSON; see [`Error`]. Closed and direct rooms are refused with a sentence.
-pub async fn create_room(
-    State(app): State<App>,
-    signed: Signed,
-    JsonBody(form): JsonBody<CreateRoom>,
-) -> Result<(StatusCode, Json<Room>), Error> {
-    if form.kind != RoomKind::Open {
-        return Err(Error::invalid("kind", "Only open rooms can be created so far."));
-    }
-    let room = NewRoom::parse(&form.name)?;
-    app.auth.allow_room(signed.viewer().id)?;
-    let room = app.writer.open_room(signed.viewer().id, room).await?;
-    Ok((StatusCode::CREATED, Json(room)))
-}
-
 /// What part of a room's history is wanted.
 #[derive(Deserialize)]
 pub struct History {
@@ -216,7 +195,8 @@ pub async fn create_message(
     let draft = Draft::parse(&form.body)?;
     let id = ClientMessageId::parse(&form.client_message_id)?;
     app.auth.allow_post(signed.viewer().id)?;
-    let (text, author) = (rich_text::render(&draft), signed.viewer().as_author());
+    let text = app.render(signed.viewer().id, Place::Room(room_id), &draft).await?;
+    let author = signed.viewer().as_author();
     match app.writer.create_message_with_deduplication(room_id, author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
@@ -239,9 +219,10 @@ pub async fn edit_message(
     Path(id): Path<String>,
     JsonBody(form): JsonBody<EditMessage>,
 ) -> Result<Json<Arc<Message>>, Error> {
-    let text = rich_text::render(&Draft::parse(&form.body)?);
+    let (id, draft) = (message(&id)?, Draft::parse(&form.body)?);
     app.auth.allow_post(signed.viewer().id)?;
-    app.writer.edit_message(signed.viewer().clone(), message(&id)?, text).await.map(Json)
+    let text = app.render(signed.viewer().id, Place::RoomOf(id), &draft).await?;
+    app.writer.edit_message(signed.viewer().clone(), id, text).await.map(Json)
 }
 
 /// `DELETE /api/messages/{id}`
@@ -301,6 +282,87 @@ pub async fn put_styles(
     JsonBody(form): JsonBody<super::pages::StylesForm>,
 ) -> Result<StatusCode, Error> {
     save_styles(&app, &signed, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// What choosing an involvement takes.
+#[derive(Deserialize)]
+pub struct Involve {
+    involvement: Involvement,
+}
+
+/// `PUT /api/rooms/{room_id}/involvement`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn change_involvement(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Involve>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (signed.viewer().id, room(&room_id)?);
+    app.auth.allow_post(viewer)?;
+    app.writer.change_involvement(viewer, room_id, form.involvement).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What starring a room takes.
+#[derive(Deserialize)]
+pub struct Star {
+    starred: bool,
+}
+
+/// `PUT /api/rooms/{room_id}/star`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn star_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Star>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (signed.viewer().id, room(&room_id)?);
+    app.auth.allow_post(viewer)?;
+    app.writer.star_room(viewer, room_id, form.starred).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whom somebody looks for.
+#[derive(Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    q: String,
+    room: Option<RoomId>,
+}
+
+/// `GET /api/people?q=&room=`: active people whose name has a word that begins so, at most 50.
+///
+/// # Errors
+/// As JSON; [`Error::NotFound`] for a stranger to the room.
+pub async fn list_people(
+    State(app): State<App>,
+    signed: Signed,
+    query: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Vec<UserRef>>, Error> {
+    let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
+    let place = wanted.room.map_or(Place::Account, Place::Room);
+    let mut people = app.store.list_names(signed.viewer().id, place).await?;
+    if people.is_empty() {
+        return Err(Error::NotFound);
+    }
+    let start = folded(wanted.q.trim());
+    people.retain(|user| {
+        let name = folded(&user.name);
+        let begins = |word: &[char]| word.starts_with(&start);
+        begins(&name)
+            || name
+                .iter()
+                .enumerate()
+                .any(|(at, c)| *c == ' ' && name.get(at + 1..).is_some_and(begins))
+    });
+    people.truncate(MAX_FOUND);
+    Ok(Json(people))
 }
 
 /// `GET /ws`

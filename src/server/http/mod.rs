@@ -11,6 +11,7 @@ pub mod finished;
 pub mod pages;
 pub mod people;
 pub mod request;
+pub mod rooms;
 
 use super::store::counting_statements;
 use super::telemetry::{self, Gap};
@@ -75,8 +76,15 @@ pub fn router(app: App) -> Router {
         .route("/session/end", post(entrance::sign_out))
         .route("/join/{code}", get(entrance::join_form).post(entrance::join))
         .route("/theme", post(entrance::choose_theme))
-        .route("/rooms", post(pages::create_room))
-        .route("/rooms/new", get(pages::new_room_form))
+        .route("/rooms", post(rooms::post_room))
+        .route("/rooms/new", get(rooms::new_room_form))
+        .route("/rooms/directs", post(rooms::post_direct))
+        .route("/rooms/directs/new", get(rooms::new_direct_form))
+        .route("/rooms/{room_id}/edit", get(rooms::settings).post(rooms::change_settings))
+        .route("/rooms/{room_id}/delete", get(rooms::delete_form).post(rooms::delete_room))
+        .route("/rooms/{room_id}/leave", post(rooms::leave))
+        .route("/rooms/{room_id}/involvement", post(rooms::involve))
+        .route("/rooms/{room_id}/star", post(rooms::star))
         .route("/rooms/{room_id}", get(pages::room))
         .route("/rooms/{room_id}/{at}", get(pages::room_at))
         .route("/rooms/{room_id}/messages", post(pages::create_message))
@@ -92,7 +100,15 @@ pub fn router(app: App) -> Router {
         .route("/api/session", post(api::sign_in).delete(api::sign_out))
         .route("/api/join/{code}", post(api::join))
         .route("/api/me", get(api::me))
-        .route("/api/rooms", get(api::list_rooms).post(api::create_room))
+        .route("/api/rooms", get(api::list_rooms).post(rooms::create_room))
+        .route(
+            "/api/rooms/{room_id}",
+            get(rooms::show_room).patch(rooms::change_room).delete(rooms::remove_room),
+        )
+        .route("/api/rooms/{room_id}/leave", post(rooms::leave_room))
+        .route("/api/rooms/{room_id}/involvement", put(api::change_involvement))
+        .route("/api/rooms/{room_id}/star", put(api::star_room))
+        .route("/api/people", get(api::list_people))
         .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))
@@ -405,6 +421,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
         (Some("users"), Some(id)) if id != "me" => format!("/users/{id}"),
         (Some("session"), None) => "/session/new".to_owned(),
         (Some("rooms"), None) => "/rooms/new".to_owned(),
+        (Some("rooms"), Some("directs")) => "/rooms/directs/new".to_owned(),
         (Some("rooms"), Some(room_id)) => format!("/rooms/{room_id}"),
         _ => "/".to_owned(),
     };

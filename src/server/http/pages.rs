@@ -3,8 +3,8 @@
 //! [`super::entrance`].
 
 use super::super::App;
-use super::super::rich_text;
 use super::super::store::account::styles_name;
+use super::super::store::members::Place;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;
 use super::api::{invite_link, message, room as room_id_of};
@@ -15,10 +15,9 @@ use super::request::{
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
 use crate::domain::message::{Draft, MessagePage, PAGE_SIZE};
-use crate::domain::room::NewRoom;
 use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId, Seq};
-use crate::ui::settings::{EditMessageForm, NewRoomForm, NoRooms, WelcomeCard, Workspace};
+use crate::ui::settings::{EditMessageForm, NoRooms, WelcomeCard, Workspace};
 use crate::ui::{self, Boot, RoomScreen, Screen};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -120,7 +119,7 @@ struct Shown {
 
 async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown) -> Answer {
     let Shown { found, has_newer, unsent, found_id } = shown;
-    let room = found.head.room;
+    let room = found.head.room_for(signed.viewer().id);
     let young = !found.page.has_more && found.page.messages.len() <= WELCOME_UNTIL;
     let welcome = if room.id.get() == 1 && young {
         let account = app.find_account().await?;
@@ -207,7 +206,8 @@ pub async fn create_message(
     let draft = allowed.and_then(|()| Draft::parse(&form.body));
     match draft {
         Ok(draft) => {
-            let (text, author) = (rich_text::render(&draft), signed.viewer().as_author());
+            let text = app.render(signed.viewer().id, Place::Room(room_id), &draft).await?;
+            let author = signed.viewer().as_author();
             app.writer.create_message_with_deduplication(room_id, author, id, text).await?;
             Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
         }
@@ -232,60 +232,6 @@ pub async fn read_room(
     // Beyond every message: the cursor stops at the newest.
     app.writer.read_room(signed.viewer().id, room_id, MessageId::new(i64::MAX)).await?;
     Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
-}
-
-/// `GET /rooms/new`
-///
-/// # Errors
-/// [`Error::Unavailable`].
-pub async fn new_room_form(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
-) -> Answer {
-    let account = app.find_account().await?.ok_or(Error::NotFound)?;
-    if !account.may_create_rooms(signed.viewer().role) {
-        return Err(Error::Forbidden);
-    }
-    new_room_page(&app, &signed, &headers, (String::new(), None)).await
-}
-
-async fn new_room_page(
-    app: &App,
-    signed: &Signed,
-    headers: &HeaderMap,
-    (name, error): (String, Option<Error>),
-) -> Answer {
-    let status = super::status_of(error.as_ref());
-    let html = ui::fragment(move || view! { <NewRoomForm name=name error=error/> });
-    let page = quiet_page(app, signed, headers, ("New room", html)).await?;
-    Ok((status, page).into_response())
-}
-
-/// What the form of a new room carries.
-#[derive(Deserialize)]
-pub struct RoomForm {
-    name: String,
-}
-
-/// `POST /rooms`
-///
-/// # Errors
-/// Only those that no form can mend.
-pub async fn create_room(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
-    FormBody(form): FormBody<RoomForm>,
-) -> Answer {
-    match NewRoom::parse(&form.name) {
-        Ok(room) => {
-            app.auth.allow_room(signed.viewer().id)?;
-            let room = app.writer.open_room(signed.viewer().id, room).await?;
-            Ok(Redirect::to(&format!("/rooms/{}", room.id)).into_response())
-        }
-        Err(error) => new_room_page(&app, &signed, &headers, (form.name, Some(error))).await,
-    }
 }
 
 /// `GET /rooms/{room_id}/messages/{id}/edit`: for browsers without scripts.
@@ -336,7 +282,8 @@ pub async fn edit_message(
     app.auth.allow_post(signed.viewer().id)?;
     match Draft::parse(&form.body) {
         Ok(draft) => {
-            let (viewer, text) = (signed.viewer().clone(), rich_text::render(&draft));
+            let viewer = signed.viewer().clone();
+            let text = app.render(viewer.id, Place::RoomOf(id), &draft).await?;
             let edited = app.writer.edit_message(viewer, id, text).await?;
             Ok(Redirect::to(&format!("/rooms/{}", edited.room_id)).into_response())
         }

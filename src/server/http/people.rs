@@ -17,6 +17,7 @@ use crate::domain::error::Error;
 use crate::domain::{SessionId, UserId};
 use crate::ui;
 use crate::ui::people::{Administration, Devices, OwnProfile, PasswordForm, People, PersonCard};
+use crate::ui::rooms::{HiddenRooms, MessageButton};
 use crate::ui::settings::LinkCard;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -115,6 +116,9 @@ pub(super) async fn person(
     let (name, own) = (person.name.clone(), person.id == viewer.id);
     let manage = !own && viewer.may_administer() && person.role != Role::Bot;
     let theme = theme(&headers);
+    let rooms = if own { app.load_rooms(viewer.id).await? } else { Vec::new() };
+    let hidden = rooms.into_iter().filter(|room| !room.is_shown()).collect();
+    let user_id = (person.status == Status::Active).then_some(person.id);
     let html = ui::fragment(move || {
         let manage = manage.then(|| view! { <Administration person=person.clone()/> });
         let own_part = own.then(|| {
@@ -126,7 +130,11 @@ pub(super) async fn person(
             let reset = person.reset.clone();
             view! { <OwnProfile viewer=viewer profile=profile error=None reset=reset theme=theme/> }
         });
-        view! { <PersonCard person=person online=online/> {manage} {own_part} }
+        let message = user_id.map(|user_id| view! { <MessageButton user_id=user_id you=own/> });
+        view! {
+            <PersonCard person=person online=online/> {message} {manage} {own_part}
+            <HiddenRooms rooms=hidden/>
+        }
     });
     quiet_page(&app, &signed, &headers, (&name, html)).await
 }

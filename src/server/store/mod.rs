@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod account;
+pub mod members;
 pub mod messages;
 pub mod rooms;
 
@@ -14,6 +15,7 @@ use super::Stop;
 use super::config::Durability;
 use crate::domain::error::Error;
 use crate::domain::{MessageId, Seq};
+use serde::Serialize;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -252,6 +254,11 @@ pub async fn checkpoint_briefly(connection: &mut SqliteConnection) -> Result<boo
 /// Whatever SQLite says.
 pub async fn close(connection: SqliteConnection) -> Result<(), sqlx::Error> {
     connection.close().await
+}
+
+/// Rows on their way into a statement, as one value.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// Logs what a read ran into and answers with what a person may know.

@@ -7,17 +7,18 @@
 
 use super::Event;
 use super::people::{PeopleCommand, public_network};
+use super::rooms::RoomCommand;
 use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message};
-use crate::domain::room::LastMessage;
-use crate::domain::room::Room;
+use crate::domain::message::{ClientMessageId, Message, has_mentions};
+use crate::domain::room::{LastMessage, NewRoom, Room, RoomKind};
 use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
-use crate::server::store::messages::{self, NewMessage};
-use crate::server::store::{self, Tx, rooms};
+use crate::server::store::messages::{self, NewMention, NewMessage};
+use crate::server::store::{self, Tx, members};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The name of the room every account begins with (Campfire's).
@@ -36,8 +37,8 @@ pub(super) enum Command {
     UseSession { digest: TokenDigest, session: Session },
     /// A session ends.
     SignOut { digest: TokenDigest, id: SessionId },
-    /// An open room for everybody.
-    OpenRoom { viewer: UserId, name: String },
+    /// Something about rooms and memberships.
+    Rooms(RoomCommand),
     /// A message; see [`CreateMessage`].
     CreateMessage(CreateMessage),
     /// New text for a message.
@@ -99,8 +100,10 @@ pub(super) enum Outcome {
     TokenTaken,
     /// An invite link has been made.
     Invite(InviteId),
-    /// A room has been opened.
-    Room(Room),
+    /// The room as the viewer sees it.
+    Room { room: Room, is_new: bool },
+    /// Whether there is more to do.
+    More(bool),
     /// The message as it is now stored.
     Message(Arc<Message>),
     /// The message was stored by an earlier call with the same client id.
@@ -172,12 +175,7 @@ impl Group<'_> {
                 self.events.push(Event::SessionEnded { digest: *digest, id: *id });
                 Ok(Outcome::Done)
             }
-            Command::OpenRoom { viewer, name } => {
-                self.ensure_may_create_rooms(*viewer).await?;
-                let room = rooms::insert_open_room(self.tx, *viewer, name, self.now).await?;
-                self.events.push(Event::RoomOpened { room: room.clone() });
-                Ok(Outcome::Room(room))
-            }
+            Command::Rooms(command) => self.apply_to_rooms(command).await,
             Command::CreateMessage(message) => {
                 let mut answers = self.create_messages(&[message]).await?;
                 answers.pop().unwrap_or(Err(Error::Unexpected)).map_err(Failure::Refused)
@@ -196,11 +194,9 @@ impl Group<'_> {
     }
 
     async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
-        match rooms::update_read_cursor(self.tx, user_id, room_id, seen).await? {
-            Some(message_id) => {
-                self.events.push(Event::RoomRead { user_id, room_id, message_id });
-            }
-            None if !rooms::is_member(self.tx, user_id, room_id).await? => {
+        match messages::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+            Some(reading) => self.events.push(Event::RoomRead { user_id, room_id, reading }),
+            None if !members::is_member(self.tx, user_id, room_id).await? => {
                 return Err(Error::NotFound.into());
             }
             None => {}
@@ -219,10 +215,10 @@ impl Group<'_> {
         if let Some(code) = &account.join_code {
             access::insert_invite(self.tx, (viewer.id, code), (None, None), self.now).await?;
         }
-        let room = rooms::insert_open_room(self.tx, viewer.id, FIRST_ROOM, self.now).await?;
+        let (name, topic, people) = (FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
+        self.open_room(viewer.id, NewRoom { name, topic, kind: RoomKind::Open, people }).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::AccountCreated { account: account.clone() });
-        self.events.push(Event::RoomOpened { room });
         Ok(outcome)
     }
 
@@ -240,7 +236,7 @@ impl Group<'_> {
         }
         let viewer = self.insert_person(person, Role::Member).await?;
         access::use_invite(self.tx, code, self.now).await?;
-        rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
+        members::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::UserJoined { user: viewer.as_author() });
         Ok(outcome)
@@ -286,14 +282,18 @@ impl Group<'_> {
         if message.body == text.body {
             return Ok(Outcome::Message(Arc::new(message)));
         }
+        let unmentioned = self.forget_mentions(&message).await?;
         self.seq = self.seq.next();
         message.seq = self.seq;
         message.body.clone_from(&text.body);
         message.body_html.clone_from(&text.html);
         message.edited_at = Some(self.now);
-        messages::update_message(self.tx, &message).await?;
+        messages::update_message(self.tx, &message, text.source()).await?;
+        let mentioned = self.mention(&[(&message.id, &text.mentions)]).await?;
+        let mentioned = mentioned.into_iter().map(|mention| mention.user_id).collect();
         let message = Arc::new(message);
-        self.events.push(Event::MessageUpdated(Arc::clone(&message)));
+        let event = Arc::clone(&message);
+        self.events.push(Event::MessageUpdated { message: event, mentioned, unmentioned });
         Ok(Outcome::Message(message))
     }
 
@@ -305,6 +305,7 @@ impl Group<'_> {
 
     /// Turns a message into a tombstone.
     pub(super) async fn bury(&mut self, mut message: Message) -> Result<(), sqlx::Error> {
+        let unmentioned = self.forget_mentions(&message).await?;
         self.seq = self.seq.next();
         message.seq = self.seq;
         message.body.clear();
@@ -312,8 +313,34 @@ impl Group<'_> {
         message.deleted = true;
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
-        self.events.push(Event::MessageDeleted { message: Arc::new(message), newest });
+        let message = Arc::new(message);
+        self.events.push(Event::MessageDeleted { message, newest, unmentioned });
         Ok(())
+    }
+
+    /// Whom a message mentioned until now. Most mention nobody, which costs nothing.
+    async fn forget_mentions(&mut self, message: &Message) -> Result<Vec<UserId>, sqlx::Error> {
+        match has_mentions(&message.body_html) {
+            true => messages::remove_mentions(self.tx, message.id).await,
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// Records whom messages mention. Without any, it costs nothing.
+    async fn mention(
+        &mut self,
+        wanted: &[(&MessageId, &Vec<UserId>)],
+    ) -> Result<Vec<NewMention>, sqlx::Error> {
+        let mut mentions = Vec::new();
+        for (message_id, people) in wanted {
+            let mention =
+                |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
+            mentions.extend(people.iter().map(mention));
+        }
+        match mentions.is_empty() {
+            true => Ok(mentions),
+            false => messages::insert_mentions(self.tx, &mentions).await,
+        }
     }
 
     /// A message the viewer may change: their own, or any of their rooms' for administrators.
@@ -345,15 +372,23 @@ impl Group<'_> {
                 creator_id: command.creator.id,
                 client_message_id: command.client_message_id,
                 body: command.text.body.clone(),
+                source: command.text.source.clone(),
                 body_html: command.text.html.clone(),
+                mentions: command.text.mentions.clone(),
             });
         }
         let inserted = messages::insert_messages(self.tx, &rows, self.now).await?;
+        let stored_rows = rows.iter().filter(|row| inserted.contains(&row.id));
+        let wanted: Vec<_> = stored_rows.map(|row| (&row.id, &row.mentions)).collect();
+        let mentions = self.mention(&wanted).await?;
         let mut answers = Vec::with_capacity(rows.len());
         for (row, command) in rows.into_iter().zip(commands) {
             answers.push(if inserted.contains(&row.id) {
                 let message = Arc::new(stored(row, &command.creator, self.now));
-                self.events.push(Event::MessageCreated(Arc::clone(&message)));
+                let mentioned = mentions.iter().filter(|mention| mention.message_id == message.id);
+                let mentioned = mentioned.map(|mention| mention.user_id).collect();
+                let event = Arc::clone(&message);
+                self.events.push(Event::MessageCreated { message: event, mentioned });
                 Ok(Outcome::Message(message))
             } else {
                 self.why_not(command).await?
@@ -367,7 +402,7 @@ impl Group<'_> {
         &mut self,
         command: &CreateMessage,
     ) -> Result<Result<Outcome, Error>, sqlx::Error> {
-        if !rooms::is_member(self.tx, command.creator.id, command.room_id).await? {
+        if !members::is_member(self.tx, command.creator.id, command.room_id).await? {
             return Ok(Err(Error::NotFound));
         }
         let found =

@@ -9,13 +9,13 @@
 
 use super::Event;
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
-use crate::domain::room::{Involvement, LastMessage, is_unread};
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::room::{Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead};
+use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::store::access::{Session, TokenDigest};
 use crate::server::store::account::Account;
 use crate::server::store::messages::RoomWithPage;
-use crate::server::store::rooms::{Membership, RoomHead, ViewerRooms};
+use crate::server::store::rooms::ViewerRooms;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +23,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Rough memory of all cached sessions; one weighs about 400 bytes.
 const MAX_SESSION_BYTES: usize = 8 << 20;
-/// Rough memory of all cached memberships; one weighs about 48 bytes.
+/// Rough memory of all cached memberships.
 const MAX_MEMBERSHIP_BYTES: usize = 16 << 20;
+/// One of them, with the few mentions that people leave unread.
+const MEMBERSHIP_BYTES: usize = 96;
 /// Rough memory of all cached messages.
 const MAX_TAIL_BYTES: usize = 32 << 20;
 
@@ -132,17 +134,27 @@ impl Hot {
         self.read().memberships.get(&viewer).map(|rooms| rooms.contains_key(&room_id))
     }
 
-    /// The rooms of a viewer's sidebar, unsorted.
-    pub fn sidebar(&self, viewer: UserId) -> Option<Vec<SidebarRoom>> {
+    /// Every room of a viewer's, those that are not shown included; unsorted.
+    pub fn rooms(&self, viewer: UserId) -> Option<Vec<SidebarRoom>> {
         let state = self.read();
         let memberships = state.memberships.get(&viewer)?;
-        memberships
-            .iter()
-            .filter(|(_, membership)| membership.involvement != Involvement::Invisible)
-            .map(|(room_id, membership)| {
-                state.rooms.get(room_id).map(|head| sidebar_room(head, *membership, viewer))
-            })
-            .collect()
+        let entry = |(room_id, membership): (&RoomId, &Membership)| {
+            state.rooms.get(room_id).map(|head| sidebar_room(head, membership, viewer))
+        };
+        memberships.iter().map(entry).collect()
+    }
+
+    /// One room of a viewer's.
+    pub fn room(&self, viewer: UserId, room_id: RoomId) -> Lookup<SidebarRoom> {
+        let state = self.read();
+        let Some(memberships) = state.memberships.get(&viewer) else {
+            return Lookup::Unknown;
+        };
+        match (memberships.get(&room_id), state.rooms.get(&room_id)) {
+            (None, _) => Lookup::Absent,
+            (Some(membership), Some(head)) => Lookup::Found(sidebar_room(head, membership, viewer)),
+            (Some(_), None) => Lookup::Unknown,
+        }
     }
 
     /// Remembers the rooms of a viewer that were read from the database.
@@ -156,9 +168,12 @@ impl Hot {
         for (head, _) in &read.rooms {
             state.rooms.entry(head.room.id).or_insert_with(|| head.clone());
         }
-        let memberships: HashMap<_, _> =
-            read.rooms.iter().map(|(head, membership)| (head.room.id, *membership)).collect();
-        let weight = 96 + memberships.len() * 48;
+        let memberships: HashMap<_, _> = read
+            .rooms
+            .iter()
+            .map(|(head, membership)| (head.room.id, membership.clone()))
+            .collect();
+        let weight = 96 + memberships.len() * MEMBERSHIP_BYTES;
         state.memberships.insert(viewer, memberships, weight);
     }
 
@@ -233,17 +248,6 @@ impl Hot {
     }
 }
 
-/// What the sidebar shows of a room to one of its members.
-pub fn sidebar_room(head: &RoomHead, membership: Membership, viewer: UserId) -> SidebarRoom {
-    SidebarRoom {
-        id: head.room.id,
-        name: head.room.name.clone(),
-        kind: head.room.kind,
-        last_message_id: head.last_message.map(|last| last.id),
-        unread: is_unread(head.last_message, membership.last_read, viewer),
-    }
-}
-
 impl State {
     fn changed_after(&self, room_id: RoomId, cursor: Seq) -> bool {
         self.changed.get(&room_id).is_some_and(|changed| *changed > cursor)
@@ -251,35 +255,48 @@ impl State {
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::MessageCreated(message) => {
+            Event::MessageCreated { message, mentioned } => {
                 self.changed.insert(message.room_id, message.seq);
                 let last = LastMessage { id: message.id, creator_id: message.creator.id };
                 self.set_last(message.room_id, Some(last));
                 self.change_tail(message.room_id, |tail| tail.push(message));
+                self.mention(message, mentioned);
             }
-            Event::MessageUpdated(message) => {
+            Event::MessageUpdated { message, mentioned, unmentioned } => {
                 self.changed.insert(message.room_id, message.seq);
                 self.change_tail(message.room_id, |tail| tail.replace(message));
+                self.unmention(message, unmentioned);
+                self.mention(message, mentioned);
             }
-            Event::MessageDeleted { message, newest } => {
+            Event::MessageDeleted { message, newest, unmentioned } => {
                 self.changed.insert(message.room_id, message.seq);
                 self.set_last(message.room_id, *newest);
                 self.change_tail(message.room_id, |tail| tail.remove(message.id));
+                self.unmention(message, unmentioned);
             }
-            Event::RoomRead { user_id, room_id, message_id } => {
+            Event::RoomRead { user_id, room_id, reading } => {
                 self.structure += 1;
-                if let Some(memberships) = self.memberships.get_mut(user_id)
-                    && let Some(membership) = memberships.get_mut(room_id)
-                {
-                    membership.last_read = Some(*message_id);
+                if let Some(membership) = self.membership(*user_id, *room_id) {
+                    membership.last_read = Some(reading.message_id);
+                    membership.mentions.retain(|id| *id > reading.message_id);
                 }
             }
-            Event::RoomOpened { room } => {
+            Event::RoomChanged { head, granted, revoked } => {
                 self.structure += 1;
-                let head = RoomHead { room: room.clone(), last_message: None };
-                self.rooms.insert(room.id, head);
-                // Rare, and the database knows exactly who was let in: read again on demand.
-                self.memberships.clear();
+                self.change_room(head, granted, revoked);
+            }
+            Event::RoomDeleted { room_id } => {
+                self.structure += 1;
+                self.rooms.remove(room_id);
+                self.tails.remove(room_id);
+                self.memberships.for_each(|rooms| drop(rooms.remove(room_id)));
+            }
+            Event::MembershipChanged { user_id, head, membership } => {
+                self.structure += 1;
+                if let Some(rooms) = self.memberships.get_mut(user_id) {
+                    rooms.insert(head.room.id, membership.clone());
+                    self.rooms.entry(head.room.id).or_insert_with(|| (**head).clone());
+                }
             }
             Event::AccountCreated { account } | Event::AccountChanged { account } => {
                 self.structure += 1;
@@ -312,6 +329,50 @@ impl State {
             Event::SessionEnded { digest, .. } => {
                 self.structure += 1;
                 self.sessions.remove(digest);
+            }
+        }
+    }
+
+    fn membership(&mut self, user_id: UserId, room_id: RoomId) -> Option<&mut Membership> {
+        self.memberships.get_mut(&user_id)?.get_mut(&room_id)
+    }
+
+    fn mention(&mut self, message: &Message, mentioned: &[UserId]) {
+        for user_id in mentioned {
+            if let Some(membership) = self.membership(*user_id, message.room_id)
+                && membership.last_read < Some(message.id)
+                && let Err(at) = membership.mentions.binary_search(&message.id)
+            {
+                membership.mentions.insert(at, message.id);
+                if membership.mentions.len() > MAX_MENTIONS {
+                    membership.mentions.remove(0);
+                }
+            }
+        }
+    }
+
+    fn unmention(&mut self, message: &Message, unmentioned: &[UserId]) {
+        for user_id in unmentioned {
+            if let Some(membership) = self.membership(*user_id, message.room_id) {
+                membership.mentions.retain(|id| *id != message.id);
+            }
+        }
+    }
+
+    fn change_room(&mut self, head: &RoomHead, granted: &[UserId], revoked: &[UserId]) {
+        let room_id = head.room.id;
+        self.rooms.insert(room_id, head.clone());
+        for user_id in granted {
+            if let Some(rooms) = self.memberships.get_mut(user_id) {
+                let involvement = Involvement::first_in(head.room.kind);
+                let last_read = head.last_message.map(|last| last.id);
+                let membership = Membership { involvement, last_read, ..Membership::default() };
+                rooms.insert(room_id, membership);
+            }
+        }
+        for user_id in revoked {
+            if let Some(rooms) = self.memberships.get_mut(user_id) {
+                rooms.remove(&room_id);
             }
         }
     }
@@ -421,6 +482,10 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         let entry = self.entries.remove(key)?;
         self.weight -= entry.weight;
         Some(entry.value)
+    }
+
+    fn for_each(&mut self, change: impl Fn(&mut V)) {
+        self.entries.values_mut().for_each(|entry| change(&mut entry.value));
     }
 
     fn clear(&mut self) {

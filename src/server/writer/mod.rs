@@ -12,21 +12,23 @@
 mod command;
 pub mod hot;
 pub mod people;
+mod rooms;
 mod task;
 
 use super::rich_text::Rendered;
 use super::store;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
+use super::store::messages::Reading;
 use super::telemetry::Gap;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message};
-use crate::domain::room::LastMessage;
-use crate::domain::room::{NewRoom, Room};
+use crate::domain::room::{LastMessage, Membership, RoomHead};
 use crate::domain::{MessageId, RoomId, SessionId, UserId};
 pub use command::Newcomer;
 use command::{Command, CreateMessage, Outcome};
+pub use rooms::Opened;
 use std::sync::Arc;
 use std::time::Instant;
 pub use task::{WriterTask, writer};
@@ -79,10 +81,28 @@ pub enum Event {
         /// The session.
         id: SessionId,
     },
-    /// An open room was created, and everybody let in.
-    RoomOpened {
+    /// A room was created or changed, or its members did.
+    RoomChanged {
+        /// The room as it now is.
+        head: Arc<RoomHead>,
+        /// Who has come in.
+        granted: Vec<UserId>,
+        /// Who has gone.
+        revoked: Vec<UserId>,
+    },
+    /// A room was deleted; nobody is in it any more.
+    RoomDeleted {
         /// The room.
-        room: Room,
+        room_id: RoomId,
+    },
+    /// A member wants a room otherwise.
+    MembershipChanged {
+        /// Who.
+        user_id: UserId,
+        /// Which room.
+        head: Arc<RoomHead>,
+        /// How they want it now.
+        membership: Membership,
     },
     /// Somebody has seen a room up to a message.
     RoomRead {
@@ -90,19 +110,33 @@ pub enum Event {
         user_id: UserId,
         /// Which room.
         room_id: RoomId,
-        /// The newest message seen.
-        message_id: MessageId,
+        /// Up to where, and what is left.
+        reading: Reading,
     },
     /// A message was written.
-    MessageCreated(Arc<Message>),
+    MessageCreated {
+        /// The message.
+        message: Arc<Message>,
+        /// Whom it mentions, other than its author.
+        mentioned: Vec<UserId>,
+    },
     /// A message was edited.
-    MessageUpdated(Arc<Message>),
+    MessageUpdated {
+        /// The message in its new state.
+        message: Arc<Message>,
+        /// Whom it mentions now.
+        mentioned: Vec<UserId>,
+        /// Whom it mentioned before.
+        unmentioned: Vec<UserId>,
+    },
     /// A message was deleted.
     MessageDeleted {
         /// Its tombstone.
         message: Arc<Message>,
         /// The newest message left in the room.
         newest: Option<LastMessage>,
+        /// Whom it mentioned.
+        unmentioned: Vec<UserId>,
     },
 }
 
@@ -195,17 +229,6 @@ impl Writer {
     /// Only those of every method.
     pub async fn sign_out(&self, digest: TokenDigest, id: SessionId) -> Result<(), Error> {
         self.run(Command::SignOut { digest, id }).await.map(|_| ())
-    }
-
-    /// Opens a room for everybody.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] where only administrators create rooms.
-    pub async fn open_room(&self, viewer: UserId, room: NewRoom) -> Result<Room, Error> {
-        match self.run(Command::OpenRoom { viewer, name: room.name }).await? {
-            Outcome::Room(room) => Ok(room),
-            _ => Err(Error::Unexpected),
-        }
     }
 
     /// Stores a message once, however often it is sent. Founding decision table: a stranger is

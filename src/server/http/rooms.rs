@@ -1,0 +1,489 @@
+//! Rooms: their pages, their forms and their part of the JSON API.
+//!
+//! Forms work without scripts: they post, and a redirect shows the result. A form says whom it
+//! listed as well as whom it chose, because a page lists 500 people at most and must not remove
+//! the rest. Rights are the writer's to judge; a page only leaves out what would be refused.
+
+use super::super::App;
+use super::super::store::members::Candidate;
+use super::super::writer::Opened;
+use super::Answer;
+use super::api::{room as room_id_of, user as user_id_of};
+use super::pages::quiet_page;
+use super::request::{FormBody, JsonBody, Signed, Visitor};
+use crate::domain::account::{UserRef, Viewer};
+use crate::domain::error::Error;
+use crate::domain::room::{
+    Involvement, MAX_PICKED, NewRoom, Revision, Revoked, Room, RoomChange, RoomKind,
+    may_change_room,
+};
+use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{RoomId, UserId};
+use crate::ui;
+use crate::ui::rooms::{
+    Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm,
+};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use leptos::view;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What creating a room takes.
+#[derive(Deserialize)]
+pub struct CreateRoom {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    topic: String,
+    kind: RoomKind,
+    #[serde(default)]
+    user_ids: BTreeSet<UserId>,
+}
+
+/// `POST /api/rooms`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn create_room(
+    State(app): State<App>,
+    signed: Signed,
+    JsonBody(form): JsonBody<CreateRoom>,
+) -> Result<(StatusCode, Json<Room>), Error> {
+    let room = NewRoom::parse(form.kind, &form.name, &form.topic, form.user_ids)?;
+    app.auth.allow_room(signed.viewer().id)?;
+    match app.writer.open_room(signed.viewer().id, room).await? {
+        Opened::New(room) => Ok((StatusCode::CREATED, Json(room))),
+        Opened::Existing(room) => Ok((StatusCode::OK, Json(room))),
+    }
+}
+
+/// A room as one of its members sees it.
+#[derive(Serialize)]
+pub struct RoomView {
+    #[serde(flatten)]
+    room: Room,
+    creator: UserRef,
+    involvement: Involvement,
+    starred: bool,
+    member_count: i64,
+    /// The first of them by name; left out for open rooms, where everybody is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<UserRef>>,
+}
+
+async fn view_room(app: &App, viewer: UserId, room_id: RoomId) -> Result<RoomView, Error> {
+    let details = app.store.load_room(viewer, room_id).await?;
+    let room = details.head.room_for(viewer);
+    Ok(RoomView {
+        members: (room.kind != RoomKind::Open).then_some(details.members),
+        room,
+        creator: details.creator,
+        involvement: details.membership.involvement,
+        starred: details.membership.starred,
+        member_count: details.member_count,
+    })
+}
+
+/// `GET /api/rooms/{room_id}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn show_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+) -> Result<Json<RoomView>, Error> {
+    view_room(&app, signed.viewer().id, room_id_of(&room_id)?).await.map(Json)
+}
+
+/// What changing a room takes; what is left out stays.
+#[derive(Deserialize)]
+pub struct ChangeRoom {
+    name: Option<String>,
+    topic: Option<String>,
+    kind: Option<RoomKind>,
+    user_ids: Option<BTreeSet<UserId>>,
+}
+
+/// `PATCH /api/rooms/{room_id}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn change_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<ChangeRoom>,
+) -> Answer {
+    let (viewer, room_id) = (signed.viewer(), room_id_of(&room_id)?);
+    let revision = form.user_ids.map(|grant| Revision { grant, revoke: Revoked::Others });
+    let (name, topic) = (form.name.as_deref(), form.topic.as_deref());
+    let change = RoomChange::parse(name, topic, form.kind, revision)?;
+    app.auth.allow_post(viewer.id)?;
+    app.writer.change_room(viewer.id, room_id, change).await?;
+    match view_room(&app, viewer.id, room_id).await {
+        Ok(room) => Ok(Json(room).into_response()),
+        // They have taken themselves out.
+        Err(Error::NotFound) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `DELETE /api/rooms/{room_id}`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn remove_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+) -> Result<StatusCode, Error> {
+    remove(&app, signed.viewer(), room_id_of(&room_id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove(app: &App, viewer: &Viewer, room_id: RoomId) -> Result<(), Error> {
+    app.auth.allow_post(viewer.id)?;
+    app.writer.remove_room(viewer.id, room_id).await?;
+    // Its messages may take a while; nobody can reach them any more.
+    app.tracker.spawn(super::super::remove_leftovers(app.clone()));
+    Ok(())
+}
+
+/// `POST /api/rooms/{room_id}/leave`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn leave_room(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+) -> Result<StatusCode, Error> {
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer.leave_room(signed.viewer().id, room_id_of(&room_id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A form with fields that may come more than once.
+pub struct Typed(Vec<(String, String)>);
+
+impl Typed {
+    fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    fn users(&self, name: &str) -> BTreeSet<UserId> {
+        let values = self.0.iter().filter(|(field, _)| field == name);
+        values.filter_map(|(_, value)| user_id_of(value).ok()).collect()
+    }
+
+    fn kind(&self) -> RoomKind {
+        match self.text("kind") {
+            "closed" => RoomKind::Closed,
+            _ => RoomKind::Open,
+        }
+    }
+}
+
+/// `GET /rooms/new`
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn new_room_form(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+) -> Answer {
+    let account = app.find_account().await?.ok_or(Error::NotFound)?;
+    if !account.may_create_rooms(signed.viewer().role) {
+        return Err(Error::Forbidden);
+    }
+    new_room_page(&app, &signed, &headers, (Typed(Vec::new()), None)).await
+}
+
+async fn new_room_page(
+    app: &App,
+    signed: &Signed,
+    headers: &HeaderMap,
+    (typed, error): (Typed, Option<Error>),
+) -> Answer {
+    let status = super::status_of(error.as_ref());
+    let (people, more) = choices(app, signed.viewer().id, None, &typed.users("user_ids")).await?;
+    let (name, topic) = (typed.text("name").to_owned(), typed.text("topic").to_owned());
+    let fields = RoomFields { name, topic, kind: typed.kind(), people, more, error };
+    let html = ui::fragment(move || view! { <RoomForm fields=fields room_id=None/> });
+    let page = quiet_page(app, signed, headers, ("New room", html)).await?;
+    Ok((status, page).into_response())
+}
+
+/// Whom the viewer may choose for a new room or a direct one. Those chosen already stay so.
+async fn choices(
+    app: &App,
+    viewer: UserId,
+    without: Option<UserId>,
+    chosen: &BTreeSet<UserId>,
+) -> Result<(Vec<Choice>, bool), Error> {
+    let found = app.store.list_candidates(None, MAX_PICKED + 1).await?;
+    let more = found.len() > MAX_PICKED;
+    let found = found.into_iter().take(MAX_PICKED).filter(|one| Some(one.user.id) != without);
+    let choice = |one: Candidate| {
+        let you = one.user.id == viewer;
+        let (chosen, note) = (you || chosen.contains(&one.user.id), if you { "You" } else { "" });
+        Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: you, note }
+    };
+    Ok((found.map(choice).collect(), more))
+}
+
+/// `POST /rooms`
+///
+/// # Errors
+/// Only those that no form can mend.
+pub async fn post_room(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+    FormBody(form): FormBody<Vec<(String, String)>>,
+) -> Answer {
+    let typed = Typed(form);
+    let people = typed.users("user_ids");
+    match NewRoom::parse(typed.kind(), typed.text("name"), typed.text("topic"), people) {
+        Ok(room) => open(&app, &signed, room).await,
+        Err(error) => new_room_page(&app, &signed, &headers, (typed, Some(error))).await,
+    }
+}
+
+async fn open(app: &App, signed: &Signed, room: NewRoom) -> Answer {
+    app.auth.allow_room(signed.viewer().id)?;
+    let opened = app.writer.open_room(signed.viewer().id, room).await?;
+    Ok(to_room(opened.room().id))
+}
+
+fn to_room(room_id: RoomId) -> Response {
+    Redirect::to(&format!("/rooms/{room_id}")).into_response()
+}
+
+/// `GET /rooms/directs/new`
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn new_direct_form(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+) -> Answer {
+    direct_page(&app, &signed, &headers, (BTreeSet::new(), None)).await
+}
+
+async fn direct_page(
+    app: &App,
+    signed: &Signed,
+    headers: &HeaderMap,
+    (chosen, error): (BTreeSet<UserId>, Option<Error>),
+) -> Answer {
+    let status = super::status_of(error.as_ref());
+    let viewer = signed.viewer().id;
+    let (people, more) = choices(app, viewer, Some(viewer), &chosen).await?;
+    let html = ui::fragment(move || view! { <DirectForm people=people more=more error=error/> });
+    let page = quiet_page(app, signed, headers, ("New direct message", html)).await?;
+    Ok((status, page).into_response())
+}
+
+/// `POST /rooms/directs`
+///
+/// # Errors
+/// Only those that no form can mend.
+pub async fn post_direct(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    headers: HeaderMap,
+    FormBody(form): FormBody<Vec<(String, String)>>,
+) -> Answer {
+    let people = Typed(form).users("user_ids");
+    match NewRoom::parse(RoomKind::Direct, "", "", people.clone()) {
+        Ok(room) => open(&app, &signed, room).await,
+        Err(error) => direct_page(&app, &signed, &headers, (people, Some(error))).await,
+    }
+}
+
+/// `GET /rooms/{room_id}/edit`
+///
+/// # Errors
+/// [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
+pub async fn settings(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    settings_page(&app, &signed, &headers, (room_id_of(&room_id)?, None)).await
+}
+
+async fn settings_page(
+    app: &App,
+    signed: &Signed,
+    headers: &HeaderMap,
+    (room_id, typed): (RoomId, Option<(Typed, Error)>),
+) -> Answer {
+    let viewer = signed.viewer();
+    // All rooms at once: the page needs the list anyway, and one of them may be invisible.
+    let rooms = app.load_rooms(viewer.id).await?;
+    let room = rooms.into_iter().find(|room| room.id == room_id).ok_or(Error::NotFound)?;
+    let found = app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
+    let may =
+        found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
+    let may = may_change_room(viewer, room.kind, may);
+    let title = format!("{} settings", room.name);
+    let (status, form) = match (may, typed) {
+        (true, typed) => {
+            let error = typed.as_ref().map(|(_, error)| error.clone());
+            let fields = fields(&room, found, typed);
+            let form = move || view! { <RoomForm fields=fields room_id=Some(room_id)/> };
+            (super::status_of(error.as_ref()), ui::fragment(form))
+        }
+        (false, Some(_)) => return Err(Error::Forbidden),
+        (false, None) => {
+            let members = found.into_iter().filter(|one| one.is_member).map(|one| one.user);
+            let (room, members) = (room.clone(), members.collect());
+            let facts = move || view! { <RoomFacts room=room members=members/> };
+            (StatusCode::OK, ui::fragment(facts))
+        }
+    };
+    let html = form + &ui::fragment(move || view! { <RoomChoices room=room may_delete=may/> });
+    let page = quiet_page(app, signed, headers, (&title, html)).await?;
+    Ok((status, page).into_response())
+}
+
+fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error)>) -> RoomFields {
+    let more = found.len() > MAX_PICKED;
+    let (typed, error) = typed.unzip();
+    let chosen = typed.as_ref().map(|typed| typed.users("user_ids"));
+    let choice = |one: Candidate| {
+        let id = one.user.id;
+        let chosen = chosen.as_ref().map_or(one.is_member, |chosen| chosen.contains(&id));
+        let note = if one.is_creator { "Created this room" } else { "" };
+        Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: false, note }
+    };
+    let people = found.into_iter().take(MAX_PICKED).map(choice).collect();
+    let text = |name: &str, stored: &str| {
+        typed.as_ref().map_or(stored, |typed| typed.text(name)).to_owned()
+    };
+    let (name, topic) = (text("name", &room.name), text("topic", &room.topic));
+    let kind = typed.as_ref().map_or(room.kind, Typed::kind);
+    RoomFields { name, topic, kind, people, more, error }
+}
+
+/// `POST /rooms/{room_id}/edit`
+///
+/// # Errors
+/// Only those that no form can mend.
+pub async fn change_settings(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+    headers: HeaderMap,
+    FormBody(form): FormBody<Vec<(String, String)>>,
+) -> Answer {
+    let (room_id, typed) = (room_id_of(&room_id)?, Typed(form));
+    let kind = typed.kind();
+    let revision = (kind == RoomKind::Closed).then(|| Revision {
+        grant: typed.users("user_ids"),
+        revoke: Revoked::These(typed.users("listed")),
+    });
+    let (name, topic) = (Some(typed.text("name")), Some(typed.text("topic")));
+    match RoomChange::parse(name, topic, Some(kind), revision) {
+        Ok(change) => {
+            app.auth.allow_post(signed.viewer().id)?;
+            app.writer.change_room(signed.viewer().id, room_id, change).await?;
+            let stays = app.find_room(signed.viewer().id, room_id).await?.is_some();
+            Ok(if stays { to_room(room_id) } else { Redirect::to("/").into_response() })
+        }
+        Err(error) => settings_page(&app, &signed, &headers, (room_id, Some((typed, error)))).await,
+    }
+}
+
+/// `GET /rooms/{room_id}/delete`
+///
+/// # Errors
+/// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
+pub async fn delete_form(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let (viewer, room_id) = (signed.viewer(), room_id_of(&room_id)?);
+    let head = app.store.load_room(viewer.id, room_id).await?.head;
+    if !may_change_room(viewer, head.room.kind, head.creator_id) {
+        return Err(Error::Forbidden);
+    }
+    let name = head.room.name;
+    let html = ui::fragment(move || view! { <DeleteRoom room_id=room_id name=name/> });
+    quiet_page(&app, &signed, &headers, ("Delete room", html)).await
+}
+
+/// `POST /rooms/{room_id}/delete`
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
+pub async fn delete_room(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+) -> Answer {
+    remove(&app, signed.viewer(), room_id_of(&room_id)?).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+/// `POST /rooms/{room_id}/leave`
+///
+/// # Errors
+/// [`Error::NotFound`]; those of the writer.
+pub async fn leave(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+) -> Answer {
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer.leave_room(signed.viewer().id, room_id_of(&room_id)?).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+/// `POST /rooms/{room_id}/involvement`
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Validation`] for a word that is no involvement.
+pub async fn involve(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+    FormBody(form): FormBody<Vec<(String, String)>>,
+) -> Answer {
+    let (viewer, room_id, typed) = (signed.viewer().id, room_id_of(&room_id)?, Typed(form));
+    let involvement = Involvement::parse(typed.text("involvement"))
+        .ok_or_else(|| Error::invalid("involvement", "Choose how much you want to hear."))?;
+    app.auth.allow_post(viewer)?;
+    app.writer.change_involvement(viewer, room_id, involvement).await?;
+    if typed.text("back") == "profile" {
+        return Ok(Redirect::to(&format!("/users/{viewer}")).into_response());
+    }
+    Ok(to_room(room_id))
+}
+
+/// `POST /rooms/{room_id}/star`
+///
+/// # Errors
+/// [`Error::NotFound`]; those of the writer.
+pub async fn star(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    Path(room_id): Path<String>,
+    FormBody(form): FormBody<Vec<(String, String)>>,
+) -> Answer {
+    let (viewer, room_id) = (signed.viewer().id, room_id_of(&room_id)?);
+    app.auth.allow_post(viewer)?;
+    app.writer.star_room(viewer, room_id, Typed(form).text("starred") == "true").await?;
+    Ok(to_room(room_id))
+}

@@ -1,0 +1,341 @@
+//! What becomes of rooms and memberships: the bodies of these commands, and the writer's methods
+//! that ask for them.
+//!
+//! Whoever changes a room must be in it: a stranger, administrators included, finds nothing there.
+//! Members come and go in sets, one statement however many they are, and every event names exactly
+//! whom the database let in or out, so that hot state and sockets need not guess.
+
+use super::command::{Applied, Command, Failure, Group, Outcome};
+use super::{Event, Writer};
+use crate::domain::error::Error;
+use crate::domain::room::{
+    Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
+    may_change_room,
+};
+use crate::domain::{MessageId, RoomId, UserId};
+use crate::server::store::{members, rooms};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Messages of a deleted room that go in one step: a few milliseconds of the writer's time.
+const MAX_LEFTOVERS: u32 = 500;
+
+/// A wish about rooms.
+#[derive(Clone, Debug)]
+pub(super) enum RoomCommand {
+    /// A new room, or the direct room these people have already.
+    Open { viewer: UserId, room: NewRoom },
+    /// Another name, topic, kind, or other members.
+    Change { viewer: UserId, room_id: RoomId, change: RoomChange },
+    /// The room goes, with everything in it.
+    Remove { viewer: UserId, room_id: RoomId },
+    /// A member goes, or puts a direct room away.
+    Leave { viewer: UserId, room_id: RoomId },
+    /// A member wants to hear more or less.
+    Involve { viewer: UserId, room_id: RoomId, involvement: Involvement },
+    /// A member keeps the room at the top, or no longer.
+    Star { viewer: UserId, room_id: RoomId, starred: bool },
+    /// Some of the messages of deleted rooms go.
+    RemoveLeftovers,
+}
+
+/// What opening a room came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It is new.
+    New(Room),
+    /// These people have had it all along.
+    Existing(Room),
+}
+
+impl Opened {
+    /// The room, however old it is.
+    pub fn room(&self) -> &Room {
+        match self {
+            Self::New(room) | Self::Existing(room) => room,
+        }
+    }
+}
+
+impl Group<'_> {
+    pub(super) async fn apply_to_rooms(&mut self, command: &RoomCommand) -> Applied {
+        match command {
+            RoomCommand::Open { viewer, room } => self.open_room(*viewer, room.clone()).await,
+            RoomCommand::Change { viewer, room_id, change } => {
+                self.change_room(*viewer, *room_id, change).await
+            }
+            RoomCommand::Remove { viewer, room_id } => {
+                let (head, membership) = self.room_of(*viewer, *room_id).await?;
+                if head.room.kind == RoomKind::Direct {
+                    return self.put_away(*viewer, head, membership).await;
+                }
+                self.ensure_may_change(*viewer, &head).await?;
+                let everybody = Revision { grant: BTreeSet::new(), revoke: Revoked::Others };
+                members::revoke(self.tx, *room_id, &everybody).await?;
+                self.remove_empty_room(*room_id).await
+            }
+            RoomCommand::Leave { viewer, room_id } => self.leave(*viewer, *room_id).await,
+            RoomCommand::Involve { viewer, room_id, involvement } => {
+                let (head, old) = self.room_of(*viewer, *room_id).await?;
+                let new = Membership { involvement: *involvement, ..old.clone() };
+                self.change_membership(*viewer, head, (old, new)).await
+            }
+            RoomCommand::Star { viewer, room_id, starred } => {
+                let (head, old) = self.room_of(*viewer, *room_id).await?;
+                let new = Membership { starred: *starred, ..old.clone() };
+                self.change_membership(*viewer, head, (old, new)).await
+            }
+            RoomCommand::RemoveLeftovers => {
+                Ok(Outcome::More(rooms::remove_leftovers(self.tx, MAX_LEFTOVERS).await?))
+            }
+        }
+    }
+
+    pub(super) async fn open_room(&mut self, viewer: UserId, mut new: NewRoom) -> Applied {
+        if new.kind == RoomKind::Open {
+            new.people.clear();
+        } else {
+            new.people.insert(viewer);
+        }
+        if new.kind == RoomKind::Direct {
+            if let Some(room_id) = rooms::find_direct(self.tx, &new.people).await? {
+                return self.bring_back(viewer, room_id).await;
+            }
+        } else {
+            self.ensure_may_create_rooms(viewer).await?;
+        }
+        self.ensure_active(&new.people).await?;
+        // The one writer has just looked: nobody can have come in between.
+        let inserted = rooms::insert_room(self.tx, viewer, &new, self.now).await?;
+        let room_id = inserted.ok_or(Error::Unexpected)?;
+        let granted = match new.kind {
+            RoomKind::Open => members::grant_everybody(self.tx, room_id, self.now).await?,
+            kind => {
+                let place = (room_id, Involvement::first_in(kind));
+                members::grant(self.tx, place, &new.people, self.now).await?
+            }
+        };
+        let head = self.room_changed(room_id, granted, Vec::new()).await?;
+        Ok(Outcome::Room { room: head.room_for(viewer), is_new: true })
+    }
+
+    /// A direct room that was put away is taken out again by whoever asks for it.
+    async fn bring_back(&mut self, viewer: UserId, room_id: RoomId) -> Applied {
+        let (head, old) = self.room_of(viewer, room_id).await?;
+        let room = head.room_for(viewer);
+        let involvement = match old.involvement {
+            Involvement::Invisible => Involvement::first_in(RoomKind::Direct),
+            other => other,
+        };
+        let new = Membership { involvement, hidden: None, ..old.clone() };
+        self.change_membership(viewer, head, (old, new)).await?;
+        Ok(Outcome::Room { room, is_new: false })
+    }
+
+    async fn change_room(
+        &mut self,
+        viewer: UserId,
+        room_id: RoomId,
+        change: &RoomChange,
+    ) -> Applied {
+        let (head, _) = self.room_of(viewer, room_id).await?;
+        self.ensure_may_change(viewer, &head).await?;
+        let before = head.room;
+        let room = Room {
+            id: room_id,
+            name: change.name.clone().unwrap_or_else(|| before.name.clone()),
+            topic: change.topic.clone().unwrap_or_else(|| before.topic.clone()),
+            kind: change.kind.unwrap_or(before.kind),
+        };
+        let people = match (&change.people, room.kind) {
+            (Some(_), RoomKind::Open) => {
+                return Err(Error::invalid("user_ids", "Everybody is in an open room.").into());
+            }
+            (people, _) => people,
+        };
+        if let Some(people) = people {
+            self.ensure_active(&people.grant).await?;
+        }
+        if room != before {
+            rooms::update_room(self.tx, &room).await?;
+        }
+        let (mut granted, mut revoked) = (Vec::new(), Vec::new());
+        if room.kind == RoomKind::Open && before.kind != RoomKind::Open {
+            granted = members::grant_everybody(self.tx, room_id, self.now).await?;
+        } else if let Some(people) = people {
+            let place = (room_id, Involvement::first_in(room.kind));
+            revoked = members::revoke(self.tx, room_id, people).await?;
+            granted = members::grant(self.tx, place, &people.grant, self.now).await?;
+        }
+        if room != before || !granted.is_empty() || !revoked.is_empty() {
+            self.room_changed(room_id, granted, revoked).await?;
+        }
+        Ok(Outcome::Room { room, is_new: false })
+    }
+
+    async fn leave(&mut self, viewer: UserId, room_id: RoomId) -> Applied {
+        let (head, membership) = self.room_of(viewer, room_id).await?;
+        match head.room.kind {
+            RoomKind::Direct => self.put_away(viewer, head, membership).await,
+            RoomKind::Open => {
+                let problem = "Everybody is in an open room. Make it invisible instead.";
+                Err(Error::invalid("kind", problem).into())
+            }
+            RoomKind::Closed => {
+                let revoke = Revoked::These(BTreeSet::from([viewer]));
+                let alone = Revision { grant: BTreeSet::new(), revoke };
+                let revoked = members::revoke(self.tx, room_id, &alone).await?;
+                self.room_changed(room_id, Vec::new(), revoked).await?;
+                // Nobody could ever reach a room without members again.
+                self.remove_empty_room(room_id).await
+            }
+        }
+    }
+
+    async fn put_away(&mut self, viewer: UserId, head: RoomHead, old: Membership) -> Applied {
+        let newest = head.last_message.map_or(MessageId::new(0), |last| last.id);
+        let new = Membership { hidden: Some(newest), ..old.clone() };
+        self.change_membership(viewer, head, (old, new)).await
+    }
+
+    async fn change_membership(
+        &mut self,
+        user_id: UserId,
+        head: RoomHead,
+        (old, new): (Membership, Membership),
+    ) -> Applied {
+        if old != new {
+            members::update_membership(self.tx, (user_id, head.room.id), &new).await?;
+            let (head, membership) = (Arc::new(head), new);
+            self.events.push(Event::MembershipChanged { user_id, head, membership });
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn remove_empty_room(&mut self, room_id: RoomId) -> Applied {
+        if rooms::remove_empty_room(self.tx, room_id, self.now).await? {
+            self.events.push(Event::RoomDeleted { room_id });
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn room_changed(
+        &mut self,
+        room_id: RoomId,
+        granted: Vec<UserId>,
+        revoked: Vec<UserId>,
+    ) -> Result<Arc<RoomHead>, Failure> {
+        let head = Arc::new(rooms::load_head(self.tx, room_id).await?);
+        self.events.push(Event::RoomChanged { head: Arc::clone(&head), granted, revoked });
+        Ok(head)
+    }
+
+    async fn room_of(
+        &mut self,
+        viewer: UserId,
+        room_id: RoomId,
+    ) -> Result<(RoomHead, Membership), Failure> {
+        let found = rooms::find_room_of_member(self.tx, viewer, room_id).await?;
+        Ok(found.ok_or(Error::NotFound)?)
+    }
+
+    /// Asks for the viewer's role as it is now: a session remembers an older one.
+    async fn ensure_may_change(&mut self, viewer: UserId, head: &RoomHead) -> Result<(), Failure> {
+        match may_change_room(&self.viewer(viewer).await?, head.room.kind, head.creator_id) {
+            true => Ok(()),
+            false => Err(Error::Forbidden.into()),
+        }
+    }
+
+    async fn ensure_active(&mut self, people: &BTreeSet<UserId>) -> Result<(), Failure> {
+        if members::count_active(self.tx, people).await? == people.len() {
+            Ok(())
+        } else {
+            Err(Error::invalid("user_ids", "Somebody you chose is not here any more.").into())
+        }
+    }
+}
+
+impl Writer {
+    /// Opens a room, and lets in whoever belongs there. A direct room exists once for each exact
+    /// set of people: asked for again it is found, and shown again to whoever asks.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when the account lets administrators only; [`Error::Validation`] for
+    /// people who do not exist.
+    pub async fn open_room(&self, viewer: UserId, room: NewRoom) -> Result<Opened, Error> {
+        match self.run(Command::Rooms(RoomCommand::Open { viewer, room })).await? {
+            Outcome::Room { room, is_new: true } => Ok(Opened::New(room)),
+            Outcome::Room { room, .. } => Ok(Opened::Existing(room)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Changes a room's name, topic, kind or members.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not;
+    /// [`Error::Validation`] for people who do not exist.
+    pub async fn change_room(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        change: RoomChange,
+    ) -> Result<(), Error> {
+        self.run(Command::Rooms(RoomCommand::Change { viewer, room_id, change })).await.map(|_| ())
+    }
+
+    /// Deletes a room for everybody; a direct room is put away for the viewer only.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
+    pub async fn remove_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
+        self.run(Command::Rooms(RoomCommand::Remove { viewer, room_id })).await.map(|_| ())
+    }
+
+    /// Takes the viewer out of a closed room, or puts a direct room away.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger; [`Error::Validation`] for an open room.
+    pub async fn leave_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
+        self.run(Command::Rooms(RoomCommand::Leave { viewer, room_id })).await.map(|_| ())
+    }
+
+    /// Records how much the viewer wants to hear of a room.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger.
+    pub async fn change_involvement(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        involvement: Involvement,
+    ) -> Result<(), Error> {
+        let command = RoomCommand::Involve { viewer, room_id, involvement };
+        self.run(Command::Rooms(command)).await.map(|_| ())
+    }
+
+    /// Records whether the viewer keeps a room at the top.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger.
+    pub async fn star_room(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        starred: bool,
+    ) -> Result<(), Error> {
+        self.run(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await.map(|_| ())
+    }
+
+    /// Removes what deleted rooms have left behind, a little at a time: others write in between.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn remove_leftovers(&self) -> Result<(), Error> {
+        while let Outcome::More(true) =
+            self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await?
+        {}
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Mentions: found by name, stored with the message, counted after the read cursor, and told to
+//! whom they concern.
+
+use crate::harness::TestApp;
+use campfire::domain::RoomId;
+use campfire::domain::event::ServerFrame;
+
+const ALL_TALK: RoomId = RoomId::new(1);
+
+#[tokio::test]
+async fn a_mention_is_stored_counted_and_told() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let kevin = app.join("kevin").await;
+    let mut tab = jason.connects().await;
+    tab.greets(None, None, None).await;
+    let mut other = kevin.connects().await;
+    other.greets(None, None, None).await;
+
+    let message = david.posts("hi @JASON, and @david").in_(ALL_TALK).await;
+    assert_eq!(message.body, "hi @jason, and @david");
+    let span = format!("<span class=\"mention\" data-user=\"{}\">@jason</span>", jason.id);
+    assert!(message.body_html.contains(&span), "{}", message.body_html);
+    assert!(message.mentions(jason.user_id()) && !message.mentions(kevin.user_id()));
+    let mut sql = app.sql().await;
+    let source = sql.texts("SELECT body FROM messages").await;
+    assert_eq!(source, [format!("hi <@{}>, and <@{}>", jason.id, david.id)]);
+    assert_eq!(sql.numbers("SELECT user_id FROM mentions").await, [jason.id], "not one's own");
+    let found = "SELECT count(*) FROM message_search WHERE message_search MATCH 'jason'";
+    assert_eq!(sql.number(found).await, 1, "searched by name");
+
+    for (tab, called) in [(&mut tab, true), (&mut other, false)] {
+        let heard = tab.hears(|frame| matches!(frame, ServerFrame::RoomActivity { .. })).await;
+        assert!(matches!(heard, ServerFrame::RoomActivity { mention, .. } if mention == called));
+    }
+    assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 1);
+    assert_eq!(kevin.sidebar(ALL_TALK).await.mentions, 0);
+    let app = app.restart().await;
+    let (david, jason, kevin) = (app.meet(&david), app.meet(&jason), app.meet(&kevin));
+    assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 1, "the database agrees with memory");
+    assert_eq!(jason.page(ALL_TALK, "").await.messages[0].body, message.body);
+
+    // Editing looks again, and says so.
+    let mut tab = jason.connects().await;
+    tab.greets(None, None, None).await;
+    david.edits(message.id, "hi @kevin").await;
+    assert_eq!(tab.hears_of_room(ALL_TALK).await.unwrap().mentions, 0);
+    assert_eq!(kevin.sidebar(ALL_TALK).await.mentions, 1);
+    david.edits(message.id, "hi @kevin and @jason").await;
+    assert_eq!(tab.hears_of_room(ALL_TALK).await.unwrap().mentions, 1);
+    let second = david.posts("@jason again").in_(ALL_TALK).await;
+    assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 2);
+    jason.reads(ALL_TALK, message.id.get()).await;
+    let heard = tab.hears(|frame| matches!(frame, ServerFrame::Read { .. })).await;
+    assert!(matches!(heard, ServerFrame::Read { mentions: 1, .. }), "one is left: {heard:?}");
+    david.deletes(second.id).await;
+    assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 0);
+    let left = format!("SELECT count(*) FROM mentions WHERE message_id = {}", second.id);
+    assert_eq!(app.sql().await.number(&left).await, 0);
+}
+
+#[tokio::test]
+async fn only_members_can_be_mentioned_and_other_messages_cost_nothing_extra() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let room = david.opens_closed_room("Founders", &[]).await.id;
+    let message = david.posts("not here: @jason").in_(room).await;
+    assert!(!message.body_html.contains("data-user"));
+    let plain = david.posts("mail jason@example.com").perhaps_in(ALL_TALK).await;
+    assert_eq!(plain.statements(), 1, "the writer alone");
+    let named = david.posts("@jason").perhaps_in(ALL_TALK).await;
+    assert_eq!(named.statements(), 2, "and one read of the names");
+    let forged = "<span class=\"mention\" data-user=\"2\">@jason</span> <@2";
+    let forged = david.posts(forged).in_(ALL_TALK).await;
+    assert!(!forged.mentions(jason.user_id()), "{}", forged.body_html);
+    assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 1);
+}
