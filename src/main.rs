@@ -3,8 +3,8 @@
 //! The first line on standard output says where it listens; everything else is logged to
 //! standard error. A start that fails says why in one sentence.
 
-use campfire::server::config::{Command, Config};
-use campfire::server::{self, Clock, telemetry};
+use campfire::server::operation::{Command, Config};
+use campfire::server::{self, Clock, operation};
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    telemetry::start_logging(&config.log);
+    operation::start_logging(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(run(config)),

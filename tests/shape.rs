@@ -174,7 +174,7 @@ fn imports_point_inwards() {
     let ui = offences(&["crate::server", "server::"], |path| !path.starts_with("src/ui/"));
     assert!(ui.is_empty(), "pages know no server: {ui:#?}");
     let inner = |path: &str| {
-        ["store/", "writer/", "connections.rs", "rich_text.rs", "auth.rs", "config.rs"]
+        ["store/", "writer/", "connections.rs", "rich_text.rs", "auth.rs", "operation.rs"]
             .iter()
             .any(|part| path.starts_with(&format!("src/server/{part}")))
     };
@@ -214,7 +214,7 @@ fn features_are_chosen_in_one_place() {
 
 #[test]
 fn only_config_reads_the_environment() {
-    let found = offences(&["env::var", "env::args"], |path| path == "src/server/config.rs");
+    let found = offences(&["env::var", "env::args"], |path| path == "src/server/operation.rs");
     assert!(found.is_empty(), "{found:#?}");
 }
 

@@ -8,7 +8,7 @@ use super::process::expect_success;
 use super::report::{Budget, Failure, Row, broken, median, percentile};
 use super::run::Run;
 use super::seed::{Shape, token};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use serde::Deserialize;
 use std::process::Stdio;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use super::run::Run;
 use super::seed::{Shape, token};
 use super::socket::marker;
 use super::visit::{Expected, Question, Visitor};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

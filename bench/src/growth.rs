@@ -13,7 +13,7 @@ use super::report::{Budget, Failure, Row, median};
 use super::run::Run;
 use super::seed::{Shape, token};
 use super::visit::{Expected, Question, Visitor, check, decode};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;

@@ -28,7 +28,7 @@ mod socket;
 mod table;
 mod visit;
 
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use clap::{Parser, Subcommand};
 use report::{Failure, Row, broken};
 use run::Run;
@@ -199,7 +199,7 @@ async fn obey(mut arguments: Arguments) -> Result<ExitCode, Failure> {
         None => return measure(&arguments).await,
         Some(Command::Seed { shape, folder }) => seed::generate(shape, &folder).await?,
         Some(Command::Count { operation, folder, times }) => {
-            campfire::server::telemetry::start_logging("info");
+            campfire::server::operation::start_logging("info");
             instructions::repeat(operation, &folder, times).await?;
         }
         Some(Command::Limit { kind: Limit::Page { spec } }) => limits::serve_page(&spec).await?,

@@ -14,7 +14,7 @@ use super::report::{Budget, Failure, Row};
 use super::run::Run;
 use super::seed::{Shape, token};
 use super::visit::{Expected, Question, Visitor};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;

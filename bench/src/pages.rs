@@ -14,7 +14,7 @@ use super::report::{Budget, Failure, Row, broken};
 use super::run::Run;
 use super::seed::{Shape, token};
 use super::visit::{Expected, Question, Visitor};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

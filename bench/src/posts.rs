@@ -13,7 +13,7 @@ use super::report::{Budget, Failure, Row, broken};
 use super::run::{Run, itself};
 use super::seed::{Shape, client_id, scatter, token};
 use super::socket::marker;
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use clap::ValueEnum;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -9,7 +9,7 @@ use super::process::{Cpu, cpu_of};
 use super::report::{Failure, broken};
 use super::seed::{client_id, scatter};
 use campfire::server::Clock;
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use campfire::server::store::{Store, Tx, checkpoint_beside, close};
 use serde::{Deserialize, Serialize};
 use std::io::Write;

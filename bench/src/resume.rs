@@ -12,7 +12,7 @@ use super::report::{Failure, Row, wrong};
 use super::run::Run;
 use super::seed::{Shape, token};
 use super::socket::{Socket, hello, markers};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use memchr::memmem;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 use super::process::{Launch, Server};
 use super::report::{Failure, broken};
 use super::seed::{Shape, generate};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use clap::ValueEnum;
 use std::cell::RefCell;
 use std::fs;

@@ -11,7 +11,7 @@ use campfire::domain::account::{NewUser, Role, RoomCreators};
 use campfire::domain::message::{ClientMessageId, Draft};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::Clock;
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use campfire::server::rich_text::{self, Rendered};
 use campfire::server::store::access::{NewSession, insert_session};
 use campfire::server::store::account::{Account, insert_account, insert_user};

@@ -14,7 +14,7 @@ use super::run::Run;
 use super::seed::{Shape, token};
 use super::socket::{Socket, created_id, hello};
 use super::visit::{Expected, check, decode};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 use memchr::memmem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -7,7 +7,7 @@ use super::report::{Failure, Row};
 use super::run::Run;
 use super::seed::Shape;
 use super::{browser, fanout, growth, memory, pages, posts, resume, sizes};
-use campfire::server::config::Durability;
+use campfire::server::operation::Durability;
 
 /// Something that is measured in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! The reducer of everything around the timeline: the room list, who is online, who is typing.
 
 use super::account::UserRef;
-use super::room::{Involvement, Membership, Room, RoomHead, RoomKind, first_name, is_unread};
+use super::room::{
+    Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, is_unread,
+    rename_among,
+};
 use super::{MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -161,7 +164,17 @@ impl Sidebar {
     }
 
     /// A new or changed room. One that is not to be shown goes.
-    pub fn upsert_room(&mut self, entry: SidebarRoom, by_name: impl Fn(&str, &str) -> Ordering) {
+    pub fn upsert_room(
+        &mut self,
+        mut entry: SidebarRoom,
+        by_name: impl Fn(&str, &str) -> Ordering,
+    ) {
+        if let Some(known) = self.room(entry.id)
+            && known.last_message_id == entry.last_message_id
+        {
+            // What has been read here may not have reached the server yet.
+            entry.unread &= known.unread;
+        }
         self.rooms.retain(|other| other.id != entry.id);
         if entry.is_shown() {
             let before = |other: &SidebarRoom| {
@@ -253,8 +266,20 @@ impl Sidebar {
         self.unnamed = online_count.saturating_sub(self.online.len());
     }
 
-    /// Somebody is called by another name now.
-    pub fn rename(&mut self, user: &UserRef, by_name: impl Fn(&str, &str) -> Ordering) {
+    /// Somebody is called by another name now; `viewer` is whose list this is.
+    pub fn rename(
+        &mut self,
+        user: &UserRef,
+        viewer: UserId,
+        by_name: impl Fn(&str, &str) -> Ordering,
+    ) {
+        for entry in self.rooms.iter_mut().filter(|entry| entry.kind == RoomKind::Direct) {
+            let own_notes = entry.people.is_empty() && user.id == viewer;
+            if rename_among(&mut entry.people, user) || own_notes {
+                entry.name = direct_name(&entry.people, &user.name);
+            }
+        }
+        self.rooms.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
         let typists = self.typists.iter_mut().map(|typist| &mut typist.user);
         for known in self.online.iter_mut().chain(typists).filter(|known| known.id == user.id) {
             known.name.clone_from(&user.name);

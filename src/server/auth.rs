@@ -6,11 +6,11 @@
 //! address costs the same time as a wrong password.
 
 use super::Clock;
-use super::config::{Allowances, Config};
+use super::operation::Gap;
+use super::operation::{Allowances, Config};
 use super::store::Store;
 use super::store::access::{Link, NewSession, Purpose, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
-use super::telemetry::Gap;
 use super::writer::hot::Hot;
 use super::writer::{Begun, Newcomer, Writer};
 use crate::domain::account::{

@@ -5,14 +5,14 @@
 //! comes back. It never delays the writer or another tab. What differs for each member, such as how a
 //! room stands in their list, is not sent but looked up by their tab when its turn comes.
 
-use super::presence::Present;
-pub use super::presence::{ConnectionId, Departure, LEAVING, Presence};
-use super::telemetry::Gap;
+use super::memory::Present;
+pub use super::memory::{ConnectionId, Departure, LEAVING, Presence};
+use super::operation::Gap;
 use super::writer::Event;
 use crate::domain::account::UserRef;
 use crate::domain::event::{Ending, ServerFrame};
 use crate::domain::message::Message;
-use crate::domain::room::Involvement;
+use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, SessionId, UserId};
 use axum::extract::ws::Utf8Bytes;
@@ -97,10 +97,10 @@ impl Connections {
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let (name, rooms, away, tabs) =
+        let (name, rooms, directs, tabs) =
             (user.name.clone(), <_>::default(), <_>::default(), <_>::default());
         let present = registry.users.entry(user_id);
-        let present = present.or_insert(Present { name, rooms, away, tabs });
+        let present = present.or_insert(Present { name, rooms, directs, tabs });
         present.tabs.insert(id);
         if registry.presence.connect(user_id, Instant::now()) {
             registry.announcements.push_back((user_id, user.name.clone(), true));
@@ -144,7 +144,7 @@ impl Connections {
         }
         if let Some(present) = registry.users.get_mut(&user_id) {
             for entry in rooms {
-                present.place(entry.id, (entry.involvement, entry.hidden));
+                present.place(entry.id, (entry.kind, entry.involvement));
             }
         }
         true
@@ -239,10 +239,10 @@ impl Connections {
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {
-                let (room_id, first) = (head.room.id, Involvement::first_in(head.room.kind));
+                let (room_id, kind) = (head.room.id, head.room.kind);
                 let mut registry = self.lock();
                 for user_id in granted {
-                    registry.place(*user_id, room_id, (first, false));
+                    registry.place(*user_id, room_id, (kind, Involvement::first_in(kind)));
                 }
                 let concerned = registry.tabs_with(room_id, revoked);
                 registry.take_away(room_id, revoked);
@@ -256,7 +256,7 @@ impl Connections {
                 registry.send(concerned, &Parcel::Room(*room_id));
             }
             Event::MembershipChanged { user_id, head, membership } => {
-                let place = (membership.involvement, membership.is_hidden(head));
+                let place = (head.room.kind, membership.involvement);
                 let mut registry = self.lock();
                 registry.removals += 1;
                 registry.place(*user_id, head.room.id, place);
@@ -335,14 +335,13 @@ impl Connections {
         let mut registry = self.lock();
         let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
         // A member's other tabs learn that there is something. The author's learn that what they
-        // had unread is answered, and whoever had put the room away has it back.
+        // had unread is answered, and whoever had put a direct room away has it back.
         let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
         let Registry { users, tabs, .. } = &*registry;
         let elsewhere =
             |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
         for (user_id, present) in users {
-            // It stays among those put away: should this message be deleted, it is away again.
-            if present.away.contains(&room_id) {
+            if present.directs.contains(&room_id) {
                 afresh.extend(present.tabs.iter().copied());
             } else if present.rooms.contains(&room_id) {
                 let to = match user_id {
@@ -386,8 +385,9 @@ impl Registry {
     /// Tabs of everybody who hears of a room, tabs that watch it, and the tabs of `others`.
     fn tabs_with(&self, room_id: RoomId, others: &[UserId]) -> Vec<ConnectionId> {
         let others: FxHashSet<&UserId> = others.iter().collect();
-        let hears =
-            |present: &Present| present.rooms.contains(&room_id) || present.away.contains(&room_id);
+        let hears = |present: &Present| {
+            present.rooms.contains(&room_id) || present.directs.contains(&room_id)
+        };
         let concerned = self.tabs.iter().filter(|(_, tab)| {
             tab.room_id == Some(room_id)
                 || others.contains(&tab.user_id)
@@ -396,7 +396,7 @@ impl Registry {
         concerned.map(|(id, _)| *id).collect()
     }
 
-    fn place(&mut self, user_id: UserId, room_id: RoomId, place: (Involvement, bool)) {
+    fn place(&mut self, user_id: UserId, room_id: RoomId, place: (RoomKind, Involvement)) {
         if let Some(present) = self.users.get_mut(&user_id) {
             present.place(room_id, place);
         }
@@ -410,7 +410,7 @@ impl Registry {
                 continue;
             };
             present.rooms.remove(&room_id);
-            present.away.remove(&room_id);
+            present.directs.remove(&room_id);
             for id in present.tabs.clone() {
                 let tab = self.tabs.get_mut(&id);
                 if let Some(tab) = tab.filter(|tab| tab.room_id == Some(room_id)) {

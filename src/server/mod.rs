@@ -6,25 +6,26 @@
 //! message depends on that order, only courtesy does.
 
 pub mod auth;
-pub mod config;
 pub mod connections;
 pub mod http;
-pub mod presence;
+pub mod memory;
+pub mod operation;
 pub mod rich_text;
 pub mod socket;
 pub mod store;
-pub mod telemetry;
 pub mod writer;
 
 use crate::domain::account::Status;
 use crate::domain::error::Error;
 use crate::domain::message::Draft;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
-use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::domain::{MessageId, RoomId, Seq, UserId};
 use auth::Auth;
-use config::{Config, Limits};
 use connections::Connections;
-use http::finished::FinishedPages;
+use http::request::FinishedPages;
+pub use operation::Clock;
+use operation::Gap;
+use operation::{Config, Limits};
 use rich_text::Rendered;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -35,7 +36,6 @@ use store::Store;
 use store::account::Account;
 use store::members::Place;
 use store::messages::{Position, RoomWithPage};
-use telemetry::Gap;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -59,34 +59,6 @@ const REMOVED_AT_ONCE: u32 = 100;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 /// Founding target for a start.
 const STARTUP_TARGET: Duration = Duration::from_millis(100);
-
-/// The only source of the time of day; tests bring their own.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    /// The computer's clock.
-    pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
-        Self::new(|| Timestamp::from_ms(chrono::Utc::now().timestamp_millis()))
-    }
-
-    /// A clock that tells whatever `now` says.
-    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time.
-    pub fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for Clock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
-    }
-}
 
 /// Every part of the running server. A handle: axum clones it several times for each request.
 #[derive(Clone, Debug)]
@@ -390,7 +362,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let opened = Store::open(&config.data, config.durability, &incarnation)
         .await
         .map_err(|cause| StartError::Database { folder, cause })?;
-    telemetry::metrics();
+    operation::metrics();
     if config.limits == Limits::Off {
         tracing::warn!("RATE LIMITS ARE OFF; use this for tests and benchmarks only");
     }
@@ -500,7 +472,7 @@ async fn sweep(app: App, stop: Stop) {
             _ = tick.tick() => {}
         }
         app.connections.sweep();
-        if let Some(metrics) = telemetry::metrics() {
+        if let Some(metrics) = operation::metrics() {
             // Samples gather until somebody folds them in, asked for or not.
             metrics.run_upkeep();
         }

@@ -8,9 +8,9 @@
 use super::App;
 use super::auth::Auth;
 use super::connections::{ConnectionId, Connections, Parcel, Registered, encode};
+use super::operation::Gap;
 use super::store::access::Session;
 use super::store::messages::Position;
-use super::telemetry::Gap;
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::event::{

@@ -8,7 +8,6 @@
 //! can be cached and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
-mod composer;
 pub mod controls;
 mod live;
 pub mod log;
@@ -19,7 +18,6 @@ pub mod rooms;
 pub mod settings;
 mod sidebar;
 pub mod state;
-pub mod threshold;
 mod timeline;
 
 use crate::domain::account::{UserRef, Viewer};

@@ -51,11 +51,11 @@ impl Section {
         }
     }
 
-    /// Where one more comes from: address and label.
-    fn more(self) -> Option<(&'static str, &'static str)> {
+    /// Where one more comes from, if the viewer may: address and label.
+    fn more(self, may_create_rooms: bool) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Starred => None,
-            Self::Rooms => Some(("/rooms/new", "New room")),
+            Self::Rooms => may_create_rooms.then_some(("/rooms/new", "New room")),
             Self::Directs => Some(("/rooms/directs/new", "New direct message")),
         }
     }
@@ -170,7 +170,7 @@ fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl Int
                     </For>
                 </ul>
             </details>
-            {section.more().map(|(path, label)| view! {
+            {section.more(chat.may_create_rooms).map(|(path, label)| view! {
                 <a class="icon-button group__add icon-button--s" href=path aria-label=label
                     title=label>
                     <Icon name="plus" class="icon icon--s"/>

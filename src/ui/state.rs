@@ -294,7 +294,14 @@ impl Chat {
                 viewer.name.clone_from(&user.name);
             }
         });
-        self.sidebar.update(|sidebar| sidebar.rename(user, browser::by_name));
+        let own = self.viewer.with_value(|viewer| viewer.id);
+        self.sidebar.update(|sidebar| sidebar.rename(user, own, browser::by_name));
+        let here = self.room_id().and_then(|room_id| {
+            self.sidebar.with_untracked(|sidebar| sidebar.room(room_id).map(SidebarRoom::room))
+        });
+        if here.is_some() {
+            set_if_changed(self.room, here);
+        }
         self.timelines.update_value(|all| {
             all.values_mut().for_each(|timeline| timeline.rename(user));
         });

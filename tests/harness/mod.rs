@@ -10,7 +10,7 @@ pub mod tab;
 use campfire::domain::Timestamp;
 use campfire::domain::message::ClientMessageId;
 use campfire::server::auth;
-use campfire::server::config::Config;
+use campfire::server::operation::Config;
 use campfire::server::{Clock, Running, StartError};
 use clap::Parser;
 use person::{Answer, Person};

@@ -421,7 +421,7 @@ async fn the_list_of_people_is_paged_searched_and_managed() {
     let jason = app.join("jason").await;
     app.add_people(520).await;
     let first = david.get("/account/edit").await.text();
-    assert!(first.contains("More people") && first.contains("data-filter=\"people\""));
+    assert!(first.contains("More people") && first.contains("data-filter"));
     assert_eq!(first.matches("data-name=").count(), 500);
     let second = david.get("/account/edit?search=&page=1").await.text();
     assert_eq!(second.matches("data-name=").count(), 22, "without repeating anybody");

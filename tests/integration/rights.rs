@@ -6,11 +6,60 @@ use crate::harness::person::{Answer, Person};
 use crate::harness::tab::Tab;
 use crate::harness::{PASSWORD, Sql, TestApp, client_id, email};
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
+use campfire::domain::room::Room;
 use campfire::domain::{MessageId, RoomId};
 use campfire::server::auth;
-use campfire::server::http::request::{RIGHTS, Right};
 use reqwest::Method;
 use std::collections::BTreeMap;
+
+/// See the table itself.
+const RIGHTS: &str = include_str!("../../src/server/http/rights.txt");
+
+/// One line of it: the method (`WS` for commands of the socket), the path, the right.
+type Entry = (&'static str, &'static str, Right);
+
+fn table() -> Vec<Entry> {
+    let lines = RIGHTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let entries = lines.map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        [method, path, right] => (method, path, Right::parse(right)),
+        _ => panic!("{line}"),
+    });
+    let entries: Vec<Entry> = entries.collect();
+    assert!(entries.len() > 90, "{} entries", entries.len());
+    entries
+}
+
+/// What an address asks of whoever comes; the table says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    Anyone,
+    SignedIn,
+    Person,
+    Member,
+    AuthorOrAdministrator,
+    RoomCreatorOrAdministrator,
+    Administrator,
+    OwnSelf,
+    Operator,
+}
+
+impl Right {
+    fn parse(name: &str) -> Self {
+        use Right::*;
+        let all = [
+            Anyone,
+            SignedIn,
+            Person,
+            Member,
+            AuthorOrAdministrator,
+            RoomCreatorOrAdministrator,
+            Administrator,
+            OwnSelf,
+            Operator,
+        ];
+        all.into_iter().find(|right| format!("{right:?}") == name).expect(name)
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Visitor {
@@ -31,9 +80,18 @@ const VISITORS: [Visitor; 9] =
     [Anonymous, Stranger, Member, ExMember, Banned, Deactivated, Bot, Creator, Administrator];
 
 /// What the table promises. `Member` wrote the sample message, made the sample invite link and
-/// owns the sample session; the administrator is in every room.
-fn may(right: Right, visitor: Visitor) -> bool {
+/// owns the sample session; the administrator is in every room. Everybody is in an open room, and
+/// nobody rules a direct one: deleting it puts it away for oneself.
+fn may((method, path, right): &Entry, visitor: Visitor, room: i64) -> bool {
     let inside = !matches!(visitor, Anonymous | Banned | Deactivated);
+    let right = match (right, room) {
+        (Right::Member, OPEN) => Right::SignedIn,
+        (Right::RoomCreatorOrAdministrator, DIRECT) => {
+            let deletes = *method == "DELETE" || (*method == "POST" && path.ends_with("/delete"));
+            return deletes && may(&("", "", Right::Member), visitor, room);
+        }
+        (right, _) => *right,
+    };
     match right {
         Right::Anyone => true,
         Right::SignedIn => inside,
@@ -55,7 +113,10 @@ struct Stage {
     tokens: u32,
 }
 
-const KINDS: [&str; 3] = ["open", "closed", "direct"];
+// Room 1 is the founder's.
+const OPEN: i64 = 2;
+const CLOSED: i64 = 3;
+const DIRECT: i64 = 4;
 
 impl Stage {
     async fn set() -> Self {
@@ -65,43 +126,52 @@ impl Stage {
         let mut ids = BTreeMap::from([(Administrator, founder.id)]);
         for visitor in VISITORS.into_iter().filter(|one| !matches!(one, Anonymous | Administrator))
         {
-            let (active, banned) = match visitor {
-                Banned => (0, "1"),
-                Deactivated => (0, "NULL"),
-                _ => (1, "NULL"),
-            };
             let role = if visitor == Bot { "bot" } else { "member" };
-            ids.insert(
-                visitor,
-                person(&mut sql, &format!("{visitor:?}"), role, active, banned).await,
-            );
+            ids.insert(visitor, person(&mut sql, &format!("{visitor:?}"), role).await);
         }
-        let victim = person(&mut sql, "victim", "member", 1, "NULL").await;
-        // Rooms 2 to 4; room 1 is the founder's.
-        for (at, kind) in KINDS.iter().enumerate() {
-            let (room, creator) = (at + 2, ids[&Creator]);
-            let key = if *kind == "direct" { "'test'" } else { "NULL" };
-            sql.run(&format!(
-                "INSERT INTO rooms (id, name, kind, creator_id, direct_key, created_at)
-                 VALUES ({room}, '{kind}', '{kind}', {creator}, {key}, 0)"
-            ))
-            .await;
-            for visitor in [Member, Banned, Deactivated, Bot, Creator, Administrator] {
-                sql.run(&format!(
-                    "INSERT INTO memberships (user_id, room_id, involvement, created_at)
-                     VALUES ({}, {room}, 'mentions', 0)",
-                    ids[&visitor]
-                ))
-                .await;
-            }
-        }
-        // Memory may know rooms of the founder from before; a restart knows nothing.
+        let victim = person(&mut sql, "victim", "member").await;
+        // They came into the database without the writer's knowledge; a restart learns of them.
         let app = app.restart().await;
         let founder = app.meet(&founder);
         let styles = serde_json::json!({"styles": "body { color: red }"});
         let styled = founder.send(Method::PUT, "/api/account/styles", &styles).await;
         assert_eq!(styled.status, 204);
-        Self { app, sql, founder, ids, victim, tokens: 0 }
+        let mut stage = Self { app, sql, founder, ids, victim, tokens: 0 };
+        let all = [Member, Banned, Deactivated, Bot, Administrator, ExMember];
+        stage.opens("open", &[], OPEN).await;
+        stage.opens("closed", &all, CLOSED).await;
+        stage.opens("direct", &all[..5], DIRECT).await;
+        let (creator, _) = stage.arrives(Creator).await.unwrap();
+        let stay = all[..5].iter().chain(&[Creator]).map(|one| stage.ids[one]);
+        let stay: Vec<i64> = stay.collect();
+        let stay = serde_json::json!({"user_ids": stay});
+        let left = creator.changes_room(RoomId::new(CLOSED), &stay);
+        assert_eq!(left.await.status, 200);
+        for (visitor, since) in [(Banned, "1"), (Deactivated, "NULL")] {
+            let id = stage.ids[&visitor];
+            let out = format!("UPDATE users SET active = 0, banned_at = {since} WHERE id = {id}");
+            stage.sql.run(&out).await;
+        }
+        stage
+    }
+
+    /// `Creator` opens a room; `id` is the one it must get, or zero.
+    async fn opens(&mut self, kind: &str, people: &[Visitor], id: i64) -> i64 {
+        let (creator, _) = self.arrives(Creator).await.unwrap();
+        let people: Vec<i64> = people.iter().map(|visitor| self.ids[visitor]).collect();
+        let room = serde_json::json!({"name": kind, "kind": kind, "user_ids": people});
+        let room: Room = creator.send(Method::POST, "/api/rooms", &room).await.json();
+        assert!(id == 0 || room.id.get() == id);
+        room.id.get()
+    }
+
+    /// A room of the same kind as another that may be spoilt. Nothing spoils a direct one.
+    async fn one_like(&mut self, room: i64) -> i64 {
+        match room {
+            OPEN => self.opens("open", &[], 0).await,
+            CLOSED => self.opens("closed", &[Member, Bot, Administrator], 0).await,
+            room => room,
+        }
     }
 
     /// A fresh session of a visitor, so that signing out or being kept out spoils no other case.
@@ -182,7 +252,9 @@ impl Stage {
             .replace("{build}/{*path}", "x/favicon.svg")
     }
 
-    async fn asks(&mut self, visitor: Visitor, method: &str, path: &str, room: i64) -> Answer {
+    async fn asks(&mut self, visitor: Visitor, (method, path, right): &Entry, room: i64) -> Answer {
+        let spoils = *right == Right::RoomCreatorOrAdministrator || path.ends_with("/leave");
+        let room = if spoils { self.one_like(room).await } else { room };
         let address = self.prepare(path, room).await;
         let arrived = self.arrives(visitor).await;
         let url = self.app.url(&address);
@@ -197,11 +269,11 @@ impl Stage {
     }
 }
 
-async fn person(sql: &mut Sql, name: &str, role: &str, active: u8, banned_at: &str) -> i64 {
+async fn person(sql: &mut Sql, name: &str, role: &str) -> i64 {
     sql.run(&format!(
-        "INSERT INTO users (name, email_address, password_digest, role, active, banned_at, created_at)
+        "INSERT INTO users (name, email_address, password_digest, role, created_at)
          VALUES ('{name}', '{name}@example.org',
-                 (SELECT password_digest FROM users WHERE id = 1), '{role}', {active}, {banned_at}, 0)"
+                 (SELECT password_digest FROM users WHERE id = 1), '{role}', 0)"
     ))
     .await;
     sql.number("SELECT max(id) FROM users").await
@@ -228,13 +300,14 @@ fn fill(request: reqwest::RequestBuilder, method: &str, path: &str) -> reqwest::
             "name": "Somebody", "account_name": "Campfire", "email_address": address,
             "password": PASSWORD, "current_password": current, "body": "hello", "kind": "open",
             "client_message_id": fresh, "message_id": 1, "role": "member", "days": days,
-            "max_uses": uses, "styles": "body { color: red }",
+            "max_uses": uses, "styles": "body { color: red }", "involvement": "mentions",
+            "starred": true,
         }));
     }
     request.header("content-type", "application/x-www-form-urlencoded").body(format!(
         "name=Somebody&account_name=Campfire&email_address={}&password=correct+horse+battery+staple\
          &current_password=x&body=hello&client_message_id={fresh}&role=member&days={days}\
-         &max_uses={uses}&theme=dark&styles=body+%7B+color%3A+red+%7D",
+         &max_uses={uses}&theme=dark&involvement=mentions&starred=true&user_ids=1&styles=body+%7B+color%3A+red+%7D",
         address.replace('@', "%40")
     ))
 }
@@ -254,13 +327,14 @@ fn is_refused(right: Right, answer: &Answer) -> bool {
 async fn every_route_lets_in_exactly_whom_the_table_names() {
     let mut stage = Stage::set().await;
     let mut wrong = Vec::new();
-    for (method, path, right) in RIGHTS.iter().filter(|(method, ..)| *method != "WS") {
+    for entry in table().iter().filter(|(method, ..)| *method != "WS") {
+        let (method, path, right) = entry;
         let in_rooms = path.contains("{room_id}") || path.contains("/messages/");
-        for room in if in_rooms { 2..=4 } else { 2..=2 } {
+        for room in if in_rooms { OPEN..=DIRECT } else { CLOSED..=CLOSED } {
             for visitor in VISITORS {
-                let answer = stage.asks(visitor, method, path, room).await;
+                let answer = stage.asks(visitor, entry, room).await;
                 let refused = is_refused(*right, &answer);
-                if refused == may(*right, visitor) || answer.status >= 500 {
+                if refused == may(entry, visitor, room) || answer.status >= 500 {
                     wrong.push(format!(
                         "{method} {path} ({right:?}) in room {room} as {visitor:?}: {} {}",
                         answer.status,
@@ -277,8 +351,9 @@ async fn every_route_lets_in_exactly_whom_the_table_names() {
 async fn every_command_of_the_socket_obeys_exactly_whom_the_table_names() {
     let mut stage = Stage::set().await;
     let mut wrong = Vec::new();
-    for (_, command, right) in RIGHTS.iter().filter(|(method, ..)| *method == "WS") {
-        for room in 2..=4 {
+    for entry in table().iter().filter(|(method, ..)| *method == "WS") {
+        let (_, command, right) = entry;
+        for room in OPEN..=DIRECT {
             for visitor in VISITORS {
                 let Some((person, _)) = stage.arrives(visitor).await else {
                     let refused = Tab::try_open(&stage.founder, &[]).await;
@@ -293,7 +368,7 @@ async fn every_command_of_the_socket_obeys_exactly_whom_the_table_names() {
                         false
                     }
                 };
-                if done != may(*right, visitor) {
+                if done != may(entry, visitor, room) {
                     wrong.push(format!("{command} ({right:?}) in room {room} as {visitor:?}"));
                 }
             }
@@ -326,8 +401,8 @@ async fn obeys(mut tab: Tab, command: &str, room_id: RoomId) -> bool {
 #[tokio::test]
 async fn a_room_of_others_looks_exactly_like_one_that_does_not_exist() {
     let mut stage = Stage::set().await;
-    let (closed, missing) = (3, 999_999);
-    for (method, path, _) in RIGHTS.iter().filter(|(_, path, _)| path.contains("{room_id}")) {
+    let (closed, missing) = (CLOSED, 999_999);
+    for (method, path, _) in table().iter().filter(|(_, path, _)| path.contains("{room_id}")) {
         let mut seen = Vec::new();
         for room in [closed, missing] {
             stage.prepare(path, closed).await;

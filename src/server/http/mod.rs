@@ -7,14 +7,13 @@
 
 pub mod api;
 pub mod entrance;
-pub mod finished;
 pub mod pages;
 pub mod people;
 pub mod request;
 pub mod rooms;
 
+use super::operation::{self, Gap};
 use super::store::counting_statements;
-use super::telemetry::{self, Gap};
 use super::{App, Stop};
 use crate::domain::error::{Error, ErrorBody};
 use crate::ui;
@@ -25,12 +24,11 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
-use finished::accepts;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use request::RequestId;
+use request::{RequestId, accepts};
 use std::any::Any;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -383,7 +381,7 @@ fn explain(error: &Error, id: RequestId, shape: Shape, carried: &HeaderMap) -> R
         Shape::Page(theme) => {
             let (shown, request_id) = (error.clone(), id.to_string());
             let page = ui::plain_document("Campfire", theme, move || {
-                leptos::view! { <ui::threshold::Problem error=shown request_id=request_id/> }
+                leptos::view! { <ui::controls::Problem error=shown request_id=request_id/> }
             });
             page_with(Some(error), page)
         }
@@ -430,7 +428,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
 
 /// The counters in Prometheus' text form.
 fn metrics_text() -> String {
-    telemetry::metrics().map(|handle| handle.render()).unwrap_or_default()
+    operation::metrics().map(|handle| handle.render()).unwrap_or_default()
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));

@@ -8,7 +8,7 @@ use super::super::store::members::Place;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;
 use super::api::{invite_link, message, room as room_id_of};
-use super::finished::Coding;
+use super::request::Coding;
 use super::request::{
     FormBody, Signed, Visitor, cookie, form_message_id, plain_cookie, theme, wants_plain,
 };

@@ -25,6 +25,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use fast_qr::QRBuilder;
+use form_urlencoded::byte_serialize;
 use leptos::view;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -79,9 +80,8 @@ pub(super) async fn people(
     let more = people.len() > most;
     people.truncate(most);
     let address = |page: u32| {
-        let mut query = form_urlencoded(&search);
-        query.insert_str(0, "/account/edit?search=");
-        format!("{query}&page={page}")
+        let search: String = byte_serialize(search.as_bytes()).collect();
+        format!("/account/edit?search={search}&page={page}")
     };
     let around = (page.checked_sub(1).map(address), more.then(|| address(page.saturating_add(1))));
     let online = app.connections.online().iter().map(|user| user.id).collect();
@@ -89,18 +89,6 @@ pub(super) async fn people(
         view! { <People viewer=viewer people=people online=online search=search around=around/> }
     });
     quiet_page(&app, &signed, &headers, ("People", html)).await
-}
-
-/// A text as part of an address.
-fn form_urlencoded(text: &str) -> String {
-    let mut coded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => coded.push(char::from(byte)),
-            _ => coded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    coded
 }
 
 /// `GET /users/{user_id}`

@@ -1,14 +1,22 @@
-//! Reading requests: who asks, from where, with what body. Every rejection is one of our errors.
+//! What requests have in common: who asks, from where, with what body, and the finished pages
+//! that are kept for whoever comes back to them. Every rejection is one of our errors.
+//!
+//! A room page is kept together with the [`Boot`] it was made from, and is given out again only if
+//! the new one is equal. So nothing ever has to be declared stale: whatever a page shows is in its
+//! `Boot`, rights are checked before there is one, and messages that are still the same ones
+//! compare by their address. Memory is bounded in bytes; the page that was asked for longest ago
+//! goes first.
 
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
-use super::super::config::Config;
-use super::super::telemetry::Gap;
+use super::super::memory::Bounded;
+use super::super::operation::Config;
+use super::super::operation::Gap;
 use crate::domain::account::Viewer;
 use crate::domain::error::Error;
 use crate::domain::message::ClientMessageId;
 use crate::domain::{RoomId, Seq, Timestamp, UserId};
-use crate::ui::Theme;
+use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -17,145 +25,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The session cookie. Over TLS it carries a prefix that binds it to this host and to TLS.
 const COOKIE: &str = "session_token";
 const TLS_COOKIE: &str = "__Host-session_token";
 /// Browsers keep no cookie longer; the server ends sessions much earlier.
 const COOKIE_AGE_S: u32 = 400 * 24 * 60 * 60;
-
-/// What an address asks of whoever comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Nothing.
-    Anyone,
-    /// A running session.
-    SignedIn,
-    /// A running session of a person; bots have none of these rights.
-    Person,
-    /// To be in the room.
-    Member,
-    /// To have made the thing, or to be an administrator who may see it.
-    AuthorOrAdministrator,
-    /// To have made the room, or to be an administrator in it.
-    RoomCreatorOrAdministrator,
-    /// To be an administrator.
-    Administrator,
-    /// That the thing is one's own.
-    OwnSelf,
-    /// To be an administrator, or a program on the same computer.
-    Operator,
-}
-
-/// Every address, and every command of the socket (`WS`), with the right it asks for. The checks
-/// themselves stand where things are looked up and changed; a test walks this table for every kind
-/// of visitor, and another one compares it with the routes.
-pub const RIGHTS: &[(&str, &str, Right)] = &{
-    use Right::*;
-    [
-        ("GET", "/", Anyone),
-        ("POST", "/account", Administrator),
-        ("GET", "/account/edit", SignedIn),
-        ("GET", "/account/invites", SignedIn),
-        ("POST", "/account/invites", Person),
-        ("GET", "/account/invites/{id}", SignedIn),
-        ("POST", "/account/invites/{id}/end", AuthorOrAdministrator),
-        ("GET", "/account/settings", Administrator),
-        ("POST", "/account/styles", Administrator),
-        ("GET", "/account/styles/{file}", SignedIn),
-        ("PATCH", "/api/account", Administrator),
-        ("PUT", "/api/account/styles", Administrator),
-        ("POST", "/api/first_run", Anyone),
-        ("GET", "/api/invites", SignedIn),
-        ("POST", "/api/invites", Person),
-        ("DELETE", "/api/invites/{id}", AuthorOrAdministrator),
-        ("POST", "/api/join/{code}", Anyone),
-        ("GET", "/api/me", SignedIn),
-        ("PATCH", "/api/me", SignedIn),
-        ("POST", "/api/me/link", Person),
-        ("PUT", "/api/me/password", SignedIn),
-        ("DELETE", "/api/messages/{id}", AuthorOrAdministrator),
-        ("PATCH", "/api/messages/{id}", AuthorOrAdministrator),
-        ("GET", "/api/people", SignedIn),
-        ("GET", "/api/rooms", SignedIn),
-        ("POST", "/api/rooms", SignedIn),
-        ("DELETE", "/api/rooms/{room_id}", RoomCreatorOrAdministrator),
-        ("GET", "/api/rooms/{room_id}", Member),
-        ("PATCH", "/api/rooms/{room_id}", RoomCreatorOrAdministrator),
-        ("PUT", "/api/rooms/{room_id}/involvement", Member),
-        ("POST", "/api/rooms/{room_id}/leave", Member),
-        ("GET", "/api/rooms/{room_id}/messages", Member),
-        ("POST", "/api/rooms/{room_id}/messages", Member),
-        ("PUT", "/api/rooms/{room_id}/read", Member),
-        ("PUT", "/api/rooms/{room_id}/star", Member),
-        ("DELETE", "/api/session", SignedIn),
-        ("POST", "/api/session", Anyone),
-        ("DELETE", "/api/sessions", SignedIn),
-        ("GET", "/api/sessions", SignedIn),
-        ("DELETE", "/api/sessions/{id}", OwnSelf),
-        ("GET", "/api/users", SignedIn),
-        ("GET", "/api/users/{user_id}", SignedIn),
-        ("PATCH", "/api/users/{user_id}", Administrator),
-        ("POST", "/api/users/{user_id}/reset", Administrator),
-        ("GET", "/assets/{build}/{*path}", Anyone),
-        ("GET", "/first_run", Anyone),
-        ("POST", "/first_run", Anyone),
-        ("GET", "/health", Anyone),
-        ("GET", "/join/{code}", Anyone),
-        ("POST", "/join/{code}", Anyone),
-        ("GET", "/metrics", Operator),
-        ("POST", "/rooms", SignedIn),
-        ("POST", "/rooms/directs", SignedIn),
-        ("GET", "/rooms/directs/new", SignedIn),
-        ("GET", "/rooms/new", SignedIn),
-        ("GET", "/rooms/{room_id}", Member),
-        ("GET", "/rooms/{room_id}/delete", RoomCreatorOrAdministrator),
-        ("POST", "/rooms/{room_id}/delete", RoomCreatorOrAdministrator),
-        ("GET", "/rooms/{room_id}/edit", RoomCreatorOrAdministrator),
-        ("POST", "/rooms/{room_id}/edit", RoomCreatorOrAdministrator),
-        ("POST", "/rooms/{room_id}/involvement", Member),
-        ("POST", "/rooms/{room_id}/leave", Member),
-        ("POST", "/rooms/{room_id}/messages", Member),
-        ("POST", "/rooms/{room_id}/messages/{id}/delete", AuthorOrAdministrator),
-        ("GET", "/rooms/{room_id}/messages/{id}/edit", AuthorOrAdministrator),
-        ("POST", "/rooms/{room_id}/messages/{id}/edit", AuthorOrAdministrator),
-        ("POST", "/rooms/{room_id}/read", Member),
-        ("POST", "/rooms/{room_id}/star", Member),
-        ("GET", "/rooms/{room_id}/{at}", Member),
-        ("POST", "/session", Anyone),
-        ("POST", "/session/end", SignedIn),
-        ("GET", "/session/link/{token}", Anyone),
-        ("POST", "/session/link/{token}", Anyone),
-        ("GET", "/session/new", Anyone),
-        ("GET", "/session/reset/{token}", Anyone),
-        ("POST", "/session/reset/{token}", Anyone),
-        ("POST", "/theme", SignedIn),
-        ("GET", "/up", Anyone),
-        ("POST", "/users/me/link", Person),
-        ("GET", "/users/me/password", SignedIn),
-        ("POST", "/users/me/password", SignedIn),
-        ("POST", "/users/me/profile", SignedIn),
-        ("GET", "/users/me/sessions", SignedIn),
-        ("POST", "/users/me/sessions/end", SignedIn),
-        ("POST", "/users/me/sessions/{id}/end", OwnSelf),
-        ("GET", "/users/{user_id}", SignedIn),
-        ("POST", "/users/{user_id}/activate", Administrator),
-        ("POST", "/users/{user_id}/ban", Administrator),
-        ("POST", "/users/{user_id}/deactivate", Administrator),
-        ("POST", "/users/{user_id}/reset", Administrator),
-        ("POST", "/users/{user_id}/role", Administrator),
-        ("GET", "/ws", SignedIn),
-        ("WS", "hello", SignedIn),
-        ("WS", "open_room", Member),
-        ("WS", "ping", SignedIn),
-        ("WS", "read", Member),
-        ("WS", "typing_start", Member),
-        ("WS", "typing_stop", Member),
-    ]
-};
 
 /// Names a request in the log and in error answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +51,8 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{:x}", self.0, self.1)
+        // Always as long: an answer's length must tell nothing.
+        write!(f, "{:x}-{:08x}", self.0, self.1)
     }
 }
 
@@ -430,6 +311,137 @@ pub fn form_message_id(
         *byte = drawn;
     }
     ClientMessageId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Rough memory of all finished pages, what they were made from included; much of that is shared
+/// with hot state and counted here all the same.
+const MAX_BYTES: usize = 16 << 20;
+/// The step at which every other page is compressed: a room page becomes a seventh.
+const BROTLI_QUALITY: u32 = 4;
+/// Two to this power is how far back brotli looks: a room page is about 55 kB.
+const BROTLI_WINDOW: u32 = 16;
+/// What brotli writes at once.
+const BROTLI_BUFFER: usize = 8 * 1024;
+
+/// How a body travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// Compressed, as every browser of today prefers over TLS.
+    Brotli,
+}
+
+impl Coding {
+    /// The best of both that the asking program takes.
+    pub fn of(headers: &HeaderMap) -> Self {
+        if accepts(headers, "br") { Self::Brotli } else { Self::Identity }
+    }
+}
+
+/// Whether the asking program takes a content coding.
+pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|all| {
+        all.split(',').any(|one| {
+            let (coding, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+            coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0")
+        })
+    })
+}
+
+/// Whose page of what, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    viewer: UserId,
+    room_id: RoomId,
+    theme: Theme,
+    coding: Coding,
+}
+
+#[derive(Debug)]
+struct Finished {
+    made_from: Arc<Boot>,
+    body: Bytes,
+}
+
+/// The pages that are kept.
+#[derive(Debug)]
+pub struct FinishedPages {
+    pages: Mutex<Bounded<Key, Arc<Finished>>>,
+}
+
+impl Default for FinishedPages {
+    fn default() -> Self {
+        Self { pages: Mutex::new(Bounded::new(MAX_BYTES)) }
+    }
+}
+
+impl FinishedPages {
+    /// The document of `boot`, in its coding: the kept one if it was made from the same, else a
+    /// new one. Other pages than those of a room's newest messages are made anew each time, and
+    /// never compressed here.
+    pub fn document(&self, boot: Boot, theme: Theme, coding: Coding) -> (Bytes, Coding) {
+        let Some(room_id) = room_at_its_newest(&boot.screen) else {
+            return (ui::chat_document(&Arc::new(boot), theme).into(), Coding::Identity);
+        };
+        let key = Key { viewer: boot.viewer.id, room_id, theme, coding };
+        let kept = self.lock().get(&key).cloned();
+        if let Some(kept) = kept.filter(|kept| *kept.made_from == boot) {
+            return (kept.body.clone(), coding);
+        }
+        let made_from = Arc::new(boot);
+        let html = ui::chat_document(&made_from, theme);
+        let (body, made) = match coding {
+            Coding::Brotli => match compressed(&html) {
+                Some(body) => (body, Coding::Brotli),
+                None => (html.into(), Coding::Identity),
+            },
+            Coding::Identity => (html.into(), Coding::Identity),
+        };
+        if made == coding {
+            let weight = body.len() + weight(&made_from);
+            let finished = Arc::new(Finished { made_from, body: body.clone() });
+            self.lock().insert(key, finished, weight);
+        }
+        (body, made)
+    }
+
+    // A poisoned lock is taken all the same: at worst a page is made anew.
+    fn lock(&self) -> MutexGuard<'_, Bounded<Key, Arc<Finished>>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The room of a page that people come back to. A permalink or a form with an error is shown once.
+fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
+    match screen {
+        Screen::Room(screen) => match &**screen {
+            RoomScreen { room, has_newer: false, unsent: None, found: None, .. } => Some(room.id),
+            _ => None,
+        },
+        Screen::Quiet { .. } => None,
+    }
+}
+
+/// `None` if brotli fails, which it does not do on memory.
+fn compressed(html: &str) -> Option<Bytes> {
+    let body = Vec::with_capacity(html.len() / 4);
+    let mut writer =
+        brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+    writer.write_all(html.as_bytes()).ok()?;
+    writer.flush().ok()?;
+    Some(writer.into_inner().into())
+}
+
+/// What a page keeps alive, roughly.
+fn weight(boot: &Boot) -> usize {
+    let messages = match &boot.screen {
+        Screen::Room(screen) => screen.page.messages.as_slice(),
+        Screen::Quiet { .. } => &[],
+    };
+    let messages = messages.iter().map(|one| one.body.len() + one.body_html.len() + 256);
+    1_024 + boot.rooms.len() * 128 + boot.online.len() * 64 + messages.sum::<usize>()
 }
 
 #[cfg(test)]

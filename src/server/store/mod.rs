@@ -12,7 +12,7 @@ pub mod messages;
 pub mod rooms;
 
 use super::Stop;
-use super::config::Durability;
+use super::operation::Durability;
 use crate::domain::error::Error;
 use crate::domain::{MessageId, Seq};
 use serde::Serialize;

@@ -194,7 +194,7 @@ impl Group<'_> {
     }
 
     async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
-        match messages::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+        match members::update_read_cursor(self.tx, user_id, room_id, seen).await? {
             Some(reading) => self.events.push(Event::RoomRead { user_id, room_id, reading }),
             None if !members::is_member(self.tx, user_id, room_id).await? => {
                 return Err(Error::NotFound.into());

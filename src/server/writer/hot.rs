@@ -9,16 +9,17 @@
 
 use super::Event;
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
-use crate::domain::room::{Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead};
+use crate::domain::room::{
+    Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, rename_among,
+};
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::server::memory::Bounded;
 use crate::server::store::access::{Session, TokenDigest};
 use crate::server::store::account::Account;
 use crate::server::store::messages::RoomWithPage;
 use crate::server::store::rooms::ViewerRooms;
 use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Rough memory of all cached sessions; one weighs about 400 bytes.
@@ -289,7 +290,7 @@ impl State {
                 self.structure += 1;
                 self.rooms.remove(room_id);
                 self.tails.remove(room_id);
-                self.memberships.for_each(|rooms| drop(rooms.remove(room_id)));
+                self.memberships.values_mut().for_each(|rooms| drop(rooms.remove(room_id)));
             }
             Event::MembershipChanged { user_id, head, membership } => {
                 self.structure += 1;
@@ -320,7 +321,13 @@ impl State {
                 self.memberships.remove(&viewer.id);
                 // Their name may stand in any room: read again on demand.
                 self.tails.clear();
-                let sessions = self.sessions.entries.values_mut().map(|entry| &mut entry.value);
+                for head in self.rooms.values_mut() {
+                    let mut people = head.people.to_vec();
+                    if rename_among(&mut people, &viewer.as_author()) {
+                        head.people = people.into();
+                    }
+                }
+                let sessions = self.sessions.values_mut();
                 for session in sessions.filter(|session| session.viewer.id == viewer.id) {
                     let viewer = viewer.clone();
                     *session = Arc::new(Session { viewer, ..(**session).clone() });
@@ -431,95 +438,5 @@ impl Tail {
 
     fn remove(&mut self, id: MessageId) {
         self.messages.retain(|message| message.id != id);
-    }
-}
-
-/// A map that forgets what was used longest ago once its contents weigh too much.
-#[derive(Debug)]
-pub(in crate::server) struct Bounded<K, V> {
-    entries: HashMap<K, Entry<V>>,
-    weight: usize,
-    max_weight: usize,
-    tick: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Entry<V> {
-    value: V,
-    weight: usize,
-    used: AtomicU64,
-}
-
-impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
-    /// Holds nothing yet, and never more than `max_weight` for long.
-    pub(in crate::server) fn new(max_weight: usize) -> Self {
-        Self { entries: HashMap::new(), weight: 0, max_weight, tick: AtomicU64::new(0) }
-    }
-
-    /// Finds a value, which counts as a use.
-    pub(in crate::server) fn get(&self, key: &K) -> Option<&V> {
-        let entry = self.entries.get(key)?;
-        entry.used.store(self.tick.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        Some(&entry.value)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|entry| &mut entry.value)
-    }
-
-    /// Keeps a value instead of the key's old one.
-    pub(in crate::server) fn insert(&mut self, key: K, value: V, weight: usize) {
-        self.remove(&key);
-        let used = AtomicU64::new(self.tick.fetch_add(1, Ordering::Relaxed));
-        self.entries.insert(key, Entry { value, weight, used });
-        self.weight += weight;
-        if self.weight > self.max_weight {
-            self.forget_older_half();
-        }
-    }
-
-    fn remove(&mut self, key: &K) -> Option<V> {
-        let entry = self.entries.remove(key)?;
-        self.weight -= entry.weight;
-        Some(entry.value)
-    }
-
-    fn for_each(&mut self, change: impl Fn(&mut V)) {
-        self.entries.values_mut().for_each(|entry| change(&mut entry.value));
-    }
-
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.weight = 0;
-    }
-
-    /// Half at a time, so that a full map is scanned rarely.
-    fn forget_older_half(&mut self) {
-        let mut ticks: Vec<u64> =
-            self.entries.values().map(|entry| entry.used.load(Ordering::Relaxed)).collect();
-        let middle = ticks.len() / 2;
-        let (_, median, _) = ticks.select_nth_unstable(middle);
-        let median = *median;
-        self.entries.retain(|_, entry| entry.used.load(Ordering::Relaxed) > median);
-        self.weight = self.entries.values().map(|entry| entry.weight).sum();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bounded_map_forgets_what_was_used_longest_ago() {
-        let mut map = Bounded::new(10);
-        for key in 0..10 {
-            map.insert(key, key, 1);
-        }
-        assert!(map.get(&0).is_some());
-        map.insert(10, 10, 1);
-        assert!(map.weight <= 10);
-        assert!(map.get(&0).is_some(), "recently used");
-        assert!(map.get(&1).is_none(), "used longest ago");
-        assert!(map.get(&10).is_some(), "just inserted");
     }
 }

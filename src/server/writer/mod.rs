@@ -15,12 +15,12 @@ pub mod people;
 mod rooms;
 mod task;
 
+use super::operation::Gap;
 use super::rich_text::Rendered;
 use super::store;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
-use super::store::messages::Reading;
-use super::telemetry::Gap;
+use super::store::members::Reading;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message};
