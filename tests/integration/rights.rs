@@ -80,12 +80,12 @@ const VISITORS: [Visitor; 9] =
     [Anonymous, Stranger, Member, ExMember, Banned, Deactivated, Bot, Creator, Administrator];
 
 /// What the table promises. `Member` wrote the sample message, made the sample invite link and
-/// owns the sample session; the administrator is in every room. Everybody is in an open room, and
+/// owns the sample session; the administrator is in every room. Everybody but bots is in an open room; and
 /// nobody rules a direct one: deleting it puts it away for oneself.
 fn may((method, path, right): &Entry, visitor: Visitor, room: i64) -> bool {
     let inside = !matches!(visitor, Anonymous | Banned | Deactivated);
     let right = match (right, room) {
-        (Right::Member, OPEN) => Right::SignedIn,
+        (Right::Member, OPEN) => Right::Person,
         (Right::RoomCreatorOrAdministrator, DIRECT) => {
             let deletes = *method == "DELETE" || (*method == "POST" && path.ends_with("/delete"));
             return deletes && may(&("", "", Right::Member), visitor, room);
