@@ -8,6 +8,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod expression;
 mod presence;
 mod rows;
 mod text;
