@@ -153,8 +153,7 @@ fn after_emoji(text: &str) -> Option<&str> {
         let toned = passes(&mut chars, |c| matches!(c, '\u{1f3fb}'..='\u{1f3ff}'));
         // What a joiner glues on needs no selector: the whole is one picture anyway.
         let chosen = styled || toned || joined;
-        let is_picture = is_emoji(picture) || chosen && may_be_emoji(picture);
-        if !is_picture || passes(&mut chars, |c| c == '\u{fe0e}') {
+        if !(is_emoji(picture) || chosen && may_be_emoji(picture)) {
             return None;
         }
         // England, Scotland and Wales spell their names in invisible letters.
