@@ -76,11 +76,15 @@ fn table(site: &Site) -> io::Result<String> {
         for part in [path.as_bytes(), &bytes] {
             build = fnv(fnv(build, &part.len().to_le_bytes()), part);
         }
+        let kind = content_type(path);
         let copy = |suffix: &str| match site.get(&format!("{path}{suffix}")) {
-            Some(file) => format!("Some(include_bytes!({file:?}))"),
-            None => "None".to_owned(),
+            // Packing again what is packed in itself would only make the binary larger.
+            Some(file) if !["audio/mpeg", "image/png", "image/webp"].contains(&kind) => {
+                format!("Some(include_bytes!({file:?}))")
+            }
+            _ => "None".to_owned(),
         };
-        let (kind, br, gz) = (content_type(path), copy(".br"), copy(".gz"));
+        let (br, gz) = (copy(".br"), copy(".gz"));
         rows += &format!("    ({path:?}, {kind:?}, include_bytes!({file:?}), {br}, {gz}),\n");
     }
     Ok(format!(
@@ -109,6 +113,7 @@ fn content_type(path: &str) -> &'static str {
         "json" => "application/json",
         "webmanifest" => "application/manifest+json",
         "mp3" => "audio/mpeg",
+        "tsv" => "text/tab-separated-values; charset=utf-8",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }

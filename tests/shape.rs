@@ -18,8 +18,8 @@ const RELEASED_MIGRATIONS: [(&str, &str); 3] = [
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 7] =
-    ["error", "account", "room", "message", "sidebar", "event", "timeline"];
+const DOMAIN_ORDER: [&str; 8] =
+    ["error", "account", "expression", "room", "message", "sidebar", "event", "timeline"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

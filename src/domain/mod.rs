@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
-//! listed above them: [`error`], [`account`], [`room`], [`message`], [`sidebar`],
+//! listed above them: [`error`], [`account`], [`expression`], [`room`], [`message`], [`sidebar`],
 //! [`event`], [`timeline`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
@@ -14,6 +14,7 @@
 pub mod account;
 pub mod error;
 pub mod event;
+pub mod expression;
 pub mod message;
 pub mod room;
 pub mod sidebar;

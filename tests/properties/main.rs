@@ -8,6 +8,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod expression;
 mod members;
 mod presence;
 mod rows;
