@@ -314,27 +314,3 @@ impl ClientFrame {
         }))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_are_tagged_by_type_in_snake_case() {
-        let frame = ClientFrame::OpenRoom { room_id: RoomId::new(7), cursor: Some(Seq::new(3)) };
-        let json = serde_json::to_string(&frame).unwrap();
-        assert_eq!(json, r#"{"type":"open_room","room_id":7,"cursor":3}"#);
-        assert_eq!(ClientFrame::parse(&json).unwrap(), Some(frame));
-        assert_eq!(serde_json::to_string(&ServerFrame::Pong).unwrap(), r#"{"type":"pong"}"#);
-    }
-
-    #[test]
-    fn unknown_fields_are_ignored_and_missing_options_are_none() {
-        let frame = ClientFrame::parse(r#"{"type":"hello","protocol":1,"colour":"red"}"#).unwrap();
-        let expected =
-            ClientFrame::Hello { protocol: 1, incarnation: None, room_id: None, cursor: None };
-        assert_eq!(frame, Some(expected));
-        assert_eq!(ClientFrame::parse(r#"{"type":"wave"}"#).unwrap(), None);
-        assert!(ClientFrame::parse(r#"{"type":"read"}"#).is_err());
-    }
-}

@@ -334,36 +334,3 @@ fn insert<'a>(
         steps.push(RowChange::Insert { rows, before });
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_draft_counts_characters_after_trimming() {
-        assert_eq!(Draft::parse("  hi \n").unwrap().body(), "hi");
-        assert_eq!(Draft::parse("a\r\nb\rc\u{0}").unwrap().body(), "a\nb\nc");
-        assert!(Draft::parse(&"🔥".repeat(10_000)).is_ok());
-        assert!(Draft::parse(&format!(" {} ", "a".repeat(10_000))).is_ok());
-        for wrong in
-            ["", " \n\t ", "\u{7}", "\u{200b}\u{200f}", &"a".repeat(10_001), &" ".repeat(65_537)]
-        {
-            assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
-        }
-    }
-
-    #[test]
-    fn mentions_are_names_again_when_they_are_read() {
-        let html = r#"<p><span class="mention" data-user="7">@O&amp;M &lt;x&gt;</span></p>"#;
-        let plain = |source: &str| plain_body(source.to_owned(), html);
-        assert_eq!(plain("hi <@7>, <@8> <@"), "hi @O&M <x>, <@8> <@");
-        assert_eq!(plain("<@7><@7>"), "@O&M <x>@O&M <x>");
-    }
-
-    #[test]
-    fn a_client_id_is_a_uuid() {
-        let text = "0f8fad5b-d9cb-469f-a165-70867728950e";
-        assert_eq!(ClientMessageId::parse(text).unwrap().to_string(), text);
-        assert!(ClientMessageId::parse("next").is_err());
-    }
-}

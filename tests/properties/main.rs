@@ -8,6 +8,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod domain;
 mod expression;
 mod members;
 mod presence;
