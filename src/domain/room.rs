@@ -252,19 +252,11 @@ pub fn direct_name(others: &[UserRef], own: &str) -> String {
     }
 }
 
-/// Sorts people as the people of a room are.
-pub fn sort_people(people: &mut [UserRef]) {
-    people.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
-}
-
-/// Calls somebody among sorted people by another name. False if they are not among them.
+/// Calls somebody among people by another name; the order is for the caller. False if they are
+/// not among them.
 pub fn rename_among(people: &mut [UserRef], user: &UserRef) -> bool {
-    let Some(known) = people.iter_mut().find(|known| known.id == user.id) else {
-        return false;
-    };
-    known.name.clone_from(&user.name);
-    sort_people(people);
-    true
+    let known = people.iter_mut().find(|known| known.id == user.id);
+    known.map(|known| known.name.clone_from(&user.name)).is_some()
 }
 
 /// The first word of a name.

@@ -5,7 +5,7 @@ use super::room::{
     Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, is_unread,
     rename_among,
 };
-use super::{MessageId, RoomId, UserId};
+use super::{MessageId, RoomId, UserId, sort};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -259,7 +259,7 @@ impl Sidebar {
         }
         if online {
             self.online.push(user);
-            self.online.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
+            sort(&mut self.online, |a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
         } else {
             self.typists.retain(|typist| typist.user.id != user.id);
         }
@@ -276,15 +276,16 @@ impl Sidebar {
         for entry in self.rooms.iter_mut().filter(|entry| entry.kind == RoomKind::Direct) {
             let own_notes = entry.people.is_empty() && user.id == viewer;
             if rename_among(&mut entry.people, user) || own_notes {
+                sort(&mut entry.people, |a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
                 entry.name = direct_name(&entry.people, &user.name);
             }
         }
-        self.rooms.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
+        sort(&mut self.rooms, |a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
         let typists = self.typists.iter_mut().map(|typist| &mut typist.user);
         for known in self.online.iter_mut().chain(typists).filter(|known| known.id == user.id) {
             known.name.clone_from(&user.name);
         }
-        self.online.sort_by(|a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
+        sort(&mut self.online, |a, b| by_name(&a.name, &b.name).then(a.id.cmp(&b.id)));
     }
 
     /// Somebody in the room on screen is (or is no longer) writing, as heard at `now_ms`.
@@ -292,7 +293,7 @@ impl Sidebar {
         self.typists.retain(|typist| typist.user.id != user.id);
         if active {
             self.typists.push(Typist { user, until_ms: now_ms + TYPING_TTL_MS });
-            self.typists.sort_by(|a, b| a.user.name.cmp(&b.user.name));
+            sort(&mut self.typists, |a, b| a.user.name.cmp(&b.user.name));
         }
     }
 

@@ -133,8 +133,8 @@ fn js_date(at: Timestamp) -> Date {
 
 /// A name without case and accents, for comparing.
 pub fn folded(name: &str) -> String {
-    let parted: String = JsString::from(name).normalize("NFD").into();
-    parted.to_lowercase().chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect()
+    let parted: String = JsString::from(name).normalize("NFD").to_lower_case().into();
+    parted.chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect()
 }
 
 /// Shows on the program's icon how much waits, where the browser has such a thing.

@@ -14,7 +14,7 @@ use super::state::{Chat, Link};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing};
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
-use crate::domain::{MessageId, RoomId};
+use crate::domain::{MessageId, RoomId, sort};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
@@ -179,7 +179,7 @@ impl Chat {
             }
         }
         for (room_id, mut unsent) in kept {
-            unsent.sort_by_key(|one| one.created_at);
+            sort(&mut unsent, |a, b| a.created_at.cmp(&b.created_at));
             self.hold_room(room_id);
             self.change(room_id, |timeline| timeline.restore(unsent));
             self.send_pending(room_id);

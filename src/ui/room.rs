@@ -130,7 +130,7 @@ fn Bell(chat: Chat) -> impl IntoView {
     let room = move || chat.room.with(|room| room.as_ref().map(|room| (room.id, room.kind)));
     let action = move || room().map(|(id, _)| format!("/rooms/{id}/involvement"));
     let next = move || room().map(|(_, kind)| level.get().next_in(kind));
-    let label = move || format!("Notifications: {}", level_name(level.get()).to_lowercase());
+    let label = move || format!("Notifications: {}", level_name(level.get()).to_ascii_lowercase());
     let icon = move || match level.get() {
         Involvement::Everything => "bell-all",
         Involvement::Mentions => "bell-mentions",

@@ -5,10 +5,10 @@
 use super::browser;
 use super::controls::{Avatar, Icon, Mark};
 use super::state::Chat;
-use crate::domain::RoomId;
 use crate::domain::account::{UserRef, Viewer, hue};
 use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom};
+use crate::domain::{RoomId, sort};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -37,7 +37,7 @@ impl Section {
             found.filter(|one| filter.is_empty() || browser::folded(&one.name).contains(filter));
         let mut rooms: Vec<SidebarRoom> = found.cloned().collect();
         if self == Self::Directs {
-            rooms.sort_by_key(|entry| std::cmp::Reverse(entry.last_message_id));
+            sort(&mut rooms, |a, b| b.last_message_id.cmp(&a.last_message_id));
         }
         rooms
     }

@@ -192,6 +192,19 @@ mod values {
     }
 
     #[test]
+    fn sorting_is_the_librarys_order() {
+        for length in [0_u64, 1, 2, 5, 24, 133, 700] {
+            // Multiplying by an odd number shuffles.
+            let shuffled: Vec<u64> =
+                (0..length).map(|n| n.wrapping_mul(0x9e37_79b9) % 257).collect();
+            let (mut ours, mut theirs) = (shuffled.clone(), shuffled);
+            sort(&mut ours, Ord::cmp);
+            theirs.sort_unstable();
+            assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
     fn every_day_of_eight_centuries_survives_the_round_trip() {
         for day in -146_097..146_097 {
             let midnight = Timestamp::from_ms(day * 86_400_000);

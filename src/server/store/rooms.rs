@@ -8,8 +8,7 @@ use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{
-    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Room, RoomHead, RoomKind,
-    direct_key, sort_people,
+    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Room, RoomHead, RoomKind, direct_key,
 };
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Deserialize;
@@ -73,7 +72,7 @@ pub(super) fn unpack_head(packed: &str) -> Result<RoomHead, Error> {
     });
     let people = people.unwrap_or_default().into_iter();
     let mut people: Vec<UserRef> = people.map(|(id, name)| UserRef { id, name }).collect();
-    sort_people(&mut people);
+    people.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
     let room = Room { id: RoomId::new(id), name, kind, topic };
     Ok(RoomHead { room, creator_id: UserId::new(creator), last_message, people: people.into() })
 }

@@ -324,6 +324,7 @@ impl State {
                 for head in self.rooms.values_mut() {
                     let mut people = head.people.to_vec();
                     if rename_among(&mut people, &viewer.as_author()) {
+                        people.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
                         head.people = people.into();
                     }
                 }
