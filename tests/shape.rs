@@ -11,14 +11,15 @@ const MAX_FILES: usize = 50;
 const MAX_LINES: usize = 500;
 
 /// Migrations that people's databases may have been through: never changed, only followed.
-const RELEASED_MIGRATIONS: [(&str, &str); 2] = [
+const RELEASED_MIGRATIONS: [(&str, &str); 3] = [
     ("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b"),
     ("0002_people.sql", "8a598c0d717e15114487d05e9406133c8114675df067be34005ff85860350b58"),
+    ("0004_search.sql", "627b9008cac207d4985a8cc0df47f02906576633b3c3c234302a1c6a58aaabd3"),
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 7] =
-    ["error", "account", "room", "message", "sidebar", "event", "timeline"];
+const DOMAIN_ORDER: [&str; 8] =
+    ["error", "account", "room", "message", "sidebar", "event", "timeline", "search"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -16,6 +16,7 @@ pub mod log;
 mod message;
 pub mod people;
 mod room;
+pub mod search;
 pub mod settings;
 mod sidebar;
 pub mod state;

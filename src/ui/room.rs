@@ -33,6 +33,9 @@ pub fn RoomSheet(
     let mark_read =
         move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
     let beginning = move || !chat.has_older.get();
+    let search = move || {
+        chat.room.with(|room| room.as_ref().map(|room| format!("/searches?in={}", room.id)))
+    };
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
         let html = welcome.get_value().filter(|_| here() && beginning());
@@ -61,6 +64,8 @@ pub fn RoomSheet(
                         <form class="without-scripts" action=mark_read method="post">
                             <button type="submit" class="button button--s">"Mark as read"</button>
                         </form>
+                        <a class="icon-button" href=search aria-label="Search" title="Search">
+                            <Icon name="search"/></a>
                         <a class="icon-button" href="/account/edit" aria-label="People"
                             title="People"><Icon name="users"/></a>
                     </div>

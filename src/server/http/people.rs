@@ -91,7 +91,7 @@ pub(super) async fn people(
 }
 
 /// A text as part of an address.
-fn form_urlencoded(text: &str) -> String {
+pub(super) fn form_urlencoded(text: &str) -> String {
     let mut coded = String::new();
     for byte in text.bytes() {
         match byte {
