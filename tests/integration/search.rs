@@ -7,7 +7,8 @@ use reqwest::Method;
 use std::time::Duration;
 
 const ALL_TALK: RoomId = RoomId::new(1);
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// From the morning when tests begin into the next day; sessions live longer.
+const NIGHT: Duration = Duration::from_secs(17 * 3_600);
 
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
@@ -97,7 +98,7 @@ async fn filters_narrow_and_can_be_taken_away() {
     app.sql().await.run(&renamed).await;
     let room = david.opens_room("Café Society").await.id;
     says(&david, ALL_TALK, &["coffee one", "coffee https://example.com"]).await;
-    app.clock.advance(60 * DAY);
+    app.clock.advance(NIGHT);
     says(&jason, room, &["coffee three", "tea"]).await;
     let today = app.clock.now().utc_date();
     for (query, found) in [
@@ -204,7 +205,8 @@ async fn hits_come_in_pages_newest_first_each_once() {
         seen.extend(linked(&text));
         let Some((before, _)) = text.split_once("\">Older messages") else { break };
         let (_, href) = before.rsplit_once("href=\"").unwrap();
-        path = href.replace("&amp;", "&");
+        path = href.split_once('"').unwrap().0.replace("&amp;", "&");
+        assert!(pages < 9, "{path}");
     }
     assert_eq!(seen, (1..=60).rev().collect::<Vec<_>>());
     assert_eq!(pages, 3);

@@ -10,6 +10,7 @@ mod harness;
 
 mod presence;
 mod rows;
+mod search;
 mod text;
 mod timeline;
 mod writes;

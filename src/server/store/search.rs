@@ -67,12 +67,12 @@ const SEARCH: &str = "
         WHERE ms.user_id = ?1),
     places(id) AS MATERIALIZED (
         SELECT id FROM mine WHERE ?5 IS NULL
-            OR id IN (SELECT rowid FROM room_search WHERE room_search MATCH ?5)
+            OR id IN (SELECT rowid FROM room_search WHERE room_search MATCH coalesce(?5, ?6))
             OR id IN (SELECT ms.room_id FROM user_search s JOIN memberships ms ON ms.user_id = s.rowid
                       JOIN rooms r ON r.id = ms.room_id AND r.kind = 'direct'
-                      WHERE user_search MATCH ?5 AND s.rowid <> ?1)),
+                      WHERE user_search MATCH coalesce(?5, ?6) AND s.rowid <> ?1)),
     people(id) AS MATERIALIZED (
-        SELECT rowid FROM user_search WHERE user_search MATCH ?3 UNION SELECT ?1 WHERE ?4),
+        SELECT rowid FROM user_search WHERE user_search MATCH coalesce(?3, ?6) UNION SELECT ?1 WHERE ?4),
     wanted(expression) AS MATERIALIZED (
         SELECT ?2 || CASE ?2 WHEN '' THEN '' ELSE ' AND ' END
             || '(' || coalesce((SELECT group_concat(?6 || 'r' || id, ' OR ') FROM places), ?6) || ')'
@@ -93,7 +93,7 @@ const SEARCH: &str = "
                 CROSS JOIN memberships ms ON ms.room_id = m.room_id AND ms.user_id = ?1
                 CROSS JOIN rooms r ON r.id = m.room_id
                 CROSS JOIN users u ON u.id = m.creator_id
-                WHERE message_search MATCH (SELECT expression FROM wanted)
+                WHERE message_search MATCH (SELECT coalesce(expression, ?6) FROM wanted)
                 AND s.rowid < ?7
                 AND s.rowid >= CASE WHEN ?8 IS NULL THEN 0 ELSE coalesce(
                     (SELECT min(first_id) FROM message_days WHERE day >= ?8 / 86400000), ?7) END
