@@ -146,6 +146,7 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         }
         "GET /join/{code}" | "GET /first_run" | "GET /session/new" => app.http.get(app.url(&path)),
         "POST /theme" => form(who.browses(method, &path), "theme=dark"),
+        "POST /searches" => form(who.browses(method, &path), "q=hello"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
         "POST /rooms/{room_id}/messages/{id}/edit" => {
