@@ -73,9 +73,15 @@ for (const colorScheme of ["light", "dark"] as const) {
       const storageState = await david.context().storageState();
       const page = await visitor({ ...look, storageState });
       const quiet = await openRoom(david.request, "Designers");
+      await post(david.request, 1, "Hello, hello");
+      await david.request.post("/searches", {
+        form: { q: "hello" },
+        headers: { "sec-fetch-site": "same-origin" },
+      });
       const paths = [
         ...["/rooms/1", `/rooms/${quiet.id}`, "/rooms/new", "/users/1"],
         ...["/users/me/password", "/users/me/sessions"],
+        ...["/searches", "/searches?q=hello+from%3Ame", "/searches?q=nothing+from%3Anobody"],
         ...["/account/edit", "/account/invites", "/account/invites/1", "/account/settings"],
       ];
       for (const path of paths) {
