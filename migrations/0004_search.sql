@@ -12,6 +12,10 @@ CREATE VIRTUAL TABLE message_search USING fts5 (
     prefix = '3',
     tokenize = 'porter unicode61 remove_diacritics 2'
 );
+-- A message whose room goes takes its search row along.
+CREATE TRIGGER message_search_delete AFTER DELETE ON messages BEGIN
+    DELETE FROM message_search WHERE rowid = old.id;
+END;
 -- The newest message that is not indexed yet; no row when all are.
 CREATE TABLE search_backlog (newest_id INTEGER NOT NULL) STRICT;
 INSERT INTO search_backlog SELECT max(id) FROM messages HAVING max(id) IS NOT NULL;

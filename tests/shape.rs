@@ -14,7 +14,7 @@ const MAX_LINES: usize = 500;
 const RELEASED_MIGRATIONS: [(&str, &str); 3] = [
     ("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b"),
     ("0002_people.sql", "8a598c0d717e15114487d05e9406133c8114675df067be34005ff85860350b58"),
-    ("0004_search.sql", "627b9008cac207d4985a8cc0df47f02906576633b3c3c234302a1c6a58aaabd3"),
+    ("0004_search.sql", "d78a87a39026d4242184905a70514df02ca0ae61072e00bd658892d726f8b14f"),
 ];
 
 /// Files of `domain` in the order in which they may build on each other.

@@ -387,6 +387,7 @@ async fn reloading_the_address_of_a_failed_form_leads_back_to_the_form() {
         ("/rooms", "/rooms/new"),
         ("/rooms/1/messages", "/rooms/1"),
         ("/rooms/1/messages/1/delete", "/rooms/1"),
+        ("/searches/clear", "/searches"),
         ("/theme", "/"),
     ] {
         let answer = Answer::read(david.browses(Method::GET, address)).await;

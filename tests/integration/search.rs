@@ -161,6 +161,10 @@ async fn only_rooms_one_may_read_are_searched_and_changes_count_at_once() {
     david.deletes(post.id).await;
     assert_eq!(hits(&david, "quagga in:secret").await, [0_i64; 0]);
     assert_eq!(sql.number("SELECT count(*) FROM message_search").await, 0);
+
+    david.posts("okapi crossing").in_(secret).await;
+    sql.run(&format!("DELETE FROM rooms WHERE id = {secret}")).await;
+    assert_eq!(sql.number("SELECT count(*) FROM message_search").await, 0, "gone with its room");
 }
 
 #[tokio::test]
