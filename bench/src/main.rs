@@ -22,6 +22,7 @@ mod raw;
 mod report;
 mod resume;
 mod run;
+mod search;
 mod seed;
 mod sizes;
 mod socket;

@@ -51,6 +51,8 @@ pub enum Shape {
     Crowd,
     /// 11 people, a room of 100,000 messages and 9 of 131.
     Long,
+    /// 11 people, 200,000 messages: five long rooms and five of 131.
+    Busy,
     /// 1,000 people, 2,000,000 messages: five long rooms and five of 131.
     Large,
 }
@@ -59,7 +61,7 @@ impl Shape {
     /// People; their ids count from 1.
     pub fn users(self) -> i64 {
         match self {
-            Self::Team | Self::Long => 11,
+            Self::Team | Self::Long | Self::Busy => 11,
             Self::Crowd | Self::Large => 1_000,
         }
     }
@@ -69,6 +71,7 @@ impl Shape {
         match self {
             Self::Team | Self::Crowd => [ROOM; 10],
             Self::Long => [100_000, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM],
+            Self::Busy => [120_000, 40_000, 20_000, 15_000, 5_000, ROOM, ROOM, ROOM, ROOM, ROOM],
             Self::Large => {
                 [1_200_000, 400_000, 200_000, 150_000, 50_000, ROOM, ROOM, ROOM, ROOM, ROOM]
             }
@@ -79,7 +82,7 @@ impl Shape {
     fn batch(self) -> usize {
         match self {
             Self::Team | Self::Crowd => 1,
-            Self::Long => 16,
+            Self::Long | Self::Busy => 16,
             Self::Large => 128,
         }
     }

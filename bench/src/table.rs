@@ -6,7 +6,7 @@
 use super::report::{Failure, Row};
 use super::run::Run;
 use super::seed::Shape;
-use super::{browser, fanout, growth, memory, pages, posts, resume, sizes};
+use super::{browser, fanout, growth, memory, pages, posts, resume, search, sizes};
 use campfire::server::operation::Durability;
 
 /// Something that is measured in one go.
@@ -55,6 +55,8 @@ pub enum What {
     Sizes,
     /// [`sizes::frame`]
     Frame,
+    /// [`search::search`]
+    Search(Shape, &'static [&'static str]),
     /// [`browser::browser`]
     Browser,
 }
@@ -66,8 +68,14 @@ const fn short(what: What, rows: &'static [&'static str]) -> Measurement {
 const FULL: Durability = Durability::Full;
 const NORMAL: Durability = Durability::Normal;
 
+/// Searches in 200,000 and in 2,000,000 messages.
+const SEARCH_200K: &[&str] =
+    &["search-200k", "search-200k-rare", "search-200k-prefix", "search-200k-outsider"];
+const SEARCH_2M: &[&str] =
+    &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-outsider"];
+
 /// All of them, in the order in which they run.
-pub const ALL: [Measurement; 26] = [
+pub const ALL: [Measurement; 28] = [
     short(What::Sizes, &["wasm-br", "css-br", "room-page-br", "room-page-identity", "binary"]),
     short(What::Frame, &["frame"]),
     short(What::Start, &["start"]),
@@ -115,12 +123,14 @@ pub const ALL: [Measurement; 26] = [
             "browser-enter-visible-p95",
         ],
     ),
+    short(What::Search(Shape::Busy, SEARCH_200K), SEARCH_200K),
     // Its seed alone takes a minute.
     Measurement {
         what: What::Rooms(Shape::Large, "growth-room-2m"),
         rows: &["growth-room-2m"],
         long: true,
     },
+    Measurement { what: What::Search(Shape::Large, SEARCH_2M), rows: SEARCH_2M, long: true },
 ];
 
 /// The measurements that some names choose; all when there are none.
@@ -161,6 +171,7 @@ impl Measurement {
             What::GrowthOfPosts(shape, room, name) => growth::posts(run, (shape, room), name).await,
             What::Sizes => sizes::sizes(run).await,
             What::Frame => sizes::frame(run).await,
+            What::Search(shape, names) => search::search(run, shape, names).await,
             What::Browser => browser::browser(run).await,
         }
     }
@@ -182,7 +193,7 @@ mod tests {
         assert_eq!(rows(&["sidebar"]), ["page-older"]);
         assert_eq!(rows(&["growth-room-2m"]), ["growth-room-2m"]);
         assert_eq!(rows(&["nothing"]), [""; 0]);
-        assert_eq!(chosen(&[], false).len(), ALL.len() - 1);
+        assert_eq!(chosen(&[], false).len(), ALL.len() - 2);
         assert_eq!(chosen(&[], true).len(), ALL.len());
     }
 }

@@ -74,9 +74,15 @@ for (const colorScheme of ["light", "dark"] as const) {
       const page = await visitor({ ...look, storageState });
       const quiet = await openRoom(david.request, "Designers");
       const own = [`/rooms/${quiet.id}`, `/rooms/${quiet.id}/edit`, `/rooms/${quiet.id}/delete`];
+      await post(david.request, 1, "Hello, hello");
+      await david.request.post("/searches", {
+        form: { q: "hello" },
+        headers: { "sec-fetch-site": "same-origin" },
+      });
       const paths = [
         ...["/rooms/1", ...own, "/rooms/new", "/rooms/directs/new", "/users/1"],
         ...["/users/me/password", "/users/me/sessions"],
+        ...["/searches", "/searches?q=hello+from%3Ame", "/searches?q=nothing+from%3Anobody"],
         ...["/account/edit", "/account/invites", "/account/invites/1", "/account/settings"],
       ];
       for (const path of paths) {

@@ -15,6 +15,7 @@ mod message;
 pub mod people;
 mod room;
 pub mod rooms;
+pub mod search;
 pub mod settings;
 mod sidebar;
 pub mod state;

@@ -55,6 +55,9 @@ pub fn RoomSheet(
     let mark_read =
         move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
     let beginning = move || !chat.has_older.get();
+    let search = move || {
+        chat.room.with(|room| room.as_ref().map(|room| format!("/searches?in={}", room.id)))
+    };
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
         let html = welcome.get_value().filter(|_| here() && beginning());
@@ -88,6 +91,8 @@ pub fn RoomSheet(
                         <form class="without-scripts" action=mark_read method="post">
                             <button type="submit" class="button button--s">"Mark as read"</button>
                         </form>
+                        <a class="icon-button" href=search aria-label="Search" title="Search">
+                            <Icon name="search"/></a>
                         <Star chat=chat/>
                         <Bell chat=chat/>
                         <a class="icon-button" href=settings aria-label="Room settings"

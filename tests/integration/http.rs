@@ -153,6 +153,7 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         }
         "GET /join/{code}" | "GET /first_run" | "GET /session/new" => app.http.get(app.url(&path)),
         "POST /theme" => form(who.browses(method, &path), "theme=dark"),
+        "POST /searches" => form(who.browses(method, &path), "q=hello"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
         "POST /rooms/{room_id}/messages/{id}/edit" => {
@@ -410,6 +411,7 @@ async fn reloading_the_address_of_a_failed_form_leads_back_to_the_form() {
         ("/rooms", "/rooms/new"),
         ("/rooms/1/messages", "/rooms/1"),
         ("/rooms/1/messages/1/delete", "/rooms/1"),
+        ("/searches/clear", "/searches"),
         ("/theme", "/"),
     ] {
         let answer = Answer::read(david.browses(Method::GET, address)).await;

@@ -17,5 +17,6 @@ mod messages;
 mod people;
 mod rights;
 mod rooms;
+mod search;
 mod sessions;
 mod sockets;

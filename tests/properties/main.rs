@@ -13,6 +13,7 @@ mod expression;
 mod members;
 mod presence;
 mod rows;
+mod search;
 mod text;
 mod timeline;
 mod writes;

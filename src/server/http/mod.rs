@@ -11,6 +11,7 @@ pub mod pages;
 pub mod people;
 pub mod request;
 pub mod rooms;
+pub mod search;
 
 use super::operation::{self, Gap};
 use super::store::counting_statements;
@@ -92,6 +93,8 @@ pub fn router(app: App) -> Router {
             get(pages::edit_message_form).post(pages::edit_message),
         )
         .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
+        .route("/searches", get(search::search).post(search::save_search))
+        .route("/searches/clear", post(search::clear_searches))
         .merge(people_pages());
     let api = Router::new()
         .route("/api/first_run", post(api::first_run))
@@ -418,6 +421,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
         (Some("account"), _) => "/account/edit".to_owned(),
         (Some("users"), Some(id)) if id != "me" => format!("/users/{id}"),
         (Some("session"), None) => "/session/new".to_owned(),
+        (Some("searches"), _) => "/searches".to_owned(),
         (Some("rooms"), None) => "/rooms/new".to_owned(),
         (Some("rooms"), Some("directs")) => "/rooms/directs/new".to_owned(),
         (Some("rooms"), Some(room_id)) => format!("/rooms/{room_id}"),

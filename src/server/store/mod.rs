@@ -10,6 +10,7 @@ pub mod account;
 pub mod members;
 pub mod messages;
 pub mod rooms;
+pub mod search;
 
 use super::Stop;
 use super::operation::Durability;
@@ -122,6 +123,7 @@ impl Store {
         let mut writing = options.connect().await?;
         refuse_old_sqlite(&mut writing).await?;
         sqlx::migrate!("./migrations").run(&mut writing).await?;
+        search::index_backlog(&mut writing).await?;
         sqlx::query(
             "INSERT INTO sequence (id, incarnation, last_seq, last_message_id)
              VALUES (1, ?1, 0, 0) ON CONFLICT DO NOTHING",

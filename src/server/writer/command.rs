@@ -17,7 +17,7 @@ use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
 use crate::server::store::messages::{self, NewMention, NewMessage};
-use crate::server::store::{self, Tx, members};
+use crate::server::store::{self, Tx, members, search};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -47,6 +47,10 @@ pub(super) enum Command {
     RemoveMessage { viewer: Viewer, id: MessageId },
     /// A viewer has seen a room up to a message.
     ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
+    /// What a viewer searched for is kept.
+    SaveSearch { viewer: UserId, query: String },
+    /// What a viewer searched for is forgotten.
+    ClearSearches { viewer: UserId },
     /// Something about people; see [`PeopleCommand`].
     People(PeopleCommand),
     /// Expired sessions and links go.
@@ -184,6 +188,16 @@ impl Group<'_> {
             Command::RemoveMessage { viewer, id } => self.remove(viewer, *id).await,
             Command::ReadRoom { viewer, room_id, message_id } => {
                 self.read(*viewer, *room_id, *message_id).await
+            }
+            Command::SaveSearch { viewer, query } => {
+                match search::insert_search(self.tx, *viewer, query, self.now).await? {
+                    true => Ok(Outcome::Done),
+                    false => Err(Error::Unauthenticated.into()),
+                }
+            }
+            Command::ClearSearches { viewer } => {
+                search::remove_searches(self.tx, *viewer).await?;
+                Ok(Outcome::Done)
             }
             Command::People(wish) => Box::pin(self.apply_people(wish)).await,
             Command::Sweep => {

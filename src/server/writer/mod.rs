@@ -295,6 +295,22 @@ impl Writer {
         self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
     }
 
+    /// Keeps what a viewer searched for, ten at most.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for somebody who was kept out meanwhile.
+    pub async fn save_search(&self, viewer: UserId, query: String) -> Result<(), Error> {
+        self.run(Command::SaveSearch { viewer, query }).await.map(|_| ())
+    }
+
+    /// Forgets what a viewer searched for.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn clear_searches(&self, viewer: UserId) -> Result<(), Error> {
+        self.run(Command::ClearSearches { viewer }).await.map(|_| ())
+    }
+
     /// Removes expired sessions.
     ///
     /// # Errors

@@ -1,0 +1,300 @@
+//! Search: what somebody typed as words, phrases and filters, and a message as the index holds it.
+//!
+//! Every text is a query; nothing here can fail. Words are whole words by their stem, the last one
+//! also a beginning; `"words in order"`; `from:`, `in:`, `has:`, `before:` and `after:` narrow. What
+//! looks like a filter and is none is ordinary text.
+//!
+//! The index splits text at spaces. Scripts without spaces are found by substring because each of
+//! their characters goes in as a word of its own, a private character in its place, and a run of
+//! them is looked for as a phrase. Room, author and kind of a message are words too, marked by
+//! [`FACET`], which no text can contain: so every filter is answered by the index alone, and what
+//! a viewer may not read costs them nothing.
+
+use super::{RoomId, UserId, civil_from_days, days_from_civil};
+
+/// Longest query that is looked at, in characters.
+pub const MAX_QUERY: usize = 300;
+/// Shorter last words are whole words: their beginnings are in every other message.
+pub const MIN_PREFIX: usize = 3;
+/// Marks the words that say where a message stands, by whom and of what kind.
+pub const FACET: char = '\u{e000}';
+/// What the HTML of a message with each kind of content contains. People's own `<` is escaped.
+const CONTENTS: [(&str, &str); 3] =
+    [("link", " href=\"http"), ("code", "<code"), ("mention", "<span class=\"mention\"")];
+
+/// What somebody looks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// All of these are in the message.
+    pub terms: Vec<Term>,
+    /// One of these people wrote it: beginnings of words of their names.
+    pub people: Vec<String>,
+    /// The viewer wrote it, or one of `people`.
+    pub me: bool,
+    /// It is in one of these rooms: beginnings of words of their names.
+    pub rooms: Vec<String>,
+    /// It contains all of these.
+    pub contents: Vec<&'static str>,
+    /// Written before this day, counted from 1970.
+    pub before: Option<i64>,
+    /// Written on this day or later.
+    pub after: Option<i64>,
+    /// The filters as typed.
+    pub chips: Vec<Chip>,
+}
+
+/// Words that follow each other; mostly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The words as typed.
+    pub text: String,
+    /// The last word may go on.
+    pub prefix: bool,
+}
+
+/// A filter, and how to be rid of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// As typed.
+    pub label: String,
+    /// The query without it.
+    pub rest: String,
+}
+
+impl Query {
+    /// Reads any text.
+    pub fn parse(text: &str) -> Self {
+        let text = clean(text);
+        let (mut query, mut filters, mut at) = (Self::default(), Vec::new(), 0);
+        while let Some(item) = next_item(&text, at) {
+            let Item { start, end, key, value, quoted } = item;
+            at = end;
+            match key {
+                Some(key) if query.narrow(&key.to_ascii_lowercase(), value) => {
+                    filters.push((start, end));
+                }
+                _ => query.add(if key.is_some() { part(&text, start, end) } else { value }, quoted),
+            }
+        }
+        let without = |(start, end)| {
+            let (before, after) = (part(&text, 0, start).trim(), part(&text, end, text.len()));
+            let rest = [before, after.trim()].join(" ").trim().to_owned();
+            Chip { label: part(&text, start, end).to_owned(), rest }
+        };
+        query.chips = filters.into_iter().map(without).collect();
+        query
+    }
+
+    /// Whether there is anything to look for.
+    pub fn asks_something(&self) -> bool {
+        !self.terms.is_empty() || !self.chips.is_empty()
+    }
+
+    /// The words and contents, in the language of the index. Empty if there are none.
+    pub fn expression(&self) -> String {
+        let term = |term: &Term| {
+            let star = if term.prefix { " *" } else { "" };
+            format!("\"{}\"{star}", spaced(&term.text).replace('"', " "))
+        };
+        let contents = self.contents.iter().map(|what| format!("{FACET}{what}"));
+        self.terms.iter().map(term).chain(contents).collect::<Vec<_>>().join(" AND ")
+    }
+
+    fn add(&mut self, text: &str, quoted: bool) {
+        if words(text).next().is_none() {
+            return;
+        }
+        // Only the last word is unfinished.
+        self.terms.iter_mut().for_each(|term| term.prefix = false);
+        let last = words(text).last().map_or("", |(start, end)| part(text, start, end));
+        let prefix = !quoted
+            && last.chars().count() >= MIN_PREFIX
+            && text.ends_with(|c: char| is_of_word(c) && !is_word_alone(c));
+        self.terms.push(Term { text: text.to_owned(), prefix });
+    }
+
+    /// Takes a filter in, if it is one.
+    fn narrow(&mut self, key: &str, value: &str) -> bool {
+        match key {
+            "from" if value.eq_ignore_ascii_case("me") => self.me = true,
+            "from" if !value.is_empty() => self.people.push(value.to_owned()),
+            "in" if !value.is_empty() => self.rooms.push(value.to_owned()),
+            "has" => match CONTENTS.iter().find(|(name, _)| value.eq_ignore_ascii_case(name)) {
+                Some((name, _)) => self.contents.push(name),
+                None => return false,
+            },
+            "before" | "after" => match first_day(value) {
+                Some(day) if key == "before" => {
+                    self.before = Some(self.before.map_or(day, |other| other.min(day)));
+                }
+                Some(day) => self.after = Some(self.after.map_or(day, |other| other.max(day))),
+                None => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Beginnings of names, any of them, in the language of the index of names. Empty if there are
+/// none.
+pub fn names_expression(names: &[String]) -> String {
+    let quoted = |name: &String| format!("\"{}\" *", name.replace('"', " "));
+    names.iter().map(quoted).collect::<Vec<_>>().join(" OR ")
+}
+
+/// What the index holds of a message.
+pub fn indexed(body_html: &str, room_id: RoomId, creator_id: UserId) -> String {
+    let mut text = format!("{FACET}r{room_id} {FACET}u{creator_id}");
+    for (name, _) in CONTENTS.iter().filter(|(_, mark)| body_html.contains(mark)) {
+        text.extend([' ', FACET]);
+        text.push_str(name);
+    }
+    text.push(' ');
+    text.push_str(&spaced(&plain_text(body_html)));
+    text
+}
+
+/// The text of sanitised HTML, as people see it.
+pub fn plain_text(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    for (at, piece) in html.split('<').enumerate() {
+        let (tag, words) =
+            if at == 0 { ("", piece) } else { piece.split_once('>').unwrap_or(("", piece)) };
+        let name = tag.trim_start_matches('/');
+        let inline = ["a", "code", "del", "em", "s", "span", "strong"];
+        if at > 0 && !inline.contains(&name.split(' ').next().unwrap_or_default()) {
+            text.push('\n');
+        }
+        text.push_str(words);
+    }
+    if text.contains('&') {
+        for (name, sign) in [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", "\""),
+            ("&#39;", "'"),
+            ("&nbsp;", " "),
+            ("&amp;", "&"),
+        ] {
+            text = text.replace(name, sign);
+        }
+    }
+    text.trim().to_owned()
+}
+
+/// The words of a text: where each begins and ends. A character of a script without spaces, and a
+/// picture, is a word of its own.
+pub fn words(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut chars = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, first) = chars.by_ref().find(|(_, c)| is_word_alone(*c) || is_of_word(*c))?;
+        let mut end = start + first.len_utf8();
+        if !is_word_alone(first) {
+            while let Some((at, c)) = chars.next_if(|(_, c)| is_of_word(*c) && !is_word_alone(*c)) {
+                end = at + c.len_utf8();
+            }
+        }
+        Some((start, end))
+    })
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}')
+}
+
+/// Chinese, Japanese and Korean; Thai, Lao, Tibetan, Burmese and Khmer; pictures.
+fn is_word_alone(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x0e01..=0x109f | 0x1780..=0x17ff | 0x2600..=0x27bf | 0x2e80..=0x2fdf | 0x3005..=0x3007
+            | 0x3041..=0x30fa | 0x30fc..=0x318f | 0x31a0..=0x31bf | 0x31f0..=0x31ff
+            | 0x3400..=0x4dbf | 0x4e00..=0xa4cf | 0xac00..=0xd7af | 0xf900..=0xfaff
+            | 0xff66..=0xff9f | 0x1_f1e6..=0x1_faff | 0x2_0000..=0x3_ffff
+    )
+}
+
+/// Text as the index splits it: private characters, each by itself, for those that are words
+/// alone. A rare one from beyond the first plane becomes two, its plane and its place.
+fn spaced(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_word_alone(c) {
+            let (plane, place) = (u32::from(c) >> 16, u32::from(c) & 0xffff);
+            for code in [plane, place].into_iter().filter(|code| *code > 3 || plane > 0) {
+                spaced.push(' ');
+                spaced.extend(char::from_u32(0xf_0000 | code));
+            }
+            spaced.push(' ');
+        } else if matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..) {
+            spaced.push(' ');
+        } else {
+            spaced.push(c);
+        }
+    }
+    spaced
+}
+
+fn clean(text: &str) -> String {
+    // Control characters would end a text early; typed quotation marks mean the same as straight ones.
+    let sign = |c: char| match c {
+        '\u{201c}' | '\u{201d}' | '\u{201e}' => '"',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.trim().chars().take(MAX_QUERY).map(sign).collect::<String>().trim().to_owned()
+}
+
+/// A word, a phrase, or a filter with its value.
+struct Item<'a> {
+    start: usize,
+    end: usize,
+    key: Option<&'a str>,
+    value: &'a str,
+    quoted: bool,
+}
+
+fn next_item(text: &str, from: usize) -> Option<Item<'_>> {
+    let start = from + part(text, from, text.len()).find(|c: char| !c.is_whitespace())?;
+    let rest = part(text, start, text.len());
+    let word = rest.split(char::is_whitespace).next().unwrap_or(rest);
+    let word = word.split('"').next().unwrap_or(word);
+    let key = word.split_once(':').map(|(key, _)| key);
+    let key = key.filter(|key| {
+        ["from", "in", "has", "before", "after"].contains(&&*key.to_ascii_lowercase())
+    });
+    let opened = start + key.map_or(0, |key| key.len() + 1);
+    let value = part(text, opened, text.len());
+    match value.strip_prefix('"') {
+        // Whoever does not close a phrase means the rest.
+        Some(phrase) => {
+            let length = phrase.find('"').unwrap_or(phrase.len());
+            let end = (opened + length + 2).min(text.len());
+            Some(Item { start, end, key, value: part(phrase, 0, length).trim(), quoted: true })
+        }
+        None => {
+            let length = value.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(value.len());
+            let (value, end) = (part(value, 0, length), opened + length);
+            Some(Item { start, end, key, value, quoted: false })
+        }
+    }
+}
+
+fn part(text: &str, start: usize, end: usize) -> &str {
+    text.get(start..end).unwrap_or_default()
+}
+
+/// The first day of `2026`, `2026-10` or `2026-10-01`.
+fn first_day(text: &str) -> Option<i64> {
+    let mut parts = text.split('-');
+    let mut number = |digits: usize| match parts.next() {
+        None => Some(1),
+        Some(part) if part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()) => {
+            part.parse().ok()
+        }
+        Some(_) => None,
+    };
+    let date = (number(4)?, number(2)?, number(2)?);
+    let day = days_from_civil(date.0, date.1, date.2);
+    (text.len() <= 10 && civil_from_days(day) == date).then_some(day)
+}

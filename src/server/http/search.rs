@@ -1,0 +1,261 @@
+//! The search page: what was typed, what it finds, and where in a message the words stand.
+
+use super::super::App;
+use super::Answer;
+use super::pages::quiet_page;
+use super::request::{FormBody, Visitor};
+use crate::domain::MessageId;
+use crate::domain::push_escaped;
+use crate::domain::room::RoomKind;
+use crate::domain::search::{MAX_QUERY, Query, Term, plain_text, words};
+use crate::server::store::search::Hit;
+use crate::ui;
+use crate::ui::search::{SearchPage, ShownHit};
+use axum::extract::{Query as Asked, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect};
+use form_urlencoded::byte_serialize;
+use leptos::view;
+use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// Hits on a page.
+const HITS: usize = 25;
+/// Characters of an excerpt, and those before its first mark.
+const EXCERPT: usize = 240;
+const LEAD: usize = 60;
+/// What may follow the common beginning of two forms of one English word.
+const ENDINGS: [&str; 36] = [
+    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or",
+    "ors", "al", "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment",
+    "ments", "ness", "ful", "able", "ably", "ive", "ize", "ized", "izing",
+];
+
+/// `GET /searches?q=`: any text at all is answered. `before` is the oldest hit of the page above;
+/// `in` is a room to begin with.
+///
+/// # Errors
+/// [`Error::Unavailable`](crate::domain::error::Error::Unavailable).
+pub async fn search(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    asked: Result<Asked<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Answer {
+    let asked = asked.map(|Asked(pairs)| pairs).unwrap_or_default();
+    let value = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let viewer = signed.viewer().id;
+    let text: String = value("q").map_or("", |text| text.trim()).chars().take(MAX_QUERY).collect();
+    if let Some(room_id) = value("in").filter(|_| text.is_empty()) {
+        let rooms = app.load_sidebar(viewer).await?;
+        let room = rooms.iter().find(|room| room.id.to_string() == *room_id);
+        let room = room.filter(|room| room.kind != RoomKind::Direct);
+        let filter = room.map(|room| format!("in:\"{}\"", room.name.replace('"', " ")));
+        return Ok(Redirect::to(&address(&filter.unwrap_or_default(), None)).into_response());
+    }
+    let query = Query::parse(&text);
+    let before = value("before").and_then(|id| id.parse().ok()).map(MessageId::new);
+    let newest = MessageId::new(i64::MAX);
+    let found = app.store.search(viewer, &query, before.unwrap_or(newest), HITS).await?;
+    let older = found.hits.last().filter(|_| found.has_more);
+    let older = older.map(|last| address(&text, Some(last.id)));
+    let verdict = if text.is_empty() {
+        String::new()
+    } else if !query.asks_something() {
+        "There is no word in that to look for.".to_owned()
+    } else if !found.knows_people {
+        format!("Nobody here is called {}.", query.people.join(" or "))
+    } else if !found.knows_rooms {
+        format!("You are in no room called {}.", query.rooms.join(" or "))
+    } else {
+        count(found.hits.len(), (before.is_some(), found.has_more))
+    };
+    let chips = query.chips.iter();
+    let chips = chips.map(|chip| (chip.label.clone(), address(&chip.rest, None))).collect();
+    let recent = found.recent.into_iter().map(|text| (address(&text, None), text)).collect();
+    let more = ["from:me", "has:link", "has:code", "has:mention"].into_iter();
+    let more = more.filter(|filter| !query.chips.iter().any(|chip| chip.label == *filter));
+    let more = more.map(|filter| (filter, address(&format!("{text} {filter}"), None))).collect();
+    let newest = before.is_some().then(|| address(&text, None));
+    let hits = found.hits.into_iter().map(|hit| shown(hit, &query)).collect();
+    let html = ui::fragment(move || {
+        view! {
+            <SearchPage text=text chips=chips more=more verdict=verdict hits=hits
+                around=(newest, older) recent=recent/>
+        }
+    });
+    quiet_page(&app, &signed, &headers, ("Search", html)).await
+}
+
+/// What the form of a search carries.
+#[derive(Deserialize)]
+pub struct SearchForm {
+    #[serde(default)]
+    q: String,
+}
+
+/// `POST /searches`: keeps what was searched for and leads to what it finds.
+///
+/// # Errors
+/// Those of the writer.
+pub async fn save_search(
+    State(app): State<App>,
+    Visitor(signed): Visitor,
+    FormBody(form): FormBody<SearchForm>,
+) -> Answer {
+    app.auth.allow_post(signed.viewer().id)?;
+    let text: String = form.q.trim().chars().take(MAX_QUERY).collect();
+    if Query::parse(&text).asks_something() {
+        app.writer.save_search(signed.viewer().id, text.clone()).await?;
+    }
+    Ok(Redirect::to(&address(&text, None)).into_response())
+}
+
+/// `POST /searches/clear`
+///
+/// # Errors
+/// Those of the writer.
+pub async fn clear_searches(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer.clear_searches(signed.viewer().id).await?;
+    Ok(Redirect::to("/searches").into_response())
+}
+
+fn address(text: &str, before: Option<MessageId>) -> String {
+    let before = before.map(|id| format!("&before={id}")).unwrap_or_default();
+    match text.trim() {
+        "" => "/searches".to_owned(),
+        text => {
+            format!("/searches?q={}{before}", byte_serialize(text.as_bytes()).collect::<String>())
+        }
+    }
+}
+
+fn count(hits: usize, (is_later_page, has_more): (bool, bool)) -> String {
+    let messages = if hits == 1 { "message" } else { "messages" };
+    match (hits, is_later_page) {
+        (0, false) => "Nothing found.".to_owned(),
+        (0, true) => "Nothing older found.".to_owned(),
+        (_, true) => format!("{hits} older {messages}, newest first."),
+        (_, false) if has_more => format!("The newest {hits} {messages}."),
+        _ => format!("{hits} {messages}, newest first."),
+    }
+}
+
+fn shown(hit: Hit, query: &Query) -> ShownHit {
+    let excerpt = excerpt(&plain_text(&hit.body_html), query);
+    let Hit { id, room_id, room_name, room_kind, creator, created_at, .. } = hit;
+    ShownHit { id, room_id, room_name, room_kind, creator, excerpt, created_at }
+}
+
+/// The part of a text where a query's words stand first, as HTML with each of them marked.
+pub fn excerpt(text: &str, query: &Query) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let marks = marks(&text, &query.terms);
+    let first = marks.first().map_or(0, |mark| mark.0);
+    let (lead, _) = text.split_at(first);
+    let mut from = lead.char_indices().rev().nth(LEAD).map_or(0, |(at, _)| at);
+    if from > 0 {
+        from += lead.split_at(from).1.find(' ').map_or(0, |at| at + 1);
+    }
+    let rest = text.split_at(from).1;
+    let mut to = rest.char_indices().nth(EXCERPT).map_or(text.len(), |(at, _)| from + at);
+    if to < text.len() {
+        // Between two words, if there is a place; never within what is marked.
+        to = text.split_at(to).0.rfind(' ').filter(|at| *at > first).unwrap_or(to);
+        to = marks.iter().find(|mark| mark.0 < to && to < mark.1).map_or(to, |mark| mark.1);
+    }
+    let mut html = String::from(if from > 0 { "…" } else { "" });
+    let mut done = from;
+    for (start, end) in marks.into_iter().filter(|mark| mark.1 <= to) {
+        push_escaped(&mut html, text.get(done..start).unwrap_or_default());
+        html.push_str("<mark>");
+        push_escaped(&mut html, text.get(start..end).unwrap_or_default());
+        html.push_str("</mark>");
+        done = end;
+    }
+    push_escaped(&mut html, text.get(done..to).unwrap_or_default());
+    html.push_str(if to < text.len() { "…" } else { "" });
+    html
+}
+
+/// Where the words of terms stand in a text, in order; those that touch are one.
+fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
+    let fold = |(start, end)| (start, end, folded(text.get(start..end).unwrap_or_default()));
+    let said: Vec<(usize, usize, String)> = words(text).map(fold).collect();
+    let mut found = Vec::new();
+    for term in terms {
+        let wanted: Vec<String> = words(&term.text)
+            .map(|(start, end)| folded(term.text.get(start..end).unwrap_or_default()))
+            .collect();
+        for place in said.windows(wanted.len().max(1)) {
+            let last = wanted.len().saturating_sub(1);
+            let fits = place.iter().zip(&wanted).enumerate().all(|(at, ((.., said), wanted))| {
+                is_form_of(said, wanted) || term.prefix && at == last && said.starts_with(wanted)
+            });
+            if fits {
+                found.extend(place.iter().map(|(start, end, _)| (*start, *end)));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().fold(Vec::new(), |mut marks: Vec<(usize, usize)>, mark| {
+        match marks.last_mut().filter(|last| last.1 == mark.0) {
+            Some(last) => last.1 = mark.1,
+            None => marks.push(mark),
+        }
+        marks
+    })
+}
+
+fn folded(word: &str) -> String {
+    word.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether two words are likely to have one stem. The index knows exactly; this only marks.
+fn is_form_of(said: &str, wanted: &str) -> bool {
+    let same = said.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
+    let ends = |word: &str| {
+        // A consonant may be doubled: run, running.
+        let doubled =
+            word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
+        word.get(same..).is_some_and(|rest| ENDINGS.contains(&rest))
+            || doubled.is_some_and(|rest| !rest.is_empty() && ENDINGS.contains(&rest))
+    };
+    said == wanted || same >= 3 && ends(said) && ends(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_marks_words_by_their_stem_and_escapes_the_rest() {
+        for (query, text, html) in [
+            (
+                "run",
+                "She <runs> & ran, running",
+                "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>",
+            ),
+            ("cafe", "Le CAFÉ\nnoir", "Le <mark>CAFÉ</mark> noir"),
+            ("leg", "A legend; the", "A <mark>legend</mark>; the"),
+            ("\"leg\"", "A legend", "A legend"),
+            ("\"the build\" the", "Build the build", "Build <mark>the</mark> <mark>build</mark>"),
+            ("日本", "今日本日", "今<mark>日本</mark>日"),
+            ("from:me", "anything", "anything"),
+        ] {
+            assert_eq!(excerpt(text, &Query::parse(query)), html, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_around_its_first_mark() {
+        let text = format!("{} needle {}", "straw ".repeat(100), "hay ".repeat(100));
+        let cut = excerpt(&text, &Query::parse("needle"));
+        assert!(cut.starts_with("…straw") && cut.ends_with("hay…"), "{cut}");
+        assert!(cut.contains(" <mark>needle</mark> "), "{cut}");
+        assert!(cut.chars().count() < 280, "{cut}");
+    }
+}
