@@ -4,7 +4,6 @@
 
 use super::error::{Error, FieldError};
 use super::{InviteId, SessionId, Timestamp, UserId};
-pub use super::{device_name, hue, initials};
 use serde::{Deserialize, Serialize};
 
 /// Longest account name, in Unicode scalars (the first-run form's limit).
@@ -405,4 +404,37 @@ fn looks_like_email(address: &str) -> bool {
 pub fn is_invite_code(code: &str) -> bool {
     let group = |group: &str| group.len() == 4 && group.bytes().all(|b| b.is_ascii_alphanumeric());
     matches!(code.len(), 14 | 24) && code.split('-').all(group)
+}
+
+/// A browser in words: "Firefox on Linux".
+pub fn device_name(user_agent: &str) -> String {
+    let first = |known: &[(&str, &'static str)]| {
+        known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    // Every browser claims to be those after it in this list.
+    let browser = first(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = first(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("CrOS", "ChromeOS"),
+        ("Windows", "Windows"),
+        ("Macintosh", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => "A program".to_owned(),
+    }
 }

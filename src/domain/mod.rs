@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
-//! listed above them: [`error`], [`account`], [`expression`], [`room`], [`message`], [`sidebar`],
+//! listed above them: [`error`], [`account`], [`room`], [`message`], [`sidebar`],
 //! [`event`], [`timeline`], [`search`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
@@ -12,9 +12,7 @@
 //! is one room's messages as a tab knows them; *outgoing* messages are sent but not yet confirmed.
 
 pub mod account;
-pub mod error;
 pub mod event;
-pub mod expression;
 pub mod message;
 pub mod room;
 pub mod search;
@@ -22,7 +20,6 @@ pub mod sidebar;
 pub mod timeline;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::cmp::Ordering;
 use std::fmt;
 
 /// Declares an integer id that cannot be mixed up with another kind of id.
@@ -248,44 +245,6 @@ pub fn push_escaped(html: &mut String, text: &str) {
     html.push_str(rest);
 }
 
-/// One or two initials of a name, in any script: the first letter of its first and last word, with
-/// the marks that belong to it; of a name in an East Asian script, one character says enough. As
-/// written; the stylesheet makes them capitals, by the rules of the page's language.
-pub fn initials(name: &str, at_most: usize) -> String {
-    let mut words = name.split_whitespace().filter(|word| !account::is_blank(word));
-    let first = words.next().map_or("", first_letter);
-    let last = words.next_back().map_or("", first_letter);
-    let alone = at_most < 2 || first.chars().next().is_some_and(is_east_asian);
-    let mut letters = String::from(first);
-    if !alone && !last.chars().next().is_some_and(is_east_asian) {
-        letters.push_str(last);
-    }
-    letters
-}
-
-/// The first letter, figure or picture of a word with everything that belongs to it. Quotes and
-/// brackets before it are passed over, unless there is nothing else.
-fn first_letter(word: &str) -> &str {
-    let shows = |c: char| c.is_alphanumeric() || c >= '\u{2190}' && !extends(c);
-    let start = word.find(shows).or_else(|| word.find(|c: char| !extends(c))).unwrap_or(0);
-    let word = word.split_at(start).1;
-    let mut rest = word.char_indices().peekable();
-    let opening = rest.next().map(|(_, c)| c);
-    // Flags are two letters of their own.
-    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
-    if opening.is_some_and(is_flag) {
-        rest.next_if(|(_, c)| is_flag(*c));
-    }
-    while let Some((_, mark)) = rest.next_if(|(_, c)| extends(*c)) {
-        // A joiner glues the next picture on: families, professions.
-        if mark == '\u{200d}' {
-            rest.next();
-        }
-    }
-    let end = rest.peek().map_or(word.len(), |(at, _)| *at);
-    word.split_at(end).0
-}
-
 /// Whether a character only changes the one before it. The marks of living scripts, not all of
 /// Unicode: its tables would weigh more than the rest of this file.
 fn extends(c: char) -> bool {
@@ -306,69 +265,6 @@ fn extends(c: char) -> bool {
                 | 0xfe20..=0xfe2f | 0x1_f3fb..=0x1_f3ff | 0xe_0020..=0xe_007f
                 | 0xe_0100..=0xe_01ef
         ),
-    }
-}
-
-/// Whether a character is of a script whose names are a few characters without spaces.
-fn is_east_asian(c: char) -> bool {
-    matches!(u32::from(c), 0x2e80..=0xa4cf | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff)
-}
-
-/// Which of the ten avatar hues (1 to 10) a user has; it never changes for an id.
-pub fn hue(id: UserId) -> i64 {
-    // A step that shares no factor with ten sends neighbouring ids to different hues.
-    (id.get() * 7).rem_euclid(10) + 1
-}
-
-/// A browser in words: "Firefox on Linux".
-pub fn device_name(user_agent: &str) -> String {
-    let first = |known: &[(&str, &'static str)]| {
-        known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
-    };
-    // Every browser claims to be those after it in this list.
-    let browser = first(&[
-        ("Edg", "Edge"),
-        ("OPR/", "Opera"),
-        ("SamsungBrowser", "Samsung Internet"),
-        ("Firefox/", "Firefox"),
-        ("FxiOS", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("CriOS", "Chrome"),
-        ("Safari/", "Safari"),
-        ("curl/", "curl"),
-    ]);
-    let system = first(&[
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Android", "Android"),
-        ("CrOS", "ChromeOS"),
-        ("Windows", "Windows"),
-        ("Macintosh", "Mac"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "A program".to_owned(),
-    }
-}
-
-/// Sorts what a browser shows. The order must be total: equal items may change places. Shell's
-/// way, because the library's sort costs about four kilobytes of WebAssembly for each type it is
-/// used with, and these lists are short (500 rooms) and nearly in order.
-pub fn sort<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
-    // Ciura's gaps.
-    for gap in [132, 57, 23, 10, 4, 1] {
-        for start in gap..items.len() {
-            let mut at = start;
-            while let Some(before) = at.checked_sub(gap)
-                && let (Some(low), Some(high)) = (items.get(before), items.get(at))
-                && order(low, high) == Ordering::Greater
-            {
-                items.swap(before, at);
-                at = before;
-            }
-        }
     }
 }
 
@@ -397,4 +293,199 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+pub mod error {
+    //! What can go wrong, in the words a person may read.
+    //!
+    //! One enum for the whole product. The server maps it to a status in one place
+    //! (`server::http`), the browser reads it back from [`ErrorBody`]. Internal causes are logged
+    //! where they happen and never travel: [`Error::Unavailable`] and [`Error::Unexpected`] carry no
+    //! detail on purpose.
+
+    use serde::{Deserialize, Serialize};
+
+    /// One broken rule of one field.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct FieldError {
+        /// The field's name as in the request, for example `body`.
+        pub field: String,
+        /// A sentence that tells the person what to do.
+        pub message: String,
+    }
+
+    impl FieldError {
+        /// A broken rule of `field`.
+        pub fn new(field: &str, message: &str) -> Self {
+            Self { field: field.to_owned(), message: message.to_owned() }
+        }
+    }
+
+    /// Why a request was refused or failed.
+    #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+    pub enum Error {
+        /// Outside input broke a rule; nothing was changed. Never empty.
+        #[error("{}", .0.first().map_or("That is not valid.", |first| first.message.as_str()))]
+        Validation(Vec<FieldError>),
+        /// The request could not be read at all (not JSON, not UTF-8, wrong shape).
+        #[error("{0}")]
+        Malformed(&'static str),
+        /// The address does not take this method.
+        #[error("This address does not take that method.")]
+        MethodNotAllowed,
+        /// The body is larger than this address takes.
+        #[error("That is too large to send.")]
+        TooLarge,
+        /// Nobody is signed in, or the session has ended.
+        #[error("Please sign in.")]
+        Unauthenticated,
+        /// The e-mail and password do not belong together (or to nobody; the answer is the same).
+        #[error("That e-mail and password do not match. Check for capital letters and try again.")]
+        WrongCredentials,
+        /// The viewer may see this but not do that.
+        #[error("You are not allowed to do that.")]
+        Forbidden,
+        /// The request came from another site, or says so.
+        #[error("This request did not come from the chat itself, so it was refused.")]
+        CrossSite,
+        /// No such room, message, user or page, or not for this viewer: the two look alike.
+        #[error("There is nothing at this address.")]
+        NotFound,
+        /// First run was done before, by somebody else.
+        #[error("This chat has already been set up. Ask its administrator for an invite link.")]
+        AlreadySetUp,
+        /// The e-mail already belongs to a user.
+        #[error("Somebody with that e-mail is already a member. Sign in instead.")]
+        AlreadyMember,
+        /// The client message id was used by another author in this room.
+        #[error("That message id is already taken. Send it again with a new one.")]
+        ClientIdTaken,
+        /// The last administrator would be gone, and nobody could make another.
+        #[error("Somebody has to be administrator. Make another person administrator first.")]
+        LastAdministrator,
+        /// Too much in too short a time.
+        #[error("That was a little too fast. Try again in {retry_after_s} s.")]
+        RateLimited {
+            /// Seconds until the next attempt can succeed.
+            retry_after_s: u64,
+        },
+        /// The writer has stopped; nothing can be stored.
+        #[error("The server is stopping. Nothing was lost; try again in a moment.")]
+        WriterUnavailable,
+        /// The disk is full or cannot be written.
+        #[error(
+            "The server cannot store anything right now. Your text is still here; try again soon."
+        )]
+        StorageFull,
+        /// The database did not answer as it should; the cause is in the log.
+        #[error("Something failed on the server. Nothing you sent was lost; try again.")]
+        Unavailable,
+        /// A bug; the cause is in the log.
+        #[error("Something failed on the server. Nothing you sent was lost; try again.")]
+        Unexpected,
+    }
+
+    impl Error {
+        /// A single broken field rule.
+        pub fn invalid(field: &str, message: &str) -> Self {
+            Self::Validation(vec![FieldError::new(field, message)])
+        }
+
+        /// The stable name of this error on the wire.
+        pub fn code(&self) -> &'static str {
+            match self {
+                Self::Validation(_) => "validation",
+                Self::Malformed(_) => "malformed",
+                Self::MethodNotAllowed => "method_not_allowed",
+                Self::TooLarge => "too_large",
+                Self::Unauthenticated => "unauthenticated",
+                Self::WrongCredentials => "wrong_credentials",
+                Self::Forbidden => "forbidden",
+                Self::CrossSite => "cross_site",
+                Self::NotFound => "not_found",
+                Self::AlreadySetUp => "already_set_up",
+                Self::AlreadyMember => "already_member",
+                Self::ClientIdTaken => "client_id_taken",
+                Self::LastAdministrator => "last_administrator",
+                Self::RateLimited { .. } => "rate_limited",
+                Self::WriterUnavailable => "writer_unavailable",
+                Self::StorageFull => "storage_full",
+                Self::Unavailable => "unavailable",
+                Self::Unexpected => "unexpected",
+            }
+        }
+
+        /// The HTTP status. Kept beside the codes so that the two cannot drift apart.
+        pub fn status(&self) -> u16 {
+            match self {
+                Self::Malformed(_) => 400,
+                Self::Unauthenticated | Self::WrongCredentials => 401,
+                Self::Forbidden | Self::CrossSite => 403,
+                Self::NotFound => 404,
+                Self::MethodNotAllowed => 405,
+                Self::AlreadySetUp
+                | Self::AlreadyMember
+                | Self::ClientIdTaken
+                | Self::LastAdministrator => 409,
+                Self::TooLarge => 413,
+                Self::Validation(_) => 422,
+                Self::RateLimited { .. } => 429,
+                Self::Unexpected => 500,
+                Self::WriterUnavailable | Self::Unavailable => 503,
+                Self::StorageFull => 507,
+            }
+        }
+
+        /// The broken rules, if rules were broken.
+        pub fn fields(&self) -> &[FieldError] {
+            match self {
+                Self::Validation(fields) => fields,
+                _ => &[],
+            }
+        }
+
+        /// The sentence for one field, for a form that is shown again.
+        pub fn for_field(&self, field: &str) -> Option<&str> {
+            self.fields()
+                .iter()
+                .find(|error| error.field == field)
+                .map(|error| error.message.as_str())
+        }
+    }
+
+    /// `{"error": {...}}`: the body of every failed API call.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct ErrorBody {
+        /// What went wrong.
+        pub error: ErrorDetail,
+    }
+
+    /// The inside of an [`ErrorBody`].
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct ErrorDetail {
+        /// See [`Error::code`].
+        pub code: String,
+        /// The first broken field, when rules were broken.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pub field: Option<String>,
+        /// A sentence a person can act on.
+        pub message: String,
+        /// Names this request in the server's log.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pub request_id: Option<String>,
+    }
+
+    impl ErrorBody {
+        /// The wire form of `error`.
+        pub fn new(error: &Error, request_id: Option<String>) -> Self {
+            Self {
+                error: ErrorDetail {
+                    code: error.code().to_owned(),
+                    field: error.fields().first().map(|first| first.field.clone()),
+                    message: error.to_string(),
+                    request_id,
+                },
+            }
+        }
+    }
 }

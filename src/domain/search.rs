@@ -298,3 +298,94 @@ fn first_day(text: &str) -> Option<i64> {
     let day = days_from_civil(date.0, date.1, date.2);
     (text.len() <= 10 && civil_from_days(day) == date).then_some(day)
 }
+
+/// A sound that `/play` knows: one line of `public/sounds.tsv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound<'a> {
+    /// What is typed after `/play`.
+    pub name: &'a str,
+    /// Shown beside the caption.
+    pub emoji: &'a str,
+    /// What it sounds like, for those who do not hear it.
+    pub caption: &'a str,
+}
+
+impl<'a> Sound<'a> {
+    /// Reads a line of the table. `None` for anything else.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (name, rest) = line.split_once('\t')?;
+        rest.split_once('\t').map(|(emoji, caption)| Self { name, emoji, caption })
+    }
+
+    /// Its file among the assets.
+    pub fn path(&self) -> String {
+        ["sounds/", self.name, ".mp3"].concat()
+    }
+}
+
+/// The sound that a message plays: `/play`, one space, a name of the table, and nothing else but
+/// space around it. Capitals do not matter. Anything else is ordinary text.
+pub fn played<'a>(sounds: &'a str, text: &str) -> Option<Sound<'a>> {
+    let (command, name) = text.trim().split_once(' ')?;
+    let name = command.eq_ignore_ascii_case("/play").then_some(name)?;
+    sounds.lines().filter_map(Sound::parse).find(|one| one.name.eq_ignore_ascii_case(name))
+}
+
+/// An emoji: one line of `public/emoji.tsv`, where lines without a tab are titles of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emoji<'a> {
+    /// The characters themselves.
+    pub text: &'a str,
+    /// Its name, `thumbs_up`: the one that was looked for, or else the first.
+    pub name: &'a str,
+}
+
+impl<'a> Emoji<'a> {
+    /// Reads a line of the table. `None` for the title of a group.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (text, rest) = line.split_once('\t')?;
+        Some(Self { text, name: rest.split([' ', '\t']).next()? })
+    }
+}
+
+/// How well an emoji fits what was typed, best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Name,
+    NameStart,
+    WordStart,
+    Inside,
+}
+
+/// The emoji of the table that fit what was typed, best first and otherwise in the table's order:
+/// names that are or begin with it, then words that do, then those that contain it. Colons around
+/// it and capitals do not matter.
+pub fn complete<'a>(emoji: &'a str, typed: &str, limit: usize) -> Vec<Emoji<'a>> {
+    let typed = typed.trim().trim_matches(':').to_ascii_lowercase().replace(' ', "_");
+    let mut found = Vec::new();
+    // Most lines do not contain it at all; the rest is asked only of the others.
+    let lines = emoji.lines().filter(|line| !typed.is_empty() && line.contains(&*typed));
+    for (fit, one) in lines.filter_map(|line| fit(line, &typed)) {
+        let at = found.partition_point(|(other, _)| *other <= fit);
+        if at < limit {
+            found.insert(at, (fit, one));
+            found.truncate(limit);
+        }
+    }
+    found.into_iter().map(|(_, one)| one).collect()
+}
+
+fn fit<'a>(line: &'a str, typed: &str) -> Option<(Fit, Emoji<'a>)> {
+    let first = Emoji::parse(line)?;
+    let (names, keywords) = line.split_once('\t')?.1.split_once('\t')?;
+    let starting = names.split(' ').filter(|name| name.starts_with(typed));
+    if let Some(name) = starting.min_by_key(|name| name.len()) {
+        let fit = if name == typed { Fit::Name } else { Fit::NameStart };
+        return Some((fit, Emoji { name, ..first }));
+    }
+    let mut words = names.split([' ', '_']).chain(keywords.split(' '));
+    if words.any(|word| word.starts_with(typed)) {
+        return Some((Fit::WordStart, first));
+    }
+    (names.contains(typed) || keywords.contains(typed)).then_some((Fit::Inside, first))
+}

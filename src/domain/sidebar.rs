@@ -1,11 +1,12 @@
-//! The reducer of everything around the timeline: the room list, who is online, who is typing.
+//! What surrounds the timeline: the room list, who is online, who is typing, in a reducer; and how
+//! people look there, as initials on a colour.
 
-use super::account::UserRef;
+use super::account::{UserRef, is_blank};
 use super::room::{
     Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, is_unread,
     rename_among,
 };
-use super::{MessageId, RoomId, UserId, sort};
+use super::{MessageId, RoomId, UserId, extends};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -325,6 +326,74 @@ impl Sidebar {
                 Some(format!("{}, {} and {} are typing", name(one), name(two), name(three)))
             }
             _ => Some("Several people are typing".to_owned()),
+        }
+    }
+}
+
+/// One or two initials of a name, in any script: the first letter of its first and last word, with
+/// the marks that belong to it; of a name in an East Asian script, one character says enough. As
+/// written; the stylesheet makes them capitals, by the rules of the page's language.
+pub fn initials(name: &str, at_most: usize) -> String {
+    let mut words = name.split_whitespace().filter(|word| !is_blank(word));
+    let first = words.next().map_or("", first_letter);
+    let last = words.next_back().map_or("", first_letter);
+    let alone = at_most < 2 || first.chars().next().is_some_and(is_east_asian);
+    let mut letters = String::from(first);
+    if !alone && !last.chars().next().is_some_and(is_east_asian) {
+        letters.push_str(last);
+    }
+    letters
+}
+
+/// The first letter, figure or picture of a word with everything that belongs to it. Quotes and
+/// brackets before it are passed over, unless there is nothing else.
+fn first_letter(word: &str) -> &str {
+    let shows = |c: char| c.is_alphanumeric() || c >= '\u{2190}' && !extends(c);
+    let start = word.find(shows).or_else(|| word.find(|c: char| !extends(c))).unwrap_or(0);
+    let word = word.split_at(start).1;
+    let mut rest = word.char_indices().peekable();
+    let opening = rest.next().map(|(_, c)| c);
+    // Flags are two letters of their own.
+    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    if opening.is_some_and(is_flag) {
+        rest.next_if(|(_, c)| is_flag(*c));
+    }
+    while let Some((_, mark)) = rest.next_if(|(_, c)| extends(*c)) {
+        // A joiner glues the next picture on: families, professions.
+        if mark == '\u{200d}' {
+            rest.next();
+        }
+    }
+    let end = rest.peek().map_or(word.len(), |(at, _)| *at);
+    word.split_at(end).0
+}
+
+/// Whether a character is of a script whose names are a few characters without spaces.
+fn is_east_asian(c: char) -> bool {
+    matches!(u32::from(c), 0x2e80..=0xa4cf | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff)
+}
+
+/// Which of the ten avatar hues (1 to 10) a user has; it never changes for an id.
+pub fn hue(id: UserId) -> i64 {
+    // A step that shares no factor with ten sends neighbouring ids to different hues.
+    (id.get() * 7).rem_euclid(10) + 1
+}
+
+/// Sorts what a browser shows. The order must be total: equal items may change places. Shell's
+/// way, because the library's sort costs about four kilobytes of WebAssembly for each type it is
+/// used with, and these lists are short (500 rooms) and nearly in order.
+pub fn sort<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
+    // Ciura's gaps.
+    for gap in [132, 57, 23, 10, 4, 1] {
+        for start in gap..items.len() {
+            let mut at = start;
+            while let Some(before) = at.checked_sub(gap)
+                && let (Some(low), Some(high)) = (items.get(before), items.get(at))
+                && order(low, high) == Ordering::Greater
+            {
+                items.swap(before, at);
+                at = before;
+            }
         }
     }
 }

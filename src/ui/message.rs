@@ -11,9 +11,10 @@ use super::browser;
 use super::controls::symbol;
 use super::push_permalink;
 use super::state::{failure, is_own};
-use crate::domain::account::{Viewer, hue, initials};
+use crate::domain::account::Viewer;
 use crate::domain::message::Message;
 use crate::domain::message::{Outgoing, Row, RowContent};
+use crate::domain::sidebar::{hue, initials};
 use crate::domain::{MessageId, Timestamp, UserId, push_escaped, push_padded};
 
 /// Draws rows for one viewer.

@@ -15,7 +15,6 @@ mod message;
 pub mod people;
 mod room;
 pub mod rooms;
-pub mod search;
 pub mod settings;
 mod sidebar;
 pub mod state;
@@ -414,7 +413,7 @@ fn open_document(page: &mut String, title: &str, theme: Theme, head: &str) {
 
 /// Appends the address of a message. The fragment makes the browser itself scroll to it and mark
 /// it.
-fn push_permalink(html: &mut String, room_id: RoomId, id: MessageId) {
+pub fn push_permalink(html: &mut String, room_id: RoomId, id: MessageId) {
     for (mark, number) in [("/rooms/", room_id.get()), ("/@", id.get()), ("#m-", id.get())] {
         html.push_str(mark);
         push_padded(html, number, 1);

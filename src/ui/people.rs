@@ -93,7 +93,8 @@ pub(super) fn act(action: String, label: &'static str, class: &'static str) -> i
     }
 }
 
-pub(super) fn moment(at: Timestamp) -> impl IntoView {
+/// A moment as a person reads it.
+pub fn moment(at: Timestamp) -> impl IntoView {
     let text = format!("{} {} UTC", at.utc_date(), at.utc_clock());
     view! { <time datetime=at.to_string()>{text}</time> }
 }

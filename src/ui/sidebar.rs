@@ -5,10 +5,12 @@
 use super::browser;
 use super::controls::{Avatar, Icon, Mark};
 use super::state::Chat;
-use crate::domain::account::{UserRef, Viewer, hue};
+use crate::domain::RoomId;
+use crate::domain::account::{UserRef, Viewer};
 use crate::domain::room::{Involvement, RoomKind};
+use crate::domain::sidebar::hue;
+use crate::domain::sidebar::sort;
 use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom};
-use crate::domain::{RoomId, sort};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::html::Input;
 use leptos::prelude::*;

@@ -173,6 +173,8 @@ mod event {
 }
 
 mod values {
+    use campfire::domain::account::device_name;
+    use campfire::domain::sidebar::{hue, initials, sort};
     use campfire::domain::*;
 
     #[test]

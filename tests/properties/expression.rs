@@ -2,10 +2,10 @@
 //! only look like it.
 
 use crate::{check, same};
-use campfire::domain::expression::{
-    Boost, Emoji, MAX_BOOST_BYTES, MAX_BOOST_CHARS, MAX_LARGE_EMOJI, QUICK_BOOSTS, Sound, complete,
-    is_only_emoji, played,
+use campfire::domain::message::{
+    Boost, MAX_BOOST_BYTES, MAX_BOOST_CHARS, MAX_LARGE_EMOJI, QUICK_BOOSTS, is_only_emoji,
 };
+use campfire::domain::search::{Emoji, Sound, complete, played};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

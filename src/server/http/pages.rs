@@ -4,8 +4,8 @@
 
 use super::super::App;
 use super::super::store::account::styles_name;
-use super::super::store::members::Place;
 use super::super::store::messages::{Position, RoomWithPage};
+use super::super::store::search::Place;
 use super::Answer;
 use super::api::{invite_link, message, room as room_id_of};
 use super::request::Coding;

@@ -5,7 +5,7 @@
 //! the rest. Rights are the writer's to judge; a page only leaves out what would be refused.
 
 use super::super::App;
-use super::super::store::members::Candidate;
+use super::super::store::search::Candidate;
 use super::super::writer::Opened;
 use super::Answer;
 use super::api::{room as room_id_of, user as user_id_of};

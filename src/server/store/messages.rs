@@ -162,30 +162,6 @@ impl Store {
         Ok(Some(RoomWithPage { head, page }))
     }
 
-    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
-    /// takes to find them, beside the writer.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn list_message_ids_of(
-        &self,
-        creator: UserId,
-        after: MessageId,
-        limit: u32,
-    ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
-             ORDER BY id LIMIT ?3",
-        )
-        .bind(creator.get())
-        .bind(after.get())
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await
-        .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
-    }
-
     /// A message, if the viewer is in its room and it still exists.
     ///
     /// # Errors
@@ -478,4 +454,41 @@ pub async fn remove_message(
     .await?;
     let newest = left.and_then(|(id, creator)| id.zip(creator));
     Ok(newest.map(|(id, creator)| (MessageId::new(id), UserId::new(creator))))
+}
+
+/// Where a read cursor has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The newest message seen.
+    pub message_id: MessageId,
+    /// Mentions of the reader after it.
+    pub mentions: u32,
+}
+
+/// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
+/// there already, or the user is not in the room.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_read_cursor(
+    tx: &mut Tx,
+    user_id: UserId,
+    room_id: RoomId,
+    message_id: MessageId,
+) -> Result<Option<Reading>, sqlx::Error> {
+    // A cursor beyond the newest message would hide messages that are yet to come.
+    let row: Option<(i64, u32)> = sqlx::query_as(
+        "UPDATE memberships SET last_read_message_id =
+             min(?3, (SELECT last_message_id FROM sequence))
+         WHERE user_id = ?1 AND room_id = ?2 AND coalesce(last_read_message_id, 0) <
+             min(?3, (SELECT last_message_id FROM sequence))
+         RETURNING last_read_message_id, (SELECT count(*) FROM mentions mn
+             WHERE mn.user_id = ?1 AND mn.room_id = ?2 AND mn.message_id > last_read_message_id)",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(message_id.get())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions }))
 }

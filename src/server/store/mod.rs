@@ -7,7 +7,6 @@
 
 pub mod access;
 pub mod account;
-pub mod members;
 pub mod messages;
 pub mod rooms;
 pub mod search;

@@ -8,7 +8,8 @@ use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{
-    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Room, RoomHead, RoomKind, direct_key,
+    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Revision, Revoked, Room, RoomHead,
+    RoomKind, direct_key,
 };
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Deserialize;
@@ -332,4 +333,159 @@ pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::E
         .execute(tx)
         .await?;
     Ok(true)
+}
+
+/// How many of these are active users.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> Result<usize, sqlx::Error> {
+    let (count,): (i64,) = sqlx::query_as(
+        "SELECT count(*) FROM users WHERE active = 1 AND id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(to_json(people)?)
+    .fetch_one(tx)
+    .await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Lets everybody in who is not there yet, and returns them. What was said before they came is
+/// not unread to them.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn grant_everybody(
+    tx: &mut Tx,
+    room_id: RoomId,
+    now: Timestamp,
+) -> Result<Vec<UserId>, sqlx::Error> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "INSERT INTO memberships
+             (user_id, room_id, involvement, last_read_message_id, created_at)
+         SELECT u.id, r.id, 'mentions', r.last_message_id, ?2 FROM users u
+         JOIN rooms r ON r.id = ?1 WHERE u.active = 1 AND u.role <> 'bot'
+         ON CONFLICT DO NOTHING RETURNING user_id",
+    )
+    .bind(room_id.get())
+    .bind(now.ms())
+    .fetch_all(tx)
+    .await?;
+    Ok(users(rows))
+}
+
+/// Lets these people in who are active and not there yet, and returns them.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn grant(
+    tx: &mut Tx,
+    (room_id, involvement): (RoomId, Involvement),
+    people: &BTreeSet<UserId>,
+    now: Timestamp,
+) -> Result<Vec<UserId>, sqlx::Error> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "INSERT INTO memberships
+             (user_id, room_id, involvement, last_read_message_id, created_at)
+         SELECT u.id, r.id, ?3, r.last_message_id, ?4 FROM json_each(?2) j
+         JOIN users u ON u.id = j.value JOIN rooms r ON r.id = ?1 WHERE u.active = 1
+         ON CONFLICT DO NOTHING RETURNING user_id",
+    )
+    .bind(room_id.get())
+    .bind(to_json(people)?)
+    .bind(involvement.as_str())
+    .bind(now.ms())
+    .fetch_all(tx)
+    .await?;
+    Ok(users(rows))
+}
+
+/// Removes people from a room and returns those who were there.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn revoke(
+    tx: &mut Tx,
+    room_id: RoomId,
+    change: &Revision,
+) -> Result<Vec<UserId>, sqlx::Error> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "DELETE FROM memberships WHERE room_id = ?1
+         AND user_id NOT IN (SELECT value FROM json_each(?2))
+         AND (?3 IS NULL OR user_id IN (SELECT value FROM json_each(?3))) RETURNING user_id",
+    )
+    .bind(room_id.get())
+    .bind(to_json(&change.grant)?)
+    .bind(match &change.revoke {
+        Revoked::Others => None,
+        Revoked::These(people) => Some(to_json(people)?),
+    })
+    .fetch_all(tx)
+    .await?;
+    Ok(users(rows))
+}
+
+fn users(rows: Vec<(i64,)>) -> Vec<UserId> {
+    rows.into_iter().map(|(id,)| UserId::new(id)).collect()
+}
+
+/// Lets a new user into every open room. What was said before they came is not unread to them.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn insert_open_memberships(
+    tx: &mut Tx,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO memberships
+             (user_id, room_id, involvement, last_read_message_id, created_at)
+         SELECT ?1, id, 'mentions', last_message_id, ?2 FROM rooms
+         WHERE kind = 'open' AND deleted_at IS NULL
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(user_id.get())
+    .bind(now.ms())
+    .execute(tx)
+    .await
+    .map(|_| ())
+}
+
+/// Whether an active user is in a room, in this transaction.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> Result<bool, sqlx::Error> {
+    sqlx::query(
+        "SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id AND u.active = 1
+         WHERE m.user_id = ?1 AND m.room_id = ?2",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .fetch_optional(tx)
+    .await
+    .map(|row| row.is_some())
+}
+
+/// Stores how a member wants a room: all but the read cursor and the mentions.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn update_membership(
+    tx: &mut Tx,
+    (user_id, room_id): (UserId, RoomId),
+    membership: &Membership,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE memberships SET involvement = ?3, starred = ?4, hidden_message_id = ?5
+         WHERE user_id = ?1 AND room_id = ?2",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(membership.involvement.as_str())
+    .bind(membership.starred)
+    .bind(membership.hidden.map(MessageId::get))
+    .execute(tx)
+    .await
+    .map(|_| ())
 }

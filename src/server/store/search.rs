@@ -7,7 +7,7 @@
 //! nothing.
 
 use super::{Store, Tx, inconsistent, read_failed};
-use crate::domain::account::UserRef;
+use crate::domain::account::{Role, UserRef};
 use crate::domain::error::Error;
 use crate::domain::room::RoomKind;
 use crate::domain::search::{FACET, Query, indexed, names_expression};
@@ -253,4 +253,126 @@ pub async fn index_backlog(tx: &mut Tx) -> Result<(), sqlx::Error> {
         sqlx::query("COMMIT").execute(&mut *tx).await?;
     }
     Ok(())
+}
+
+/// Somebody to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Who.
+    pub user: UserRef,
+    /// Whether they are a program.
+    pub is_bot: bool,
+    /// Whether they are in the room already.
+    pub is_member: bool,
+    /// Whether they opened it.
+    pub is_creator: bool,
+}
+
+/// People looked through for a name at most.
+const MAX_NAMES: i64 = 20_000;
+
+/// Among whom names are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Everybody.
+    Account,
+    /// The members of a room.
+    Room(RoomId),
+    /// The members of a message's room.
+    RoomOf(MessageId),
+}
+
+impl Store {
+    /// Whom one may choose for a room: its members first, then the others, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_candidates(
+        &self,
+        room_id: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, Error> {
+        let rows: Vec<(i64, String, String, bool, bool)> = sqlx::query_as(
+            "SELECT u.id, u.name, u.role, m.user_id IS NOT NULL AS is_member,
+                    u.id IS (SELECT creator_id FROM rooms WHERE id = ?1) AS is_creator
+             FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.room_id = ?1
+             WHERE u.active = 1 ORDER BY is_member DESC, is_creator DESC, lower(u.name), u.id LIMIT ?2",
+        )
+        .bind(room_id.map(RoomId::get))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.reader())
+        .await
+        .map_err(read_failed)?;
+        let candidates =
+            rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
+                user: UserRef { id: UserId::new(id), name },
+                is_bot: Role::parse(&role) == Some(Role::Bot),
+                is_member,
+                is_creator,
+            });
+        Ok(candidates.collect())
+    }
+
+    /// The names of everybody active: in a room of the viewer's, or in the account. Nobody, if the
+    /// viewer is a stranger to the room.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Vec<UserRef>, Error> {
+        let statement = match place {
+            Place::Account => {
+                "SELECT id, name FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
+                 ORDER BY lower(name), id LIMIT ?3"
+            }
+            Place::Room(_) => {
+                "SELECT u.id, u.name FROM memberships m
+                 JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
+                 WHERE m.user_id = ?1 AND m.room_id = ?2 AND u.active = 1
+                 ORDER BY lower(u.name), u.id LIMIT ?3"
+            }
+            Place::RoomOf(_) => {
+                "SELECT u.id, u.name FROM messages g
+                 JOIN memberships m ON m.room_id = g.room_id AND m.user_id = ?1
+                 JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
+                 WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3"
+            }
+        };
+        let at = match place {
+            Place::Account => 0,
+            Place::Room(id) => id.get(),
+            Place::RoomOf(id) => id.get(),
+        };
+        let rows: Vec<(i64, String)> = sqlx::query_as(statement)
+            .bind(viewer.get())
+            .bind(at)
+            .bind(MAX_NAMES)
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id, name)| UserRef { id: UserId::new(id), name }).collect())
+    }
+
+    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
+    /// takes to find them, beside the writer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_message_ids_of(
+        &self,
+        creator: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
+             ORDER BY id LIMIT ?3",
+        )
+        .bind(creator.get())
+        .bind(after.get())
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await
+        .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
 }

@@ -17,7 +17,7 @@ use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
 use crate::server::store::messages::{self, NewMention, NewMessage};
-use crate::server::store::{self, Tx, members, search};
+use crate::server::store::{self, Tx, rooms, search};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -208,9 +208,9 @@ impl Group<'_> {
     }
 
     async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
-        match members::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+        match messages::update_read_cursor(self.tx, user_id, room_id, seen).await? {
             Some(reading) => self.events.push(Event::RoomRead { user_id, room_id, reading }),
-            None if !members::is_member(self.tx, user_id, room_id).await? => {
+            None if !rooms::is_member(self.tx, user_id, room_id).await? => {
                 return Err(Error::NotFound.into());
             }
             None => {}
@@ -250,7 +250,7 @@ impl Group<'_> {
         }
         let viewer = self.insert_person(person, Role::Member).await?;
         access::use_invite(self.tx, code, self.now).await?;
-        members::insert_open_memberships(self.tx, viewer.id, self.now).await?;
+        rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::UserJoined { user: viewer.as_author() });
         Ok(outcome)
@@ -416,7 +416,7 @@ impl Group<'_> {
         &mut self,
         command: &CreateMessage,
     ) -> Result<Result<Outcome, Error>, sqlx::Error> {
-        if !members::is_member(self.tx, command.creator.id, command.room_id).await? {
+        if !rooms::is_member(self.tx, command.creator.id, command.room_id).await? {
             return Ok(Err(Error::NotFound));
         }
         let found =

@@ -20,7 +20,7 @@ use super::rich_text::Rendered;
 use super::store;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
-use super::store::members::Reading;
+use super::store::messages::Reading;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message};

@@ -11,7 +11,7 @@ use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, V
 use crate::domain::error::Error;
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
-use crate::server::store::{account, members, messages};
+use crate::server::store::{account, messages, rooms};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -312,7 +312,7 @@ impl Group<'_> {
         account::remove_bans(self.tx, user_id).await?;
         if status == Status::Active {
             // Open rooms that were created meanwhile are theirs too.
-            members::insert_open_memberships(self.tx, user_id, self.now).await?;
+            rooms::insert_open_memberships(self.tx, user_id, self.now).await?;
             return self.user_changed(user_id).await;
         }
         if status == Status::Banned {

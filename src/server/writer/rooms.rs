@@ -13,7 +13,7 @@ use crate::domain::room::{
     may_change_room,
 };
 use crate::domain::{MessageId, RoomId, UserId};
-use crate::server::store::{members, rooms};
+use crate::server::store::rooms;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ impl Group<'_> {
                 }
                 self.ensure_may_change(*viewer, &head).await?;
                 let everybody = Revision { grant: BTreeSet::new(), revoke: Revoked::Others };
-                members::revoke(self.tx, *room_id, &everybody).await?;
+                rooms::revoke(self.tx, *room_id, &everybody).await?;
                 self.remove_empty_room(*room_id).await
             }
             RoomCommand::Leave { viewer, room_id } => self.leave(*viewer, *room_id).await,
@@ -109,10 +109,10 @@ impl Group<'_> {
         let inserted = rooms::insert_room(self.tx, viewer, &new, self.now).await?;
         let room_id = inserted.ok_or(Error::Unexpected)?;
         let granted = match new.kind {
-            RoomKind::Open => members::grant_everybody(self.tx, room_id, self.now).await?,
+            RoomKind::Open => rooms::grant_everybody(self.tx, room_id, self.now).await?,
             kind => {
                 let place = (room_id, Involvement::first_in(kind));
-                members::grant(self.tx, place, &new.people, self.now).await?
+                rooms::grant(self.tx, place, &new.people, self.now).await?
             }
         };
         let head = self.room_changed(room_id, granted, Vec::new()).await?;
@@ -161,11 +161,11 @@ impl Group<'_> {
         }
         let (mut granted, mut revoked) = (Vec::new(), Vec::new());
         if room.kind == RoomKind::Open && before.kind != RoomKind::Open {
-            granted = members::grant_everybody(self.tx, room_id, self.now).await?;
+            granted = rooms::grant_everybody(self.tx, room_id, self.now).await?;
         } else if let Some(people) = people {
             let place = (room_id, Involvement::first_in(room.kind));
-            revoked = members::revoke(self.tx, room_id, people).await?;
-            granted = members::grant(self.tx, place, &people.grant, self.now).await?;
+            revoked = rooms::revoke(self.tx, room_id, people).await?;
+            granted = rooms::grant(self.tx, place, &people.grant, self.now).await?;
         }
         if room != before || !granted.is_empty() || !revoked.is_empty() {
             self.room_changed(room_id, granted, revoked).await?;
@@ -184,7 +184,7 @@ impl Group<'_> {
             RoomKind::Closed => {
                 let revoke = Revoked::These(BTreeSet::from([viewer]));
                 let alone = Revision { grant: BTreeSet::new(), revoke };
-                let revoked = members::revoke(self.tx, room_id, &alone).await?;
+                let revoked = rooms::revoke(self.tx, room_id, &alone).await?;
                 self.room_changed(room_id, Vec::new(), revoked).await?;
                 // Nobody could ever reach a room without members again.
                 self.remove_empty_room(room_id).await
@@ -205,7 +205,7 @@ impl Group<'_> {
         (old, new): (Membership, Membership),
     ) -> Applied {
         if old != new {
-            members::update_membership(self.tx, (user_id, head.room.id), &new).await?;
+            rooms::update_membership(self.tx, (user_id, head.room.id), &new).await?;
             let (head, membership) = (Arc::new(head), new);
             self.events.push(Event::MembershipChanged { user_id, head, membership });
         }
@@ -248,7 +248,7 @@ impl Group<'_> {
     }
 
     async fn ensure_active(&mut self, people: &BTreeSet<UserId>) -> Result<(), Failure> {
-        if members::count_active(self.tx, people).await? == people.len() {
+        if rooms::count_active(self.tx, people).await? == people.len() {
             Ok(())
         } else {
             Err(Error::invalid("user_ids", "Somebody you chose is not here any more.").into())
