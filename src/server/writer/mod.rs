@@ -13,25 +13,27 @@ mod command;
 pub mod hot;
 pub mod people;
 mod rooms;
-mod task;
 
+use super::connections::Connections;
 use super::operation::Gap;
-use super::rich_text::Rendered;
-use super::store;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
 use super::store::messages::Reading;
+use super::store::{self, Head, Tx};
+use super::{Clock, Stop};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::message::Message;
 use crate::domain::room::{LastMessage, Membership, RoomHead};
-use crate::domain::{MessageId, RoomId, SessionId, UserId};
+use crate::domain::{MessageId, RoomId, Seq, SessionId, UserId};
 pub use command::Newcomer;
-use command::{Command, CreateMessage, Outcome};
-pub use rooms::Opened;
+use command::{Command, CreateMessage, Failure, Group, Outcome};
+use hot::Hot;
+pub use rooms::{Created, Opened};
+use sqlx::sqlite::SqliteConnection;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
-pub use task::{WriterTask, writer};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
@@ -140,24 +142,6 @@ pub enum Event {
     },
 }
 
-/// What creating a message came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is stored now.
-    New(Arc<Message>),
-    /// It was stored by an earlier call; this one had no effect.
-    Duplicate(Arc<Message>),
-}
-
-impl Created {
-    /// The message, whoever stored it.
-    pub fn message(&self) -> &Arc<Message> {
-        match self {
-            Self::New(message) | Self::Duplicate(message) => message,
-        }
-    }
-}
-
 /// What beginning a session came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -180,12 +164,6 @@ struct Queued {
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Queued>,
-}
-
-impl std::fmt::Debug for Queued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queued").finish_non_exhaustive()
-    }
 }
 
 impl Writer {
@@ -231,70 +209,6 @@ impl Writer {
         self.run(Command::SignOut { digest, id }).await.map(|_| ())
     }
 
-    /// Stores a message once, however often it is sent. Founding decision table: a stranger is
-    /// refused; a repeated id of the same author returns the first message, content and all, with
-    /// no side effects; otherwise message, search row and room head are stored together, and
-    /// then everybody watching is told.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room; [`Error::ClientIdTaken`] when the id is
-    /// another author's.
-    pub async fn create_message_with_deduplication(
-        &self,
-        room_id: RoomId,
-        creator: UserRef,
-        client_message_id: ClientMessageId,
-        text: Rendered,
-    ) -> Result<Created, Error> {
-        let message = CreateMessage { room_id, creator, client_message_id, text };
-        match self.run(Command::CreateMessage(message)).await? {
-            Outcome::Message(message) => Ok(Created::New(message)),
-            Outcome::Duplicate(message) => {
-                Gap::DuplicateClientId.record("a message was sent again");
-                Ok(Created::Duplicate(message))
-            }
-            _ => Err(Error::Unexpected),
-        }
-    }
-
-    /// Gives a message new text. The same text again changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Forbidden`]
-    /// for a member who is neither its author nor an administrator.
-    pub async fn edit_message(
-        &self,
-        viewer: Viewer,
-        id: MessageId,
-        text: Rendered,
-    ) -> Result<Arc<Message>, Error> {
-        match self.run(Command::EditMessage { viewer, id, text }).await? {
-            Outcome::Message(message) => Ok(message),
-            _ => Err(Error::Unexpected),
-        }
-    }
-
-    /// Turns a message into a tombstone.
-    ///
-    /// # Errors
-    /// As for [`edit_message`](Self::edit_message).
-    pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
-        self.run(Command::RemoveMessage { viewer, id }).await.map(|_| ())
-    }
-
-    /// Moves a viewer's read cursor forward; it never moves back.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room.
-    pub async fn read_room(
-        &self,
-        viewer: UserId,
-        room_id: RoomId,
-        message_id: MessageId,
-    ) -> Result<(), Error> {
-        self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
-    }
-
     /// Keeps what a viewer searched for, ten at most.
     ///
     /// # Errors
@@ -338,5 +252,249 @@ impl Writer {
         let queued = Queued { command, since: Instant::now(), reply };
         self.queue.send(queued).await.map_err(|_| Error::WriterUnavailable)?;
         answer.await.map_err(|_| Error::WriterUnavailable)?
+    }
+}
+
+/// Commands in one transaction at most.
+const MAX_GROUP: usize = 64;
+/// Beyond this the writer itself empties the WAL; it stays below 64 MB.
+const MAX_WAL_BYTES: u64 = 48 << 20;
+/// After a checkpoint that met a reader, writes go on for this long before the next one.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
+/// A group that takes longer is counted as a gap.
+const SLOW_GROUP: Duration = Duration::from_secs(1);
+/// From queue to sockets; longer is counted as a gap (founding deadline).
+const BROADCAST_DEADLINE: Duration = Duration::from_millis(100);
+
+/// How far a group got before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No transaction could be begun.
+    Begin,
+    /// The transaction was rolled back.
+    Write,
+}
+
+/// The writer's side: run it as a task; it ends when every [`Writer`] is gone and the queue is
+/// empty, with the WAL folded into the database.
+#[derive(Debug)]
+pub struct WriterTask {
+    queue: mpsc::Receiver<Queued>,
+    connection: SqliteConnection,
+    wal: PathBuf,
+    seq: Seq,
+    message_id: MessageId,
+    clock: Clock,
+    hot: Arc<Hot>,
+    connections: Arc<Connections>,
+    last_write: Stop,
+    /// A reader stood in the way of the last checkpoint: not before this moment again.
+    checkpoint_after: Instant,
+}
+
+/// Builds the writer for a freshly opened database.
+pub fn writer(
+    opened: (SqliteConnection, &Head, &store::Store),
+    clock: Clock,
+    (hot, connections): (Arc<Hot>, Arc<Connections>),
+) -> (Writer, WriterTask) {
+    let (connection, head, store) = opened;
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let task = WriterTask {
+        queue,
+        connection,
+        wal: store.wal(),
+        seq: head.seq,
+        message_id: head.message_id,
+        clock,
+        hot,
+        connections,
+        last_write: Stop::new(),
+        checkpoint_after: Instant::now(),
+    };
+    (Writer { queue: sender }, task)
+}
+
+impl WriterTask {
+    /// After `last_write` nothing new is taken; what is queued is still written.
+    #[must_use]
+    pub fn until(self, last_write: Stop) -> Self {
+        Self { last_write, ..self }
+    }
+
+    /// Writes until nobody can ask any more.
+    pub async fn run(mut self) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        let last_write = self.last_write.clone();
+        loop {
+            // `recv_many` takes everything that is waiting and never waits for more, so a lone
+            // post pays no delay; while a commit is on its way the next group gathers.
+            let taken = tokio::select! {
+                biased;
+                () = last_write.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+                taken = self.queue.recv_many(&mut group, MAX_GROUP) => taken,
+            };
+            if taken == 0 {
+                break;
+            }
+            let started = Instant::now();
+            self.write(std::mem::take(&mut group)).await;
+            if started.elapsed() > SLOW_GROUP {
+                Gap::SlowDatabase.record("a group of writes took over a second");
+            }
+            self.bound_wal().await;
+        }
+        if let Err(error) = store::checkpoint_fully(&mut self.connection).await {
+            tracing::warn!(%error, "the last checkpoint failed; the next start will do it");
+        }
+        if let Err(error) = store::close(self.connection).await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
+
+    async fn write(&mut self, group: Vec<Queued>) {
+        let commands: Vec<&Command> = group.iter().map(|queued| &queued.command).collect();
+        match self.commit(&commands).await {
+            Ok((answers, events)) => {
+                let oldest = group.first().map(|queued| queued.since);
+                self.publish(&events, oldest);
+                for (queued, answer) in group.into_iter().zip(answers) {
+                    // The caller may have gone away; the write stands all the same.
+                    let _gone = queued.reply.send(answer);
+                }
+            }
+            Err((stage, error)) if stage == Stage::Begin || group.len() == 1 => {
+                // Where no transaction can be begun, trying each command alone only takes longer.
+                let answer = refusal(&error);
+                for queued in group {
+                    let _gone = queued.reply.send(Err(answer.clone()));
+                }
+            }
+            Err((_, error)) => {
+                tracing::warn!(%error, commands = group.len(), "a group failed; replaying it");
+                for queued in group {
+                    Box::pin(self.write(vec![queued])).await;
+                }
+            }
+        }
+    }
+
+    /// One transaction. On failure nothing has happened.
+    async fn commit(
+        &mut self,
+        commands: &[&Command],
+    ) -> Result<(Vec<Result<Outcome, Error>>, Vec<Event>), (Stage, sqlx::Error)> {
+        if let Err(error) = execute(&mut self.connection, "BEGIN IMMEDIATE").await {
+            // Should a transaction still be open, for whatever reason, it must not stay open.
+            let _none = execute(&mut self.connection, "ROLLBACK").await;
+            return Err((Stage::Begin, error));
+        }
+        let before = (self.seq, self.message_id);
+        let mut group = Group {
+            tx: &mut self.connection,
+            now: self.clock.now(),
+            seq: self.seq,
+            message_id: self.message_id,
+            events: Vec::new(),
+        };
+        let done = async {
+            let answers = apply_all(&mut group, commands).await?;
+            group.finish(before).await?;
+            execute(group.tx, "COMMIT").await?;
+            Ok(answers)
+        };
+        match done.await {
+            Ok(answers) => {
+                let Group { seq, message_id, events, .. } = group;
+                (self.seq, self.message_id) = (seq, message_id);
+                Ok((answers, events))
+            }
+            Err(error) => {
+                // SQLite has rolled back by itself after some errors; a second time is refused,
+                // which is what we want to know nothing about.
+                let _already = execute(&mut self.connection, "ROLLBACK").await;
+                Err((Stage::Write, error))
+            }
+        }
+    }
+
+    fn publish(&self, events: &[Event], oldest: Option<Instant>) {
+        if events.is_empty() {
+            return;
+        }
+        self.hot.apply(events, self.seq);
+        for event in events {
+            self.connections.publish(event);
+        }
+        if oldest.is_some_and(|since| since.elapsed() > BROADCAST_DEADLINE) {
+            Gap::BroadcastDeadline.record("a write took over 100 ms from queue to sockets");
+        }
+    }
+
+    async fn bound_wal(&mut self) {
+        let size = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
+        if size <= MAX_WAL_BYTES || Instant::now() < self.checkpoint_after {
+            return;
+        }
+        match store::checkpoint_briefly(&mut self.connection).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.checkpoint_after = Instant::now() + CHECKPOINT_PAUSE;
+                tracing::warn!(size_bytes = size, "a reader keeps the WAL from being emptied");
+            }
+            Err(error) => {
+                self.checkpoint_after = Instant::now() + CHECKPOINT_PAUSE;
+                tracing::warn!(%error, size_bytes = size, "could not empty the WAL");
+            }
+        }
+    }
+}
+
+/// Applies a group, runs of messages set-based.
+async fn apply_all(
+    group: &mut Group<'_>,
+    commands: &[&Command],
+) -> Result<Vec<Result<Outcome, Error>>, sqlx::Error> {
+    let mut answers = Vec::with_capacity(commands.len());
+    let mut rest = commands;
+    while let Some((first, others)) = rest.split_first() {
+        let run: Vec<&CreateMessage> = rest
+            .iter()
+            .map_while(|command| match command {
+                Command::CreateMessage(message) => Some(message),
+                _ => None,
+            })
+            .collect();
+        if !run.is_empty() {
+            answers.extend(group.create_messages(&run).await?);
+            rest = rest.split_at(run.len()).1;
+            continue;
+        }
+        match group.apply(first).await {
+            Ok(outcome) => answers.push(Ok(outcome)),
+            Err(Failure::Refused(error)) => answers.push(Err(error)),
+            Err(Failure::Database(error)) => return Err(error),
+        }
+        rest = others;
+    }
+    Ok(answers)
+}
+
+async fn execute(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(statement).execute(tx).await.map(|_| ())
+}
+
+/// What a caller may know of a failed write.
+fn refusal(error: &sqlx::Error) -> Error {
+    tracing::error!(%error, "a write failed");
+    let code = error.as_database_error().and_then(|error| error.code());
+    // Primary codes FULL, IOERR, READONLY and CANTOPEN; extended ones carry them in the low byte.
+    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+    match primary {
+        Some(8 | 10 | 13 | 14) => Error::StorageFull,
+        _ => Error::Unavailable,
     }
 }

@@ -1,18 +1,22 @@
-//! What becomes of rooms and memberships: the bodies of these commands, and the writer's methods
-//! that ask for them.
+//! What becomes of rooms and memberships: the bodies of these commands; and the writer's methods
+//! that ask for them and for what is said in rooms.
 //!
 //! Whoever changes a room must be in it: a stranger, administrators included, finds nothing there.
 //! Members come and go in sets, one statement however many they are, and every event names exactly
 //! whom the database let in or out, so that hot state and sockets need not guess.
 
-use super::command::{Applied, Command, Failure, Group, Outcome};
+use super::command::{Applied, Command, CreateMessage, Failure, Group, Outcome};
 use super::{Event, Writer};
+use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
+use crate::domain::message::{ClientMessageId, Message};
 use crate::domain::room::{
     Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
     may_change_room,
 };
 use crate::domain::{MessageId, RoomId, UserId};
+use crate::server::operation::Gap;
+use crate::server::rich_text::Rendered;
 use crate::server::store::rooms;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,6 +57,24 @@ impl Opened {
     pub fn room(&self) -> &Room {
         match self {
             Self::New(room) | Self::Existing(room) => room,
+        }
+    }
+}
+
+/// What creating a message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is stored now.
+    New(Arc<Message>),
+    /// It was stored by an earlier call; this one had no effect.
+    Duplicate(Arc<Message>),
+}
+
+impl Created {
+    /// The message, whoever stored it.
+    pub fn message(&self) -> &Arc<Message> {
+        match self {
+            Self::New(message) | Self::Duplicate(message) => message,
         }
     }
 }
@@ -257,6 +279,70 @@ impl Group<'_> {
 }
 
 impl Writer {
+    /// Stores a message once, however often it is sent. Founding decision table: a stranger is
+    /// refused; a repeated id of the same author returns the first message, content and all, with
+    /// no side effects; otherwise message, search row and room head are stored together, and
+    /// then everybody watching is told.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room; [`Error::ClientIdTaken`] when the id is
+    /// another author's.
+    pub async fn create_message_with_deduplication(
+        &self,
+        room_id: RoomId,
+        creator: UserRef,
+        client_message_id: ClientMessageId,
+        text: Rendered,
+    ) -> Result<Created, Error> {
+        let message = CreateMessage { room_id, creator, client_message_id, text };
+        match self.run(Command::CreateMessage(message)).await? {
+            Outcome::Message(message) => Ok(Created::New(message)),
+            Outcome::Duplicate(message) => {
+                Gap::DuplicateClientId.record("a message was sent again");
+                Ok(Created::Duplicate(message))
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Gives a message new text. The same text again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Forbidden`]
+    /// for a member who is neither its author nor an administrator.
+    pub async fn edit_message(
+        &self,
+        viewer: Viewer,
+        id: MessageId,
+        text: Rendered,
+    ) -> Result<Arc<Message>, Error> {
+        match self.run(Command::EditMessage { viewer, id, text }).await? {
+            Outcome::Message(message) => Ok(message),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Turns a message into a tombstone.
+    ///
+    /// # Errors
+    /// As for [`edit_message`](Self::edit_message).
+    pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
+        self.run(Command::RemoveMessage { viewer, id }).await.map(|_| ())
+    }
+
+    /// Moves a viewer's read cursor forward; it never moves back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room.
+    pub async fn read_room(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        message_id: MessageId,
+    ) -> Result<(), Error> {
+        self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
+    }
+
     /// Opens a room, and lets in whoever belongs there. A direct room exists once for each exact
     /// set of people: asked for again it is found, and shown again to whoever asks.
     ///
