@@ -60,7 +60,11 @@ function instruments() {
           clearTimeout(late);
           settle();
         });
-        observer.observe(document.documentElement, { childList: true, subtree: true });
+        observer.observe(document.documentElement, {
+          attributes: true,
+          childList: true,
+          subtree: true,
+        });
       }),
   };
 }
@@ -192,10 +196,48 @@ async function messages() {
   print("browser-enter-visible", samples);
 }
 
+/**
+ * From the arrival of a frame about one of 500 rooms to the entry that has changed. The page's
+ * socket is listened to before the page listens itself.
+ */
+async function sidebar() {
+  const samples = [];
+  const page = await person(tokens[0]);
+  await page.addInitScript(() => {
+    const heard = EventTarget.prototype.addEventListener;
+    window.WebSocket = class extends WebSocket {
+      constructor(...address) {
+        super(...address);
+        heard.call(this, "message", () => (window.bench.arrived = performance.now()));
+      }
+    };
+  });
+  await open(page, 1);
+  for (let room = 2; room < 22 * rounds; room += 1) {
+    const changed = page.evaluate(async (room) => {
+      const entry = () => document.querySelector(`nav.sidebar a[data-room="${room}"]`);
+      await window.bench.until(() => entry()?.classList.contains("nav-item--unread"));
+      return performance.now() - window.bench.arrived;
+    }, room);
+    const sent = await fetch(`${url}/api/rooms/${room}/messages`, {
+      method: "POST",
+      headers: { cookie: `session_token=${tokens[1]}`, "content-type": "application/json" },
+      body: JSON.stringify({ body: "Something new", client_message_id: crypto.randomUUID() }),
+    });
+    if (!sent.ok) throw new Error(`The post was answered ${sent.status}`);
+    samples.push(await changed);
+  }
+  print("browser-sidebar-500", samples);
+}
+
 try {
-  await loads();
-  await switches();
-  await messages();
+  if (process.argv[2] === "sidebar") {
+    await sidebar();
+  } else {
+    await loads();
+    await switches();
+    await messages();
+  }
 } finally {
   await browser.close();
 }

@@ -10,6 +10,7 @@ use super::run::Run;
 use super::seed::{Shape, token};
 use campfire::server::operation::Durability;
 use serde::Deserialize;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -26,13 +27,21 @@ struct Line {
     samples: Vec<f64>,
 }
 
-/// All `browser-` rows.
+/// The `browser-` rows of a team.
+///
+/// # Errors
+/// Those of [`browser`].
+pub async fn team(run: &Run) -> Result<Vec<Row>, Failure> {
+    let data = run.fresh(Shape::Team).await?;
+    browser(run, data.path(), "team").await
+}
+
+/// What the script calls `what`, with a server on this data.
 ///
 /// # Errors
 /// [`Failure::Broken`] when the script or Chromium fails.
-pub async fn browser(run: &Run) -> Result<Vec<Row>, Failure> {
-    let data = run.fresh(Shape::Team).await?;
-    let mut launch = run.product_launch(data.path(), Durability::Full, None);
+pub async fn browser(run: &Run, data: &Path, what: &str) -> Result<Vec<Row>, Failure> {
+    let mut launch = run.product_launch(data, Durability::Full, None);
     launch.processors = run.pinned.then_some("0-1");
     let product = launch.serve().await?;
     let mut command = match run.pinned {
@@ -45,7 +54,7 @@ pub async fn browser(run: &Run) -> Result<Vec<Row>, Failure> {
     };
     let profile = run.scratch()?;
     let child = command
-        .arg(SCRIPT)
+        .args([SCRIPT, what])
         .env("CAMPFIRE_URL", format!("http://{}", product.addr))
         .env("CAMPFIRE_TOKENS", [token(1), token(2)].join(","))
         .env("BENCH_ROUNDS", run.rounds.to_string())
@@ -76,7 +85,7 @@ fn rows_of(line: &Line) -> Vec<Row> {
     let (budget, is_action) = match name {
         "browser-first-paint" => (Some(150.0), false),
         "browser-hydrated" => (Some(400.0), false),
-        "browser-switch-cached" => (Some(16.0), true),
+        "browser-switch-cached" | "browser-sidebar-500" => (Some(16.0), true),
         "browser-enter-visible" => (Some(50.0), true),
         _ => (None, true),
     };

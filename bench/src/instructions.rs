@@ -11,6 +11,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use campfire::domain::account::UserRef;
 use campfire::domain::message::{ClientMessageId, Message};
+use campfire::domain::room::{Membership, Room, RoomHead, RoomKind};
+use campfire::domain::sidebar::{SidebarRoom, sidebar_room};
 use campfire::domain::{MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
 use campfire::server::connections::{Connections, Registered};
 use campfire::server::operation::Config;
@@ -76,6 +78,15 @@ async fn page(path: &str, folder: &Path, times: usize) -> Result<(), Failure> {
     if running.finish().await { Ok(()) } else { broken("the server did not end well") }
 }
 
+/// The room as everybody's list has it.
+fn entry(room_id: RoomId) -> SidebarRoom {
+    let room =
+        Room { id: room_id, name: String::new(), topic: String::new(), kind: RoomKind::Open };
+    let people = Vec::new().into();
+    let head = RoomHead { room, creator_id: UserId::new(1), last_message: None, people };
+    sidebar_room(&head, &Membership::default(), UserId::new(1))
+}
+
 fn fan_out(times: usize) -> Result<(), Failure> {
     let (connections, room_id) = (Connections::default(), RoomId::new(1));
     let mut tabs: Vec<Registered> = Vec::new();
@@ -83,12 +94,14 @@ fn fan_out(times: usize) -> Result<(), Failure> {
         let user = UserRef { id: UserId::new(number), name: format!("Person {number}") };
         let tab = connections.register(&user, SessionId::new(number));
         connections.greet(tab.id);
-        connections.add_rooms(user.id, [room_id]);
+        let removals = connections.removals();
+        connections.add_rooms(user.id, &[entry(room_id)], removals);
         connections.watch(tab.id, Some(room_id));
         tabs.push(tab);
     }
     for number in (1_i64..).take(times) {
-        connections.publish(&Event::MessageCreated(Arc::new(message(number, room_id)?)));
+        let message = Arc::new(message(number, room_id)?);
+        connections.publish(&Event::MessageCreated { message, mentioned: Vec::new() });
         for tab in &mut tabs {
             if tab.frames.try_recv().is_err() {
                 return broken("a message did not reach every tab");

@@ -179,6 +179,39 @@ async fn uncached_round(
     Ok(load)
 }
 
+/// `sidebar-500`: the list of somebody in 500 rooms; and, in the browser, from the moment a frame
+/// about one of them arrives until its entry has changed.
+///
+/// # Errors
+/// [`Failure`] of a check or of the machinery.
+pub async fn lists(run: &Run) -> Result<Vec<Row>, Failure> {
+    let data = run.fresh(Shape::Lists).await?;
+    let mut database = Database::open(data.path()).await?;
+    let mut questions = Vec::new();
+    for user in 1..=Shape::Lists.users() {
+        questions.push(Question {
+            request: http::get("/api/rooms", Some(&token(user)), None),
+            expected: Expected::Rooms(Arc::new(database.rooms_of(user).await?)),
+        });
+    }
+    database.close().await?;
+    let product = run.product(data.path(), Durability::Full).await?;
+    let mut loads = Vec::new();
+    for _ in 0..run.rounds {
+        let mut visitors = Vec::new();
+        for question in &questions {
+            visitors.push(Visitor::again(product.addr, vec![question.clone()]).await?);
+        }
+        let (_, visitors) = closed_loop(&product, visitors, WARM_UP).await?;
+        loads.push(closed_loop(&product, visitors, run.time).await?.0);
+    }
+    product.stop().await?;
+    let row = Row::new("sidebar-500", "CPU us", each(&loads, |load| load.cpu));
+    let mut rows = vec![row.budget(Budget::AtMost(2_000.0)).note(latency_note(&loads))];
+    rows.extend(super::browser::browser(run, data.path(), "sidebar").await?);
+    Ok(rows)
+}
+
 /// `page-older`, `sidebar` and `page-sign-in`.
 ///
 /// # Errors

@@ -9,19 +9,19 @@
 use super::report::{Failure, broken};
 use campfire::domain::account::{NewUser, Role, RoomCreators};
 use campfire::domain::message::{ClientMessageId, Draft};
+use campfire::domain::room::{NewRoom, RoomKind};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::Clock;
 use campfire::server::operation::Durability;
 use campfire::server::rich_text::{self, Rendered};
 use campfire::server::store::access::{NewSession, insert_session};
 use campfire::server::store::account::{Account, insert_account, insert_user};
-use campfire::server::store::messages::{NewMessage, insert_messages};
-use campfire::server::store::rooms::{
-    insert_open_memberships, insert_open_room, update_read_cursor,
-};
+use campfire::server::store::messages::{NewMessage, insert_messages, update_read_cursor};
+use campfire::server::store::rooms::{grant_everybody, insert_open_memberships, insert_room};
 use campfire::server::store::{Store, Tx, checkpoint_fully, close, update_head};
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Messages in an ordinary busy room: Campfire's own benchmark uses as many.
@@ -55,33 +55,41 @@ pub enum Shape {
     Busy,
     /// 1,000 people, 2,000,000 messages: five long rooms and five of 131.
     Large,
+    /// 50 people, 10 rooms of 131 messages.
+    Office,
+    /// 5,000 people, 10 rooms of 131 messages.
+    Company,
+    /// 11 people, 500 rooms of 4 messages.
+    Lists,
 }
 
 impl Shape {
     /// People; their ids count from 1.
     pub fn users(self) -> i64 {
         match self {
-            Self::Team | Self::Long | Self::Busy => 11,
+            Self::Team | Self::Long | Self::Busy | Self::Lists => 11,
+            Self::Office => 50,
+            Self::Company => 5_000,
             Self::Crowd | Self::Large => 1_000,
         }
     }
 
     /// Messages of each room; room ids count from 1.
-    pub fn rooms(self) -> [usize; 10] {
-        match self {
-            Self::Team | Self::Crowd => [ROOM; 10],
-            Self::Long => [100_000, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM, ROOM],
-            Self::Busy => [120_000, 40_000, 20_000, 15_000, 5_000, ROOM, ROOM, ROOM, ROOM, ROOM],
-            Self::Large => {
-                [1_200_000, 400_000, 200_000, 150_000, 50_000, ROOM, ROOM, ROOM, ROOM, ROOM]
-            }
-        }
+    pub fn rooms(self) -> Vec<usize> {
+        let long: &[usize] = match self {
+            Self::Team | Self::Crowd | Self::Office | Self::Company => &[],
+            Self::Lists => return vec![4; 500],
+            Self::Long => &[100_000],
+            Self::Busy => &[120_000, 40_000, 20_000, 15_000, 5_000],
+            Self::Large => &[1_200_000, 400_000, 200_000, 150_000, 50_000],
+        };
+        long.iter().copied().chain(std::iter::repeat(ROOM)).take(10).collect()
     }
 
     /// Messages written by one statement in the old part of a long room.
     fn batch(self) -> usize {
         match self {
-            Self::Team | Self::Crowd => 1,
+            Self::Team | Self::Crowd | Self::Office | Self::Company | Self::Lists => 1,
             Self::Long | Self::Busy => 16,
             Self::Large => 128,
         }
@@ -222,7 +230,12 @@ async fn write_people(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(), F
     for number in 0..shape.rooms().len() {
         let name = names.get(number).copied().map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("Project {number}"));
-        insert_open_room(tx, UserId::new(1), &name, now).await?;
+        let room = NewRoom::parse(RoomKind::Open, &name, "", BTreeSet::new());
+        let room = room.map_err(|error| Failure::Broken(error.to_string()))?;
+        let Some(id) = insert_room(tx, UserId::new(1), &room, now).await? else {
+            return broken("a room could not be made");
+        };
+        grant_everybody(tx, id, now).await?;
     }
     Ok(())
 }
@@ -313,7 +326,9 @@ fn message(
         creator_id: UserId::new(author),
         client_message_id,
         body: text.body,
+        source: text.source,
         body_html: text.html,
+        mentions: text.mentions,
     })
 }
 

@@ -3,6 +3,7 @@
 //! Names are stable: results of different days are compared by them. A name on the command line
 //! chooses the measurement with exactly that row, or else every row that begins with it.
 
+use super::growth::{LARGE_ROOM, SMALL_ROOM};
 use super::report::{Failure, Row};
 use super::run::Run;
 use super::seed::Shape;
@@ -50,14 +51,16 @@ pub enum What {
     /// [`growth::history`]
     History,
     /// [`growth::posts`]
-    GrowthOfPosts(Shape, i64, &'static str),
+    GrowthOfPosts([(Shape, i64); 2], &'static str),
+    /// [`pages::lists`]
+    Lists,
     /// [`sizes::sizes`]
     Sizes,
     /// [`sizes::frame`]
     Frame,
     /// [`search::search`]
     Search(Shape, &'static [&'static str]),
-    /// [`browser::browser`]
+    /// [`browser::team`]
     Browser,
 }
 
@@ -75,7 +78,7 @@ const SEARCH_2M: &[&str] =
     &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-outsider"];
 
 /// All of them, in the order in which they run.
-pub const ALL: [Measurement; 28] = [
+pub const ALL: [Measurement; 29] = [
     short(What::Sizes, &["wasm-br", "css-br", "room-page-br", "room-page-identity", "binary"]),
     short(What::Frame, &["frame"]),
     short(What::Start, &["start"]),
@@ -108,8 +111,21 @@ pub const ALL: [Measurement; 28] = [
     short(What::Slope, &["memory-slope"]),
     short(What::Rooms(Shape::Long, "growth-room-100k"), &["growth-room-100k"]),
     short(What::History, &["growth-history-depth"]),
-    short(What::GrowthOfPosts(Shape::Crowd, 9, "growth-post-members"), &["growth-post-members"]),
-    short(What::GrowthOfPosts(Shape::Long, 1, "growth-post-history"), &["growth-post-history"]),
+    short(
+        What::GrowthOfPosts(
+            [(Shape::Office, SMALL_ROOM), (Shape::Company, SMALL_ROOM)],
+            "growth-post-members",
+        ),
+        &["growth-post-members"],
+    ),
+    short(
+        What::GrowthOfPosts(
+            [(Shape::Team, SMALL_ROOM), (Shape::Long, LARGE_ROOM)],
+            "growth-post-history",
+        ),
+        &["growth-post-history"],
+    ),
+    short(What::Lists, &["sidebar-500", "browser-sidebar-500-p50", "browser-sidebar-500-p95"]),
     short(
         What::Browser,
         &[
@@ -168,11 +184,12 @@ impl Measurement {
             What::Slope => memory::slope(run).await,
             What::Rooms(shape, name) => growth::rooms(run, shape, name).await,
             What::History => growth::history(run).await,
-            What::GrowthOfPosts(shape, room, name) => growth::posts(run, (shape, room), name).await,
+            What::GrowthOfPosts(places, name) => growth::posts(run, places, name).await,
+            What::Lists => pages::lists(run).await,
             What::Sizes => sizes::sizes(run).await,
             What::Frame => sizes::frame(run).await,
             What::Search(shape, names) => search::search(run, shape, names).await,
-            What::Browser => browser::browser(run).await,
+            What::Browser => browser::team(run).await,
         }
     }
 }

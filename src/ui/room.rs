@@ -37,27 +37,8 @@ pub fn RoomSheet(
     let RoomScreen { room, page, welcome, unsent, found, .. } = screen;
     let first_room = room.id;
     let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-    let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
-        Some(RoomKind::Closed) => "lock",
-        Some(RoomKind::Direct) => "user",
-        _ => "hash",
-    };
-    let topic =
-        move || {
-            let topic = chat.room.with(|room| room.as_ref().map(|room| room.topic.clone()));
-            topic.filter(|topic| !topic.is_empty()).map(|topic| view! {
-            <p class="bar__topic truncate" dir="auto" title=topic.clone()>{topic.clone()}</p>
-        })
-        };
-    let settings =
-        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/edit", room.id)));
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
-    let mark_read =
-        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
     let beginning = move || !chat.has_older.get();
-    let search = move || {
-        chat.room.with(|room| room.as_ref().map(|room| format!("/searches?in={}", room.id)))
-    };
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
         let html = welcome.get_value().filter(|_| here() && beginning());
@@ -80,25 +61,7 @@ pub fn RoomSheet(
     view! {
         <main class="sheet" id="main" tabindex="-1">
             <div class="sheet__top">
-                <header class="bar">
-                    <MenuButton chat=chat/>
-                    <h1 class="bar__title">
-                        {move || view! { <Icon name=icon()/> }}
-                        <span class="bar__name truncate" dir="auto">{name}</span>
-                    </h1>
-                    {topic}
-                    <div class="bar__actions" hidden=move || chat.gone.get()>
-                        <form class="without-scripts" action=mark_read method="post">
-                            <button type="submit" class="button button--s">"Mark as read"</button>
-                        </form>
-                        <a class="icon-button" href=search aria-label="Search" title="Search">
-                            <Icon name="search"/></a>
-                        <Star chat=chat/>
-                        <Bell chat=chat/>
-                        <a class="icon-button" href=settings aria-label="Room settings"
-                            title="Room settings"><Icon name="gear"/></a>
-                    </div>
-                </header>
+                <RoomBar chat=chat/>
                 <ConnectionBanner chat=chat/>
             </div>
             <MessageList chat=chat rows=rows>
@@ -118,6 +81,52 @@ pub fn RoomSheet(
             </div>
             <Composer chat=chat after=page.cursor unsent=unsent waits=found.is_some()/>
         </main>
+    }
+}
+
+/// What the room on screen is called, and what can be done with it.
+#[component]
+fn RoomBar(chat: Chat) -> impl IntoView {
+    let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
+    let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
+        Some(RoomKind::Closed) => "lock",
+        Some(RoomKind::Direct) => "user",
+        _ => "hash",
+    };
+    let topic = move || {
+        let topic = chat.room.with(|room| room.as_ref().map(|room| room.topic.clone()));
+        topic.filter(|topic| !topic.is_empty()).map(|topic| {
+            view! {
+                <p class="bar__topic truncate" dir="auto" title=topic.clone()>{topic.clone()}</p>
+            }
+        })
+    };
+    let path = move |before: &str, after: &str| {
+        chat.room.with(|room| room.as_ref().map(|room| format!("{before}{}{after}", room.id)))
+    };
+    let settings = move || path("/rooms/", "/edit");
+    let mark_read = move || path("/rooms/", "/read");
+    let search = move || path("/searches?in=", "");
+    view! {
+        <header class="bar">
+            <MenuButton chat=chat/>
+            <h1 class="bar__title">
+                {move || view! { <Icon name=icon()/> }}
+                <span class="bar__name truncate" dir="auto">{name}</span>
+            </h1>
+            {topic}
+            <div class="bar__actions" hidden=move || chat.gone.get()>
+                <form class="without-scripts" action=mark_read method="post">
+                    <button type="submit" class="button button--s">"Mark as read"</button>
+                </form>
+                <a class="icon-button" href=search aria-label="Search" title="Search">
+                    <Icon name="search"/></a>
+                <Star chat=chat/>
+                <Bell chat=chat/>
+                <a class="icon-button" href=settings aria-label="Room settings"
+                    title="Room settings"><Icon name="gear"/></a>
+            </div>
+        </header>
     }
 }
 

@@ -314,22 +314,27 @@ pub fn RoomChoices(
                 })}
             </div>
         </section>
-        {may_delete.then(|| view! {
-            <section class="section" aria-labelledby="delete-title">
-                <h2 class="section__title" id="delete-title">"Delete this room"</h2>
-                <div class="panel danger"><div class="row">
-                    <span class="row__main"><span class="row__name">"Delete it for everybody"</span>
-                        <span class="row__note">
-                            "Its messages go with it. This cannot be undone."
-                        </span></span>
-                    <span class="row__end">
-                        <a class="button button--danger" href=format!("/rooms/{id}/delete")>
-                            "Delete room…"
-                        </a>
-                    </span>
-                </div></div>
-            </section>
-        })}
+        {may_delete.then(|| view! { <Deletion id=id/> })}
+    }
+}
+
+#[component]
+fn Deletion(id: RoomId) -> impl IntoView {
+    view! {
+        <section class="section" aria-labelledby="delete-title">
+            <h2 class="section__title" id="delete-title">"Delete this room"</h2>
+            <div class="panel danger"><div class="row">
+                <span class="row__main"><span class="row__name">"Delete it for everybody"</span>
+                    <span class="row__note">
+                        "Its messages go with it. This cannot be undone."
+                    </span></span>
+                <span class="row__end">
+                    <a class="button button--danger" href=format!("/rooms/{id}/delete")>
+                        "Delete room…"
+                    </a>
+                </span>
+            </div></div>
+        </section>
     }
 }
 

@@ -72,7 +72,7 @@ pub fn SidebarNav(
     let viewer = chat.viewer.get_value();
     let profile = format!("/users/{}", viewer.id);
     let filter = RwSignal::new(String::new());
-    Effect::new(move || restore_sections());
+    Effect::new(restore_sections);
     view! {
         <nav class="sidebar" id="sidebar" popover="" aria-label="Rooms and people">
             <div class="sidebar__top">

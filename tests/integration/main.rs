@@ -14,6 +14,7 @@ mod members;
 mod memory;
 mod mentions;
 mod messages;
+mod migrations;
 mod people;
 mod rights;
 mod rooms;

@@ -57,7 +57,7 @@ impl Right {
             OwnSelf,
             Operator,
         ];
-        all.into_iter().find(|right| format!("{right:?}") == name).expect(name)
+        all.into_iter().find(|right| format!("{right:?}") == name).unwrap()
     }
 }
 
