@@ -391,7 +391,11 @@ fn Run(hits: Vec<ShownHit>) -> impl IntoView {
     first.map(|hit| {
         let id = format!("run-{}", hit.id);
         let labelled = id.clone();
-        let icon = if hit.room_kind == RoomKind::Open { "hash" } else { "lock" };
+        let icon = match hit.room_kind {
+            RoomKind::Open => "hash",
+            RoomKind::Closed => "lock",
+            RoomKind::Direct => "user",
+        };
         view! {
             <section class="section" aria-labelledby=labelled>
                 <div class="section__head">
