@@ -3,9 +3,9 @@
 //!
 //! A page is rendered from [`Boot`], which is also embedded in it as JSON; the browser builds the
 //! very same view from that JSON, so there is nothing to fetch before the page is live. Only the
-//! signed-in chat ships WebAssembly; the pages in front of the door are plain HTML with forms. Nothing in a
-//! first render depends on a clock, a locale or chance, and no script is inline, so that a page
-//! can be cached and its Content-Security-Policy needs no nonce.
+//! signed-in chat ships WebAssembly; the pages in front of the door are plain HTML with forms.
+//! Nothing in a first render depends on a clock, a locale or chance, and no script is inline, so
+//! that a page can be kept and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
 pub mod controls;
