@@ -62,7 +62,8 @@ test("an answer that is lost holds up nothing behind it", async ({ david, jason,
   await david.route(
     posting,
     async (route) => {
-      // Stored, and its copy has come by socket, while another message waits for its turn.
+      // Another message waits for its turn before this one is stored and comes back by socket.
+      await expect(message(david, "Second")).toHaveClass(/message--pending/);
       await route.fetch();
       await expect(message(david, "First")).not.toHaveClass(/message--pending/);
       await expect(message(david, "Second")).toHaveClass(/message--pending/);

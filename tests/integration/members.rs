@@ -3,7 +3,7 @@
 
 use crate::harness::person::{Answer, Person};
 use crate::harness::tab::Tab;
-use crate::harness::{TestApp, id_of};
+use crate::harness::{TestApp, id_of, sign_up};
 use campfire::domain::event::ServerFrame;
 use campfire::domain::room::{Involvement, Room, RoomKind};
 use campfire::domain::{MessageId, RoomId};
@@ -177,6 +177,34 @@ async fn many_who_ask_for_one_direct_room_find_the_same() {
     assert!(answers.iter().all(|answer| id_of(&answer.json()) == id_of(&answers[0].json())));
     let rooms = app.sql().await.number("SELECT count(*) FROM rooms WHERE kind = 'direct'").await;
     assert_eq!(rooms, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_in_every_open_room_however_both_come_about() {
+    let (app, david, ..) = chat().await;
+    let code = app.join_code().await;
+    let people = (0..12).map(|at| {
+        let (http, url) = (app.http.clone(), app.url(&format!("/api/join/{code}")));
+        let form = sign_up(&format!("newcomer{at}"));
+        tokio::spawn(async move { Answer::read(http.post(url).json(&form)).await.status })
+    });
+    let rooms = (0..12).map(|at| {
+        let room = json!({"name": format!("Room {at}"), "kind": "open"});
+        let asked = david.request(Method::POST, "/api/rooms").json(&room);
+        tokio::spawn(async move { Answer::read(asked).await.status })
+    });
+    for status in join_all(people.chain(rooms).collect::<Vec<_>>()).await {
+        assert_eq!(status.unwrap(), 201);
+    }
+    let missing = "SELECT count(*) FROM users u CROSS JOIN rooms r WHERE r.kind = 'open'
+                   AND NOT EXISTS (SELECT 1 FROM memberships m
+                                   WHERE m.user_id = u.id AND m.room_id = r.id)";
+    let mut sql = app.sql().await;
+    assert_eq!(sql.number("SELECT count(*) FROM rooms WHERE kind = 'open'").await, 13);
+    assert_eq!(sql.number(missing).await, 0);
+    // Memory says the same as the rows.
+    let newcomer = app.sign_in("newcomer7").await;
+    assert_eq!(newcomer.rooms().await.len(), 13);
 }
 
 #[tokio::test]
