@@ -11,6 +11,7 @@ use crate::domain::push_escaped;
 use crate::domain::room::RoomKind;
 use crate::domain::search::{MAX_QUERY, Query, Term, plain_text, words};
 use crate::domain::{MessageId, RoomId, Timestamp};
+use crate::server::rich_text::folded;
 use crate::server::store::search::Hit;
 use crate::ui;
 use crate::ui::controls::{Avatar, Icon};
@@ -22,8 +23,6 @@ use axum::response::{IntoResponse, Redirect};
 use form_urlencoded::byte_serialize;
 use leptos::prelude::*;
 use serde::Deserialize;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 /// Hits on a page.
 const HITS: usize = 25;
@@ -187,12 +186,12 @@ pub fn excerpt(text: &str, query: &Query) -> String {
 
 /// Where the words of terms stand in a text, in order; those that touch are one.
 fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
-    let fold = |(start, end)| (start, end, folded(text.get(start..end).unwrap_or_default()));
+    let fold = |(start, end)| (start, end, as_compared(text.get(start..end).unwrap_or_default()));
     let said: Vec<(usize, usize, String)> = words(text).map(fold).collect();
     let mut found = Vec::new();
     for term in terms {
         let wanted: Vec<String> = words(&term.text)
-            .map(|(start, end)| folded(term.text.get(start..end).unwrap_or_default()))
+            .map(|(start, end)| as_compared(term.text.get(start..end).unwrap_or_default()))
             .collect();
         for place in said.windows(wanted.len().max(1)) {
             let last = wanted.len().saturating_sub(1);
@@ -215,8 +214,8 @@ fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
     })
 }
 
-fn folded(word: &str) -> String {
-    word.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+fn as_compared(word: &str) -> String {
+    folded(word).into_iter().collect()
 }
 
 /// Whether two words are likely to have one stem. The index knows exactly; this only marks.

@@ -310,29 +310,21 @@ pub async fn remove_empty_room(
 /// # Errors
 /// Whatever SQLite says.
 pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::Error> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "SELECT g.id FROM rooms r CROSS JOIN messages g INDEXED BY messages_by_change
-             ON g.room_id = r.id
-         WHERE r.deleted_at IS NOT NULL LIMIT ?1",
+    // A trigger takes the search row of each along.
+    let gone = sqlx::query(
+        "DELETE FROM messages WHERE id IN (
+             SELECT g.id FROM rooms r CROSS JOIN messages g INDEXED BY messages_by_change
+                 ON g.room_id = r.id
+             WHERE r.deleted_at IS NOT NULL LIMIT ?1)",
     )
     .bind(at_most)
-    .fetch_all(&mut *tx)
+    .execute(&mut *tx)
     .await?;
-    if rows.is_empty() {
-        sqlx::query("DELETE FROM rooms WHERE deleted_at IS NOT NULL").execute(tx).await?;
-        return Ok(false);
+    if gone.rows_affected() > 0 {
+        return Ok(true);
     }
-    let ids: Vec<i64> = rows.into_iter().map(|(id,)| id).collect();
-    let ids = to_json(&ids)?;
-    sqlx::query("DELETE FROM message_search WHERE rowid IN (SELECT value FROM json_each(?1))")
-        .bind(&ids)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?1))")
-        .bind(&ids)
-        .execute(tx)
-        .await?;
-    Ok(true)
+    sqlx::query("DELETE FROM rooms WHERE deleted_at IS NOT NULL").execute(tx).await?;
+    Ok(false)
 }
 
 /// How many of these are active users.
