@@ -10,6 +10,7 @@ use campfire::domain::room::Room;
 use campfire::domain::{MessageId, RoomId};
 use campfire::server::auth;
 use reqwest::Method;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// See the table itself.
@@ -21,7 +22,9 @@ type Entry = (&'static str, &'static str, Right);
 fn table() -> Vec<Entry> {
     let lines = RIGHTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entries = lines.map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-        [method, path, right] => (method, path, Right::parse(right)),
+        [method, path, right] => {
+            (method, path, serde_json::from_value(serde_json::json!(right)).unwrap())
+        }
         _ => panic!("{line}"),
     });
     let entries: Vec<Entry> = entries.collect();
@@ -30,7 +33,7 @@ fn table() -> Vec<Entry> {
 }
 
 /// What an address asks of whoever comes; the table says what each means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 enum Right {
     Anyone,
     SignedIn,
@@ -41,24 +44,6 @@ enum Right {
     Administrator,
     OwnSelf,
     Operator,
-}
-
-impl Right {
-    fn parse(name: &str) -> Self {
-        use Right::*;
-        let all = [
-            Anyone,
-            SignedIn,
-            Person,
-            Member,
-            AuthorOrAdministrator,
-            RoomCreatorOrAdministrator,
-            Administrator,
-            OwnSelf,
-            Operator,
-        ];
-        all.into_iter().find(|right| format!("{right:?}") == name).unwrap()
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
