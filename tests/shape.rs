@@ -18,8 +18,17 @@ const RELEASED_MIGRATIONS: [(&str, &str); 3] = [
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 8] =
-    ["error", "account", "expression", "room", "message", "sidebar", "event", "timeline"];
+const DOMAIN_ORDER: [&str; 9] = [
+    "error",
+    "account",
+    "expression",
+    "room",
+    "message",
+    "sidebar",
+    "event",
+    "timeline",
+    "composing",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod connections;
+mod highlight;
 pub mod http;
 pub mod memory;
 pub mod operation;
@@ -15,7 +16,7 @@ pub mod socket;
 pub mod store;
 pub mod writer;
 
-use crate::domain::account::Status;
+use crate::domain::account::{Status, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Draft;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
@@ -26,7 +27,7 @@ use http::request::FinishedPages;
 pub use operation::Clock;
 use operation::Gap;
 use operation::{Config, Limits};
-use rich_text::Rendered;
+use rich_text::{Known, Rendered};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::account::Account;
-use store::members::Place;
+use store::members::{Nameable, Place};
 use store::messages::{Position, RoomWithPage};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -167,21 +168,27 @@ impl App {
         Ok(Some(entry))
     }
 
-    /// Renders what somebody writes. Who can be mentioned is read only if anybody is.
+    /// Renders what somebody writes. Who can be mentioned and which rooms there are is looked up
+    /// only if any are named.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn render(
         &self,
-        viewer: UserId,
+        viewer: &Viewer,
         place: Place,
         draft: &Draft,
     ) -> Result<Rendered, Error> {
-        let people = match rich_text::may_mention(draft) {
-            true => self.store.list_names(viewer, place).await?,
+        let named = match rich_text::may_mention(draft) {
+            true => self.store.list_names(viewer.id, place).await?,
+            false => Nameable::default(),
+        };
+        let rooms = match rich_text::may_link_rooms(draft) {
+            true => self.load_rooms(viewer.id).await?,
             false => Vec::new(),
         };
-        Ok(rich_text::render(draft, &people))
+        let everyone = named.is_creator || viewer.may_administer();
+        Ok(rich_text::render(draft, &Known { people: &named.people, everyone, rooms: &rooms }))
     }
 
     /// Whether a viewer is in a room: from memory, else one read.

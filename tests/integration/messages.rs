@@ -214,7 +214,7 @@ async fn one_bad_command_fails_alone() {
     let bodies = (0..20).map(|at| if at % 5 == 2 { "poison".into() } else { format!("fine {at}") });
     let bodies: Vec<String> = bodies.collect();
     let posts = bodies.iter().map(|body| {
-        let text = rich_text::render(&Draft::parse(body).unwrap(), &[]);
+        let text = rich_text::render(&Draft::parse(body).unwrap(), &rich_text::Known::default());
         let author = UserRef { id: david.user_id(), name: "david".into() };
         let writer = &app.running.app.writer;
         writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text)

@@ -37,6 +37,15 @@ pub enum Place {
     RoomOf(MessageId),
 }
 
+/// Who can be named in a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nameable {
+    /// Everybody active there, by name.
+    pub people: Vec<UserRef>,
+    /// Whether the viewer opened the room.
+    pub is_creator: bool,
+}
+
 impl Store {
     /// Whom one may choose for a room: its members first, then the others, by name.
     ///
@@ -73,21 +82,23 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Vec<UserRef>, Error> {
+    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Nameable, Error> {
         let statement = match place {
             Place::Account => {
-                "SELECT id, name FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
+                "SELECT id, name, 0 FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
                  ORDER BY lower(name), id LIMIT ?3"
             }
             Place::Room(_) => {
-                "SELECT u.id, u.name FROM memberships m
+                "SELECT u.id, u.name, r.creator_id = ?1 FROM memberships m
+                 JOIN rooms r ON r.id = m.room_id
                  JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
                  WHERE m.user_id = ?1 AND m.room_id = ?2 AND u.active = 1
                  ORDER BY lower(u.name), u.id LIMIT ?3"
             }
             Place::RoomOf(_) => {
-                "SELECT u.id, u.name FROM messages g
+                "SELECT u.id, u.name, r.creator_id = ?1 FROM messages g
                  JOIN memberships m ON m.room_id = g.room_id AND m.user_id = ?1
+                 JOIN rooms r ON r.id = m.room_id
                  JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
                  WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3"
             }
@@ -97,14 +108,16 @@ impl Store {
             Place::Room(id) => id.get(),
             Place::RoomOf(id) => id.get(),
         };
-        let rows: Vec<(i64, String)> = sqlx::query_as(statement)
+        let rows: Vec<(i64, String, bool)> = sqlx::query_as(statement)
             .bind(viewer.get())
             .bind(at)
             .bind(MAX_NAMES)
             .fetch_all(self.reader())
             .await
             .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id, name)| UserRef { id: UserId::new(id), name }).collect())
+        let is_creator = rows.first().is_some_and(|(_, _, is_creator)| *is_creator);
+        let people = rows.into_iter().map(|(id, name, _)| UserRef { id: UserId::new(id), name });
+        Ok(Nameable { people: people.collect(), is_creator })
     }
 }
 
