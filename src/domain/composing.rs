@@ -31,17 +31,18 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every tool, with its icon, its name and its shortcut beside Ctrl or Cmd.
-    pub const ALL: [(Self, &'static str, &'static str, &'static str); 9] = [
-        (Self::Around("**"), "bold", "Bold", "b"),
-        (Self::Around("_"), "italic", "Italic", "i"),
-        (Self::Around("~~"), "strike", "Strikethrough", "X"),
-        (Self::Link, "link", "Link", "k"),
-        (Self::Lines("> "), "quote", "Quote", ">"),
-        (Self::Around("`"), "code", "Code", "e"),
-        (Self::Fence, "file", "Code block", "E"),
-        (Self::Lines("- "), "list", "Bulleted list", "*"),
-        (Self::Lines("1. "), "list-ordered", "Numbered list", "&"),
+    /// Every tool in the order of the toolbar, with the key that means it beside Ctrl or Cmd: a
+    /// capital together with Shift. Where figures share keys with signs, browsers call them `Digit`.
+    pub const ALL: [(Self, &'static str); 9] = [
+        (Self::Around("**"), "b"),
+        (Self::Around("_"), "i"),
+        (Self::Around("~~"), "X"),
+        (Self::Around("`"), "e"),
+        (Self::Fence, "E"),
+        (Self::Link, "U"),
+        (Self::Lines("> "), "Digit9"),
+        (Self::Lines("- "), "Digit8"),
+        (Self::Lines("1. "), "Digit7"),
     ];
 }
 
@@ -58,6 +59,19 @@ impl Field {
         let (before, selected, _) = self.parts();
         let start = length(before);
         (start, start + length(selected))
+    }
+
+    /// What to put where, in UTF-16 units, to get from this text to another: browsers can take back
+    /// what was typed, but not a text that was exchanged.
+    pub fn change<'a>(&self, new: &'a Self) -> (u32, u32, &'a str) {
+        let same = self.text.chars().zip(new.text.chars()).take_while(|(old, new)| old == new);
+        let start: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let (before, old) = self.text.split_at(start);
+        let new = new.text.split_at(start).1;
+        let same = old.chars().rev().zip(new.chars().rev()).take_while(|(old, new)| old == new);
+        let end: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let from = length(before);
+        (from, from + length(old.split_at(old.len() - end).0), new.split_at(new.len() - end).0)
     }
 
     fn parts(&self) -> (&str, &str, &str) {
@@ -106,7 +120,10 @@ impl Field {
         let outside = at_end(before, open).min(at_start(after, close));
         let marks = open.len() + close.len();
         let inside = at_start(selected, open).min(at_end(selected, close));
-        let inside = inside.min(selected.len() / marks);
+        let inner = selected.get(open.len()..selected.len().saturating_sub(close.len()));
+        // Space at the ends would not be selected the next time.
+        let holds = |inner: &str| open.ends_with('\n') || inner.trim() == inner;
+        let inside = if inner.is_some_and(holds) { inside.min(selected.len() / marks) } else { 0 };
         let cut = |text: &str, from: usize, less: usize| {
             text.get(from..text.len() - less).unwrap_or_default().to_owned()
         };
@@ -148,13 +165,15 @@ impl Field {
     }
 }
 
-/// How often a mark stands at the start of a text, one after another.
+/// How often a mark stands at the start of a text, one after another. A mark that takes a whole
+/// line counts only where it does.
 fn at_start(text: &str, mark: &str) -> usize {
     let (mut rest, mut count) = (text, 0);
     while let Some(less) = rest.strip_prefix(mark) {
         (rest, count) = (less, count + 1);
     }
-    count
+    let torn = mark.starts_with('\n') && !rest.is_empty() && !rest.starts_with('\n');
+    count - usize::from(torn && count > 0)
 }
 
 fn at_end(text: &str, mark: &str) -> usize {
@@ -162,7 +181,8 @@ fn at_end(text: &str, mark: &str) -> usize {
     while let Some(less) = rest.strip_suffix(mark) {
         (rest, count) = (less, count + 1);
     }
-    count
+    let torn = mark.ends_with('\n') && !rest.is_empty() && !rest.ends_with('\n');
+    count - usize::from(torn && count > 0)
 }
 
 fn length(text: &str) -> u32 {

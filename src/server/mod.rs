@@ -7,8 +7,8 @@
 
 pub mod auth;
 pub mod connections;
-mod highlight;
 pub mod http;
+mod markdown;
 pub mod memory;
 pub mod operation;
 pub mod rich_text;

@@ -8,6 +8,7 @@
 //! can be cached and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
+mod composer;
 pub mod controls;
 mod live;
 pub mod log;
