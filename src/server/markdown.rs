@@ -12,9 +12,7 @@ use super::rich_text::{
 };
 use crate::domain::account::UserRef;
 use crate::domain::message::MENTION;
-use crate::domain::push_escaped;
-use crate::domain::room::RoomKind;
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{RoomId, push_escaped};
 use linkify::{LinkFinder, LinkKind};
 use pulldown_cmark::{
     CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd,
@@ -113,14 +111,13 @@ pub struct Page<'a> {
     shows: bool,
     mentioned: &'a [&'a UserRef],
     everyone: bool,
-    rooms: Vec<(Vec<char>, Option<&'a SidebarRoom>)>,
+    rooms: Vec<(Vec<char>, Option<&'a (RoomId, String)>)>,
 }
 
 impl<'a> Page<'a> {
     /// An empty page; what it may name.
     pub fn new(known: &Known<'a>, (mentioned, everyone): (&'a [&'a UserRef], bool)) -> Self {
-        let rooms = known.rooms.iter().filter(|room| room.kind == RoomKind::Open);
-        let rooms = longest_first(rooms.map(|room| (folded(&room.name), room)));
+        let rooms = longest_first(known.rooms.iter().map(|room| (folded(&room.1), room)));
         let (html, text, open) = (String::new(), String::new(), Vec::new());
         Self { html, text, open, link: None, shows: false, mentioned, everyone, rooms }
     }
@@ -320,13 +317,13 @@ impl<'a> Page<'a> {
         for (at, _) in text.match_indices('#').filter(|_| !self.rooms.is_empty()) {
             let may = at >= done && may_begin(text, at);
             let after = text.get(at + 1..).filter(|_| may).unwrap_or_default();
-            let Some((room, length)) = longest(&self.rooms, after) else {
+            let Some(((id, name), length)) = longest(&self.rooms, after) else {
                 continue;
             };
             push_escaped(&mut self.html, text.get(done..at).unwrap_or_default());
-            let id = room.id.to_string();
+            let id = id.to_string();
             push_all(&mut self.html, &["<a class=\"mention\" href=\"/rooms/", &id, "\">#"]);
-            push_escaped(&mut self.html, &room.name);
+            push_escaped(&mut self.html, name);
             self.html.push_str("</a>");
             done = at + 1 + length;
         }

@@ -19,6 +19,7 @@ pub mod writer;
 use crate::domain::account::{Status, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Draft;
+use crate::domain::room::RoomKind;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use auth::Auth;
@@ -172,23 +173,30 @@ impl App {
     /// only if any are named.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    /// [`Error::NotFound`] for a stranger, if anybody is named; [`Error::Unavailable`];
+    /// [`Error::Unexpected`] for an unreadable row.
     pub async fn render(
         &self,
         viewer: &Viewer,
         place: Place,
         draft: &Draft,
     ) -> Result<Rendered, Error> {
-        let named = match rich_text::may_mention(draft) {
-            true => self.store.list_names(viewer.id, place).await?,
-            false => Nameable::default(),
-        };
-        let rooms = match rich_text::may_link_rooms(draft) {
-            true => self.load_rooms(viewer.id).await?,
-            false => Vec::new(),
-        };
+        let mut named = Nameable::default();
+        if rich_text::may_mention(draft) {
+            named = self.store.list_names(viewer.id, place).await?;
+            if named.people.is_empty() {
+                return Err(Error::NotFound);
+            }
+        } else if rich_text::may_link_rooms(draft) {
+            let rooms = self.load_rooms(viewer.id).await?.into_iter();
+            let open = rooms.filter(|entry| entry.kind == RoomKind::Open);
+            named.rooms = open.map(|entry| (entry.id, entry.name)).collect();
+        }
         let everyone = named.is_creator || viewer.may_administer();
-        Ok(rich_text::render(draft, &Known { people: &named.people, everyone, rooms: &rooms }))
+        Ok(rich_text::render(
+            draft,
+            &Known { people: &named.people, everyone, rooms: &named.rooms },
+        ))
     }
 
     /// Whether a viewer is in a room: from memory, else one read.

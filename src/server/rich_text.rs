@@ -7,11 +7,10 @@
 //! need no parser to say so.
 
 use super::markdown::{Page, code_in, is_plain, lies_in, paragraphs};
-use crate::domain::UserId;
 use crate::domain::account::UserRef;
 use crate::domain::expression::played;
 use crate::domain::message::Draft;
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::{RoomId, UserId};
 use ammonia::{Builder, UrlRelative};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -34,8 +33,8 @@ pub struct Known<'a> {
     pub people: &'a [UserRef],
     /// Whether they may mention them all at once.
     pub everyone: bool,
-    /// The rooms they are in; only open ones become links.
-    pub rooms: &'a [SidebarRoom],
+    /// The open rooms they are in.
+    pub rooms: &'a [(RoomId, String)],
 }
 
 /// A checked body and its HTML: what the writer stores.
@@ -200,7 +199,6 @@ pub fn may_begin(text: &str, at: usize) -> bool {
                 c,
                 '(' | '*'
                     | '~'
-                    | '>'
                     | '['
                     | '{'
                     | '"'

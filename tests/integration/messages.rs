@@ -38,7 +38,7 @@ async fn a_new_message_comes_with_its_search_row_and_room_head() {
     let message = david.posts("  Hello *fires*\r\nthere ").named(id).in_(ALL_TALK).await;
 
     assert_eq!(message.body, "Hello *fires*\nthere");
-    assert_eq!(message.body_html, "<p>Hello *fires*<br>there</p>");
+    assert_eq!(message.body_html, "<p>Hello <em>fires</em><br>there</p>");
     assert_eq!((message.client_message_id, message.creator.id), (id, david.user_id()));
     assert_eq!(message.created_at, app.clock.now());
     let mut sql = app.sql().await;

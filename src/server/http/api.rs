@@ -4,7 +4,7 @@
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
-use super::super::rich_text::{EVERYBODY, folded};
+use super::super::rich_text::{EVERYBODY, folded, may_mention};
 use super::super::socket;
 use super::super::store::members::{Nameable, Place};
 use super::super::store::messages::Position;
@@ -349,7 +349,7 @@ pub async fn list_people(
 ) -> Result<Json<Vec<UserRef>>, Error> {
     let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
     let place = wanted.room.map_or(Place::Account, Place::Room);
-    let Nameable { mut people, is_creator } =
+    let Nameable { mut people, is_creator, .. } =
         app.store.list_names(signed.viewer().id, place).await?;
     if people.is_empty() {
         return Err(Error::NotFound);
@@ -387,11 +387,11 @@ pub async fn preview(
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<Preview>,
 ) -> Result<Json<Previewed>, Error> {
-    let room_id = room(&room_id)?;
-    if !app.is_member(signed.viewer().id, room_id).await? {
+    let (room_id, draft) = (room(&room_id)?, Draft::parse(&form.body)?);
+    // Looking up names finds out as well.
+    if !may_mention(&draft) && !app.is_member(signed.viewer().id, room_id).await? {
         return Err(Error::NotFound);
     }
-    let draft = Draft::parse(&form.body)?;
     app.auth.allow_post(signed.viewer().id)?;
     let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
     Ok(Json(Previewed { body_html: text.html }))
