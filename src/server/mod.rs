@@ -26,8 +26,7 @@ use auth::Auth;
 use connections::Connections;
 use http::request::FinishedPages;
 pub use operation::Clock;
-use operation::Gap;
-use operation::{Config, Limits};
+use operation::{Config, Gap, Limits};
 use rich_text::{Known, Rendered};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -169,12 +168,10 @@ impl App {
         Ok(Some(entry))
     }
 
-    /// Renders what somebody writes. Who can be mentioned and which rooms there are is looked up
-    /// only if any are named.
+    /// Renders what somebody writes. People and rooms are looked up only if any are named.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a stranger, if anybody is named; [`Error::Unavailable`];
-    /// [`Error::Unexpected`] for an unreadable row.
+    /// [`Error::NotFound`] for a stranger who names anybody; [`Error::Unavailable`].
     pub async fn render(
         &self,
         viewer: &Viewer,
@@ -188,9 +185,9 @@ impl App {
                 return Err(Error::NotFound);
             }
         } else if rich_text::may_link_rooms(draft) {
-            let rooms = self.load_rooms(viewer.id).await?.into_iter();
-            let open = rooms.filter(|entry| entry.kind == RoomKind::Open);
-            named.rooms = open.map(|entry| (entry.id, entry.name)).collect();
+            let mut rooms = self.load_rooms(viewer.id).await?;
+            rooms.retain(|entry| entry.kind == RoomKind::Open);
+            named.rooms = rooms.into_iter().map(|entry| (entry.id, entry.name)).collect();
         }
         let everyone = named.is_creator || viewer.may_administer();
         Ok(rich_text::render(
