@@ -12,7 +12,7 @@ use campfire::domain::error::Error;
 use campfire::domain::event::ServerFrame;
 use campfire::domain::message::{Draft, Message};
 use campfire::domain::{MessageId, RoomId};
-use campfire::server::rich_text::render;
+use campfire::server::rich_text::{Known, render};
 use campfire::server::writer::Created;
 use harness::person::{Answer, Person};
 use harness::{TestApp, client_id};
@@ -28,7 +28,7 @@ async fn create_message(
     body: &str,
     id: campfire::domain::message::ClientMessageId,
 ) -> Result<Created, Error> {
-    let text = render(&Draft::parse(body)?, &[]);
+    let text = render(&Draft::parse(body)?, &Known::default());
     let author = UserRef { id: creator.user_id(), name: creator.name.clone() };
     app.running.app.writer.create_message_with_deduplication(room_id, author, id, text).await
 }

@@ -19,8 +19,8 @@ const RELEASED_MIGRATIONS: [(&str, &str); 4] = [
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 7] =
-    ["account", "room", "message", "sidebar", "event", "timeline", "search"];
+const DOMAIN_ORDER: [&str; 8] =
+    ["account", "room", "message", "sidebar", "event", "timeline", "search", "composing"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -13,7 +13,7 @@ use campfire::domain::room::{NewRoom, RoomKind};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::Clock;
 use campfire::server::operation::Durability;
-use campfire::server::rich_text::{self, Rendered};
+use campfire::server::rich_text::{self, Known, Rendered};
 use campfire::server::store::access::{NewSession, insert_session};
 use campfire::server::store::account::{Account, insert_account, insert_user};
 use campfire::server::store::messages::{NewMessage, insert_messages, update_read_cursor};
@@ -270,7 +270,7 @@ async fn write_messages(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(),
     for number in 0..TEXTS {
         let draft = Draft::parse(&text(number as u64));
         let draft = draft.map_err(|error| Failure::Broken(error.to_string()))?;
-        texts.push(rich_text::render(&draft, &[]));
+        texts.push(rich_text::render(&draft, &Known::default()));
     }
     let total = shape.rooms().iter().sum::<usize>() as u64;
     let mut rooms: Vec<Filling> = (1..)

@@ -142,12 +142,17 @@ impl Message {
     /// Whether it mentions somebody. What people write is escaped in its HTML, so nobody can
     /// pretend.
     pub fn mentions(&self, user_id: UserId) -> bool {
-        has_mentions(&self.body_html) && self.body_html.contains(&format!("{MENTION}{user_id}\""))
+        has_mentions(&self.body_html)
+            && (self.body_html.contains(EVERYONE)
+                || self.body_html.contains(&format!("{MENTION}{user_id}\"")))
     }
 }
 
 /// The HTML of a mention up to its user's id. In a person's own text `<` is always escaped.
 pub const MENTION: &str = "<span class=\"mention\" data-user=\"";
+
+/// The HTML of a mention of everybody in the room.
+pub const EVERYONE: &str = "<span class=\"mention\" data-user=\"everyone\"";
 
 /// Whether a message's HTML mentions anybody.
 pub fn has_mentions(body_html: &str) -> bool {
@@ -181,7 +186,8 @@ pub fn plain_body(source: String, body_html: &str) -> String {
 }
 
 fn name_in(body_html: &str, id: &str) -> Option<String> {
-    id.parse::<i64>().ok()?;
+    let is_id = id == "everyone" || id.parse::<i64>().is_ok();
+    let body_html = Some(body_html).filter(|_| is_id)?;
     let (_, found) = body_html.split_once(&format!("{MENTION}{id}\""))?;
     let name = found.split_once('>')?.1.split_once("</span>")?.0;
     let name = name.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");

@@ -3,7 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
 //! listed above them: [`error`], [`account`], [`room`], [`message`], [`sidebar`],
-//! [`event`], [`timeline`], [`search`].
+//! [`event`], [`timeline`], [`search`], [`composing`].
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
 //! *membership* lets a user into a room and remembers how far they have read; *seq* counts every
@@ -12,6 +12,7 @@
 //! is one room's messages as a tab knows them; *outgoing* messages are sent but not yet confirmed.
 
 pub mod account;
+pub mod composing;
 pub mod event;
 pub mod message;
 pub mod room;

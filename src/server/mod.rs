@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod connections;
 pub mod http;
+mod markdown;
 pub mod memory;
 pub mod operation;
 pub mod rich_text;
@@ -15,18 +16,18 @@ pub mod socket;
 pub mod store;
 pub mod writer;
 
-use crate::domain::account::Status;
+use crate::domain::account::{Status, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Draft;
+use crate::domain::room::RoomKind;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
 use http::request::FinishedPages;
 pub use operation::Clock;
-use operation::Gap;
-use operation::{Config, Limits};
-use rich_text::Rendered;
+use operation::{Config, Gap, Limits};
+use rich_text::{Known, Rendered};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use store::Store;
 use store::account::Account;
 use store::messages::{Position, RoomWithPage};
-use store::search::Place;
+use store::search::{Nameable, Place};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -167,21 +168,32 @@ impl App {
         Ok(Some(entry))
     }
 
-    /// Renders what somebody writes. Who can be mentioned is read only if anybody is.
+    /// Renders what somebody writes. People and rooms are looked up only if any are named.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::NotFound`] for a stranger who names anybody; [`Error::Unavailable`].
     pub async fn render(
         &self,
-        viewer: UserId,
+        viewer: &Viewer,
         place: Place,
         draft: &Draft,
     ) -> Result<Rendered, Error> {
-        let people = match rich_text::may_mention(draft) {
-            true => self.store.list_names(viewer, place).await?,
-            false => Vec::new(),
-        };
-        Ok(rich_text::render(draft, &people))
+        let mut named = Nameable::default();
+        if rich_text::may_mention(draft) {
+            named = self.store.list_names(viewer.id, place).await?;
+            if named.people.is_empty() {
+                return Err(Error::NotFound);
+            }
+        } else if rich_text::may_link_rooms(draft) {
+            let mut rooms = self.load_rooms(viewer.id).await?;
+            rooms.retain(|entry| entry.kind == RoomKind::Open);
+            named.rooms = rooms.into_iter().map(|entry| (entry.id, entry.name)).collect();
+        }
+        let everyone = named.is_creator || viewer.may_administer();
+        Ok(rich_text::render(
+            draft,
+            &Known { people: &named.people, everyone, rooms: &named.rooms },
+        ))
     }
 
     /// Whether a viewer is in a room: from memory, else one read.

@@ -1,24 +1,41 @@
 //! What people write, as safe HTML. Pure and bounded; runs before the writer, never in it.
 //!
-//! Names after an `@` become mentions, text is cut into paragraphs and escaped, its addresses
-//! become links, and the result goes through an allow-list sanitiser. Nothing touches the HTML
-//! afterwards. Running the sanitiser again changes nothing (a property test), so stored HTML is a
-//! fixed point. Plain words, which most messages are, are one from the start and need no parser
-//! to say so.
+//! Names after an `@` become mentions, Markdown becomes HTML (HTML in it stays text), names after a
+//! `#` and addresses become links, and the result goes through an allow-list sanitiser. Nothing
+//! touches the HTML afterwards. Running the sanitiser again changes nothing (a property test), so
+//! stored HTML is a fixed point. Plain words, which most messages are, are one from the start and
+//! need no parser to say so.
 
+use super::markdown::{Page, code_in, is_plain, lies_in, paragraphs};
 use crate::domain::account::UserRef;
-use crate::domain::message::{Draft, MENTION};
-use crate::domain::{UserId, push_escaped};
-use ammonia::Builder;
-use linkify::{LinkFinder, LinkKind};
+use crate::domain::message::Draft;
+use crate::domain::search::played;
+use crate::domain::{RoomId, UserId};
+use ammonia::{Builder, UrlRelative};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
 /// Different people mentioned in one message at most; further names stay text.
 const MAX_MENTIONED: usize = 50;
-/// Folded characters looked at after an `@`: no name is longer.
-const LONGEST_NAME: usize = 64;
+/// Folded characters looked at after an `@` or a `#`: no name is longer.
+const LONGEST_NAME: usize = 80;
+/// What somebody with the right types after an `@` to mention every member.
+pub const EVERYBODY: &str = "everyone";
+/// The sounds that `/play` knows.
+const SOUNDS: &str = include_str!("../../public/sounds.tsv");
+
+/// What the author of a text may refer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Whom they can mention: the members of the room.
+    pub people: &'a [UserRef],
+    /// Whether they may mention them all at once.
+    pub everyone: bool,
+    /// The open rooms they are in.
+    pub rooms: &'a [(RoomId, String)],
+}
 
 /// A checked body and its HTML: what the writer stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,152 +57,149 @@ impl Rendered {
     }
 }
 
-/// Tags that may appear in a message, now and when richer writing produces more of them.
-const TAGS: [&str; 18] = [
-    "a",
-    "blockquote",
-    "br",
-    "code",
-    "del",
-    "em",
-    "h1",
-    "h2",
-    "h3",
-    "hr",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "s",
-    "span",
-    "strong",
-    "ul",
-];
+/// Tags that may appear in a message.
+const TAGS: &str = "a blockquote br button code del em figcaption figure h1 h2 h3 hr li ol p pre s \
+                    span strong ul";
+/// Classes that may appear on a `<span>`: mentions, the parts of a sound, the words of code.
+const SPAN_CLASSES: &str = "mention visually-hidden sound__disc sound__name tok-k tok-s tok-f tok-n \
+                            tok-t tok-c tok-add tok-del";
 
 static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let only = |name, value| HashMap::from([(name, HashSet::from([value]))]);
     let mut builder = Builder::empty();
     builder
-        .tags(HashSet::from(TAGS))
+        .tags(TAGS.split(' ').collect())
         .tag_attributes(HashMap::from([
             ("a", HashSet::from(["href"])),
-            ("span", HashSet::from(["data-user"])),
+            ("button", HashSet::from(["data-sound"])),
+            ("ol", HashSet::from(["start"])),
+            ("span", HashSet::from(["data-user", "aria-hidden"])),
         ]))
-        .allowed_classes(HashMap::from([("span", HashSet::from(["mention"]))]))
+        .tag_attribute_values(HashMap::from([
+            ("a", only("target", "_blank")),
+            ("button", only("type", "button")),
+        ]))
+        .allowed_classes(HashMap::from([
+            ("a", HashSet::from(["mention"])),
+            ("button", HashSet::from(["sound"])),
+            ("figure", HashSet::from(["code"])),
+            ("figcaption", HashSet::from(["code__bar"])),
+            ("span", SPAN_CLASSES.split(' ').collect()),
+        ]))
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
-        .url_relative(ammonia::UrlRelative::Deny)
-        .link_rel(Some("noopener noreferrer nofollow"))
-        .set_tag_attribute_value("a", "target", "_blank");
+        .url_relative(UrlRelative::Custom(Box::new(room_address)))
+        .link_rel(Some("noopener noreferrer nofollow"));
     builder
 });
 
-static LINKS: LazyLock<LinkFinder> = LazyLock::new(|| {
-    let mut finder = LinkFinder::new();
-    finder.kinds(&[LinkKind::Url, LinkKind::Email]);
-    finder
-});
+/// Of the addresses here, only those of rooms may be linked.
+fn room_address(address: &str) -> Option<Cow<'_, str>> {
+    let id = address.strip_prefix("/rooms/")?;
+    let is_room = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    is_room.then_some(Cow::Borrowed(address))
+}
 
 /// Whether names may stand in a text: only then is it worth knowing who is in the room.
 pub fn may_mention(draft: &Draft) -> bool {
-    let text = draft.body();
-    text.match_indices('@').any(|(at, _)| may_begin(text, at))
+    has_names(draft, '@')
 }
 
-/// Renders a message: names of `people` after an `@` become mentions, blank lines part paragraphs,
-/// line ends are kept, web and mail addresses become links.
-pub fn render(draft: &Draft, people: &[UserRef]) -> Rendered {
+/// Whether rooms may be named in a text: only then is it worth knowing which there are.
+pub fn may_link_rooms(draft: &Draft) -> bool {
+    has_names(draft, '#')
+}
+
+fn has_names(draft: &Draft, mark: char) -> bool {
     let text = draft.body();
-    let names = Names::new(people);
+    text.match_indices(mark).any(|(at, _)| {
+        let after = text.get(at + 1..).and_then(|after| after.chars().next());
+        may_begin(text, at) && after.is_some_and(|c| !c.is_whitespace() && c != '#')
+    })
+}
+
+/// Renders a message: a sound, or Markdown in which names of people after an `@` are mentions.
+pub fn render(draft: &Draft, known: &Known<'_>) -> Rendered {
+    let text = draft.body();
+    if let Some(sound) = played(SOUNDS, text) {
+        let html = [
+            "<p><button type=\"button\" class=\"sound\" data-sound=\"",
+            sound.name,
+            "\"><span class=\"visually-hidden\">Play sound:</span><span class=\"sound__disc\" \
+             aria-hidden=\"true\">\u{1f50a}</span>",
+            sound.emoji,
+            " ",
+            sound.caption,
+            " <span class=\"sound__name\">/play ",
+            sound.name,
+            "</span></button></p>",
+        ];
+        let html = sanitize(&html.concat());
+        return Rendered { body: text.to_owned(), source: None, html, mentions: Vec::new() };
+    }
+    let names = Names::new(known);
+    let code = if known.people.is_empty() { Vec::new() } else { code_in(text) };
     let mut mentioned: Vec<&UserRef> = Vec::new();
+    let mut everyone = false;
     let (mut body, mut source) = (String::with_capacity(text.len()), String::new());
     let mut done = 0;
-    for (at, _) in text.match_indices('@').filter(|_| !people.is_empty()) {
-        let found = (at >= done && may_begin(text, at)).then(|| names.at(text, at)).flatten();
-        let Some((user, start, end)) = found else {
+    for (at, _) in text.match_indices('@').filter(|_| !known.people.is_empty()) {
+        let may = at >= done && may_begin(text, at) && !lies_in(&code, at);
+        let Some((who, start, end)) = may.then(|| names.at(text, at)).flatten() else {
             continue;
         };
-        if !mentioned.iter().any(|other| other.id == user.id) {
-            if mentioned.len() == MAX_MENTIONED {
-                continue;
+        let (name, id) = match who {
+            Who::One(user) => {
+                if !mentioned.iter().any(|other| other.id == user.id) {
+                    if mentioned.len() == MAX_MENTIONED {
+                        continue;
+                    }
+                    mentioned.push(user);
+                }
+                (user.name.as_str(), user.id.to_string())
             }
-            mentioned.push(user);
-        }
+            Who::Everyone => {
+                everyone = true;
+                (EVERYBODY, EVERYBODY.to_owned())
+            }
+        };
         let before = text.get(done..start).unwrap_or_default();
-        push_all(&mut body, &[before, "@", &user.name]);
-        push_all(&mut source, &[before, "<@", &user.id.to_string(), ">"]);
+        push_all(&mut body, &[before, "@", name]);
+        push_all(&mut source, &[before, "<@", &id, ">"]);
         done = end;
     }
     let rest = text.get(done..).unwrap_or_default();
     body.push_str(rest);
     source.push_str(rest);
-    let html = html(&source, &mentioned);
-    let source = (!mentioned.is_empty()).then_some(source);
-    let mentions = mentioned.iter().map(|user| user.id).collect();
-    Rendered { body, source, html, mentions }
+    let html = if is_plain(&source) {
+        paragraphs(&source)
+    } else {
+        sanitize(&Page::new(known, (&mentioned, everyone)).markdown(&source))
+    };
+    let source = (everyone || !mentioned.is_empty()).then_some(source);
+    let mentions = if everyone { known.people.iter().collect() } else { mentioned };
+    Rendered { body, source, html, mentions: mentions.iter().map(|user| user.id).collect() }
 }
 
-fn html(source: &str, mentioned: &[&UserRef]) -> String {
-    let plain = is_plain(source);
-    let mut html = String::with_capacity(source.len() + 16);
-    for paragraph in source.split("\n\n").map(|text| text.trim_matches('\n')) {
-        if paragraph.trim().is_empty() {
-            continue;
-        }
-        html.push_str("<p>");
-        for (at, line) in paragraph.split('\n').enumerate() {
-            if at > 0 {
-                html.push_str("<br>");
-            }
-            if plain {
-                html.push_str(line);
-            } else {
-                push_mentions(&mut html, line, mentioned);
-            }
-        }
-        html.push_str("</p>");
-    }
-    if plain { html } else { sanitize(&html) }
+/// A text up to a place.
+pub fn before(text: &str, at: usize) -> &str {
+    text.get(..at).unwrap_or_default()
 }
 
-/// Whether text is HTML as it stands, and the sanitiser would give it back unchanged: nothing to
-/// escape, no space that it would write as a name, and no address to link.
-fn is_plain(text: &str) -> bool {
-    !text.contains(['&', '<', '>', '\u{a0}']) && LINKS.links(text).next().is_none()
-}
-
-fn push_mentions(html: &mut String, line: &str, mentioned: &[&UserRef]) {
-    let mut rest = line;
-    let mut from = 0;
-    while let Some(at) = rest.get(from..).and_then(|rest| rest.find("<@")).map(|at| at + from) {
-        let (before, mark) = rest.split_at(at);
-        let found = mark.get(2..).and_then(|mark| mark.split_once('>')).and_then(|(id, after)| {
-            let user = mentioned.iter().find(|user| user.id.to_string() == id)?;
-            Some((user, after))
-        });
-        let Some((user, after)) = found else {
-            from = at + 2;
-            continue;
-        };
-        push_line(html, before);
-        push_all(html, &[MENTION, &user.id.to_string(), "\">@"]);
-        push_escaped(html, &user.name);
-        html.push_str("</span>");
-        (rest, from) = (after, 0);
-    }
-    push_line(html, rest);
-}
-
-fn push_all(text: &mut String, parts: &[&str]) {
+/// Appends several texts.
+pub fn push_all(text: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| text.push_str(part));
 }
 
 /// Whether a mention may begin at this `@`: not within a word, an address or a link.
-fn may_begin(text: &str, at: usize) -> bool {
+pub fn may_begin(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     before.is_none_or(|c| {
         c.is_whitespace()
             || matches!(
                 c,
-                '(' | '['
+                '(' | '*'
+                    | '~'
+                    | '['
                     | '{'
                     | '"'
                     | '\''
@@ -204,75 +218,97 @@ fn may_begin(text: &str, at: usize) -> bool {
     })
 }
 
+/// Whom a mention names.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    One(&'a UserRef),
+    Everyone,
+}
+
 /// What people in a room can be called: by their full names, and by first names that nobody else
-/// there has. The longest come first.
+/// there has.
 struct Names<'a> {
-    people: &'a [UserRef],
+    known: Known<'a>,
     names: Vec<(Vec<char>, Option<&'a UserRef>)>,
 }
 
 impl<'a> Names<'a> {
-    fn new(people: &'a [UserRef]) -> Self {
-        let mut full: HashMap<Vec<char>, Option<&UserRef>> = HashMap::new();
-        let mut first: HashMap<Vec<char>, Option<&UserRef>> = HashMap::new();
-        for user in people {
+    fn new(known: &Known<'a>) -> Self {
+        let full = |user: &'a UserRef| (folded(&user.name), user);
+        let mut names = longest_first(known.people.iter().map(full));
+        let mut first = longest_first(known.people.iter().map(|user| {
             let name = folded(&user.name);
-            let short: Vec<char> = name.iter().copied().take_while(|c| *c != ' ').collect();
-            for (names, name) in [(&mut full, name), (&mut first, short)] {
-                // A name that two people have says nothing.
-                names.entry(name).and_modify(|known| *known = None).or_insert(Some(user));
-            }
-        }
-        first.retain(|name, _| !full.contains_key(name));
-        let mut names: Vec<_> = full.into_iter().chain(first).collect();
-        names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self { people, names }
+            (name.into_iter().take_while(|c| *c != ' ').collect(), user)
+        }));
+        let taken: HashSet<&Vec<char>> = names.iter().map(|(name, _)| name).collect();
+        first.retain(|(name, _)| !taken.contains(name));
+        names.extend(first);
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        Self { known: *known, names }
     }
 
     /// Who is mentioned at an `@`, and where the mention begins and ends.
-    fn at(&self, text: &str, at: usize) -> Option<(&'a UserRef, usize, usize)> {
-        self.by_id(text, at).or_else(|| self.by_name(text, at))
-    }
-
-    /// `<@7>`, as programs write it and as it is stored.
-    fn by_id(&self, text: &str, at: usize) -> Option<(&'a UserRef, usize, usize)> {
-        let start = at.checked_sub(1).filter(|start| text.as_bytes().get(*start) == Some(&b'<'))?;
-        let (id, _) = text.get(at + 1..)?.split_once('>')?;
-        let user = self.people.iter().find(|user| user.id.to_string() == id)?;
-        Some((user, start, at + id.len() + 2))
-    }
-
-    fn by_name(&self, text: &str, at: usize) -> Option<(&'a UserRef, usize, usize)> {
+    fn at(&self, text: &str, at: usize) -> Option<(Who<'a>, usize, usize)> {
         let rest = text.get(at + 1..)?;
-        // Each folded character with the place where what it comes from ends.
-        let mut said: Vec<(char, usize)> = Vec::new();
-        for (place, c) in rest.char_indices() {
-            if said.len() >= LONGEST_NAME {
-                break;
-            }
-            let before = said.len();
-            fold(c, |folded| said.push((folded, place + c.len_utf8())));
-            if before == said.len()
-                && let Some(last) = said.last_mut()
-            {
-                // An accent of its own belongs to the letter before it.
-                last.1 = place + c.len_utf8();
+        if let Some((id, _)) = rest.split_once('>').filter(|_| before(text, at).ends_with('<')) {
+            // `<@7>`, as programs write it and as it is stored.
+            let user = self.known.people.iter().find(|user| user.id.to_string() == id);
+            let everyone = (self.known.everyone && id == EVERYBODY).then_some(Who::Everyone);
+            if let Some(who) = user.map(Who::One).or(everyone) {
+                return Some((who, at - 1, at + id.len() + 2));
             }
         }
-        for (name, user) in self.names.iter().filter(|(name, _)| !name.is_empty()) {
-            let matches = name.len() <= said.len()
-                && name.iter().zip(&said).all(|(name, (said, _))| name == said);
-            let end = said.get(name.len().saturating_sub(1)).map_or(0, |said| said.1);
-            let ends = rest
-                .get(end..)
-                .and_then(|after| after.chars().next())
-                .is_none_or(|c| !c.is_alphanumeric() && c != '_');
-            if matches && ends {
-                return user.map(|user| (user, at, at + 1 + end));
-            }
-        }
-        None
+        let by_name = longest(&self.names, rest).map(|(user, end)| (Who::One(user), end));
+        let everyone = || {
+            let named = [(folded(EVERYBODY), Some(()))];
+            let said = longest(&named, rest).filter(|_| self.known.everyone);
+            said.map(|((), end)| (Who::Everyone, end))
+        };
+        let (who, end) = by_name.or_else(everyone)?;
+        Some((who, at, at + 1 + end))
     }
+}
+
+/// Names by length, the longest first; one that two things have says nothing.
+pub fn longest_first<T>(
+    named: impl Iterator<Item = (Vec<char>, T)>,
+) -> Vec<(Vec<char>, Option<T>)> {
+    let mut names: HashMap<Vec<char>, Option<T>> = HashMap::new();
+    for (name, one) in named.filter(|(name, _)| !name.is_empty()) {
+        names.entry(name).and_modify(|known| *known = None).or_insert(Some(one));
+    }
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    names
+}
+
+/// The longest of these names with which a text begins, and how much of the text it takes.
+pub fn longest<T: Copy>(names: &[(Vec<char>, Option<T>)], text: &str) -> Option<(T, usize)> {
+    // Each folded character with the place where what it comes from ends.
+    let mut said: Vec<(char, usize)> = Vec::new();
+    for (place, c) in text.char_indices() {
+        if said.len() >= LONGEST_NAME {
+            break;
+        }
+        let before = said.len();
+        fold(c, |folded| said.push((folded, place + c.len_utf8())));
+        if before == said.len()
+            && let Some(last) = said.last_mut()
+        {
+            // An accent of its own belongs to the letter before it.
+            last.1 = place + c.len_utf8();
+        }
+    }
+    for (name, one) in names {
+        let matches = name.len() <= said.len()
+            && name.iter().zip(&said).all(|(name, (said, _))| name == said);
+        let end = said.get(name.len().saturating_sub(1)).map_or(0, |said| said.1);
+        let next = text.get(end..).and_then(|after| after.chars().next());
+        if matches && next.is_none_or(|c| !c.is_alphanumeric() && c != '_') {
+            return one.map(|one| (one, end));
+        }
+    }
+    None
 }
 
 /// A name without case and accents: how names are compared.
@@ -299,105 +335,4 @@ fn fold(c: char, mut push: impl FnMut(char)) {
 /// Keeps what the allow-list knows and drops the rest.
 pub fn sanitize(html: &str) -> String {
     SANITIZER.clean(html).to_string()
-}
-
-fn push_line(html: &mut String, line: &str) {
-    for span in LINKS.spans(line) {
-        let text = span.as_str();
-        let scheme = match span.kind() {
-            Some(LinkKind::Email) => Some("mailto:"),
-            Some(_) if is_web_address(text) => Some(""),
-            _ => None,
-        };
-        match scheme {
-            Some(scheme) => {
-                html.push_str("<a href=\"");
-                html.push_str(scheme);
-                push_escaped(html, text);
-                html.push_str("\">");
-                push_escaped(html, text);
-                html.push_str("</a>");
-            }
-            None => push_escaped(html, text),
-        }
-    }
-}
-
-fn is_web_address(text: &str) -> bool {
-    let start = text.get(..8).unwrap_or(text).to_ascii_lowercase();
-    start.starts_with("http://") || start.starts_with("https://")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn html(body: &str) -> String {
-        render(&Draft::parse(body).unwrap(), &[]).html
-    }
-
-    fn people() -> Vec<UserRef> {
-        let names = ["Kevin", "Kevin Smith", "Zoë Müller", "Max One", "Max Two", "O<b>"];
-        let ids = (1..).map(UserId::new);
-        ids.zip(names).map(|(id, name)| UserRef { id, name: name.to_owned() }).collect()
-    }
-
-    fn mentions(body: &str) -> Vec<i64> {
-        let rendered = render(&Draft::parse(body).unwrap(), &people());
-        rendered.mentions.iter().map(|id| id.get()).collect()
-    }
-
-    #[test]
-    fn names_after_an_at_sign_are_mentions() {
-        for (body, expected) in [
-            ("@kevin hi", vec![1]),
-            ("(@KEVIN SMITH) and @Kevin.", vec![2, 1]),
-            ("@zoe! @zoë müller, @Zoe\u{308} Muller", vec![3]),
-            ("@max is two people, @max two is one", vec![5]),
-            ("kevin@kevin.example https://x.example/@kevin @kevinx", vec![]),
-            ("<@3> and <@99>", vec![3]),
-            ("@", vec![]),
-        ] {
-            assert_eq!(mentions(body), expected, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_mention_is_stored_by_id_and_read_by_name() {
-        let rendered = render(&Draft::parse("hi @zoe and @o<b>").unwrap(), &people());
-        assert_eq!(rendered.source(), "hi <@3> and <@6>");
-        assert_eq!(rendered.body, "hi @Zoë Müller and @O<b>");
-        assert_eq!(
-            rendered.html,
-            "<p>hi <span class=\"mention\" data-user=\"3\">@Zoë Müller</span> and \
-             <span class=\"mention\" data-user=\"6\">@O&lt;b&gt;</span></p>"
-        );
-        assert_eq!(sanitize(&rendered.html), rendered.html);
-        let read = crate::domain::message::plain_body(rendered.source().into(), &rendered.html);
-        assert_eq!(read, rendered.body);
-        assert_eq!(render(&Draft::parse("@kevin").unwrap(), &[]).source, None);
-    }
-
-    #[test]
-    fn lines_and_paragraphs_are_kept() {
-        assert_eq!(html("one\ntwo\n\n\nthree"), "<p>one<br>two</p><p>three</p>");
-    }
-
-    #[test]
-    fn addresses_become_safe_links() {
-        let link = html("see https://example.com/a?b=1&c=2.");
-        assert!(link.starts_with("<p>see <a href=\"https://example.com/a?b=1&amp;c=2\""), "{link}");
-        assert!(link.contains("rel=\"noopener noreferrer nofollow\""), "{link}");
-        assert!(link.contains("target=\"_blank\""), "{link}");
-        assert!(link.ends_with("</a>.</p>"), "{link}");
-        assert!(html("mail me@example.com").contains("href=\"mailto:me@example.com\""));
-    }
-
-    #[test]
-    fn markup_and_other_schemes_stay_text() {
-        assert_eq!(html("<b>&\"'"), "<p>&lt;b&gt;&amp;\"'</p>");
-        for text in ["javascript:alert(1)", "data://x", "ftp://example.com", "file:///etc/passwd"] {
-            assert!(!html(text).contains("<a"), "{text}");
-        }
-    }
 }

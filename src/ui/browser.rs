@@ -5,6 +5,7 @@
 //!
 //! The calls to the JSON API are here as well, with the same types the server answers with.
 
+use crate::domain::account::UserRef;
 use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Outgoing};
 use crate::domain::room::Involvement;
@@ -15,8 +16,8 @@ use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Date, Function, Intl, JsString, Object, Promise, Reflect};
 use leptos::prelude::{request_animation_frame, set_timeout};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -386,6 +387,41 @@ pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
     let request = Request::put(&format!("/api/rooms/{room_id}/star"));
     let request = request.json(&Body { starred }).map_err(unsendable)?;
     in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// People of a room to mention, those that fit best first.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn find_people(room_id: RoomId, typed: &str) -> Answer<Vec<UserRef>> {
+    let typed = String::from(js_sys::encode_uri_component(typed));
+    let request = Request::get(&format!("/api/people?q={typed}&room={room_id}"));
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// What a message would look like, as HTML of the server's.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn preview(room_id: RoomId, body: &str) -> Answer<String> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        body: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Shown {
+        body_html: String,
+    }
+    let request = Request::post(&format!("/api/rooms/{room_id}/preview"));
+    let request = request.json(&Body { body }).map_err(unsendable)?;
+    let shown = in_time(async { read::<Shown>(request.send().await).await }).await?;
+    Ok(shown.body_html)
+}
+
+/// A built file, as bytes. Browsers keep them, so asking again costs nothing.
+pub async fn file(name: &str) -> Option<Vec<u8>> {
+    let sent = Request::get(&super::controls::asset(name)).send().await;
+    checked(sent).await.ok()?.binary().await.ok()
 }
 
 /// Whether the session still runs.

@@ -7,12 +7,13 @@
 //!
 //! What the viewer says goes out from here as well: sending until the server has it, editing,
 //! deleting, and keeping what is unsent in this browser, so that neither a dead network nor a
-//! reload loses it.
+//! reload loses it; and signs of typing. The other way, sounds are played as they arrive.
 
 use super::browser::{self, CallError};
 use super::state::{Chat, Link};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing};
+use crate::domain::search::Sound;
 use crate::domain::sidebar::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId};
@@ -21,10 +22,14 @@ use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
 use gloo_net::websocket::futures::WebSocket;
 use gloo_timers::future::TimeoutFuture;
+use js_sys::Uint8Array;
 use leptos::prelude::*;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AudioBuffer, AudioContext};
 
 /// A connection that does not open in this time is given up.
 const OPEN_TIMEOUT_MS: u32 = 10_000;
@@ -353,4 +358,86 @@ impl Chat {
     pub(super) fn draft_key(self, room_id: RoomId) -> String {
         format!("campfire:{}:draft:{room_id}", self.viewer.with_value(|viewer| viewer.id))
     }
+}
+
+/// A sign of typing is repeated at most this often (Campfire's value).
+const TYPING_EVERY_MS: i64 = 1_000;
+/// Kept in this browser: that sounds are off.
+pub const MUTED: &str = "campfire:muted";
+
+/// Says that the viewer is writing, but not all the time.
+#[derive(Clone, Copy)]
+pub struct Typing {
+    chat: Chat,
+    last_said_ms: StoredValue<i64>,
+}
+
+impl Typing {
+    /// Nothing has been said yet.
+    pub fn new(chat: Chat) -> Self {
+        Self { chat, last_said_ms: StoredValue::new(0) }
+    }
+
+    /// What was written has been sent or taken back: the next sign is due at once.
+    pub fn ended(self) {
+        self.last_said_ms.set_value(0);
+    }
+
+    /// What is written has changed.
+    pub fn changed(self, is_empty: bool) {
+        let Some(room_id) = self.chat.room_id() else {
+            return;
+        };
+        let now = browser::now().ms();
+        if is_empty {
+            self.ended();
+            self.chat.say(ClientFrame::TypingStop { room_id });
+        } else if now - self.last_said_ms.get_value() >= TYPING_EVERY_MS {
+            self.last_said_ms.set_value(now);
+            self.chat.say(ClientFrame::TypingStart { room_id });
+        }
+    }
+}
+
+thread_local! {
+    static AUDIO: RefCell<Option<AudioContext>> = const { RefCell::new(None) };
+}
+
+/// Whether sounds are off in this browser.
+pub fn is_muted() -> bool {
+    browser::stored(MUTED).is_some()
+}
+
+/// Plays the sound of a message that has just arrived, unless sounds are off. In what people
+/// write `<` is always escaped, so only a sound is one.
+pub fn sound(body_html: &str) {
+    let name =
+        body_html.split_once("<button ").and_then(|(_, rest)| rest.split_once("data-sound=\""));
+    if let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"'))
+        && !is_muted()
+    {
+        spawn_local(play(name.to_owned()));
+    }
+}
+
+/// Fetched and decoded as a whole: a media element would ask for pieces of the file.
+pub async fn play(name: String) {
+    let _played = async {
+        let bytes = browser::file(&Sound { name: &name, emoji: "", caption: "" }.path()).await?;
+        let context = AUDIO.with_borrow_mut(|audio| {
+            if audio.is_none() {
+                *audio = AudioContext::new().ok();
+            }
+            audio.clone()
+        })?;
+        // Asleep until somebody has touched the page; then there is nothing to hear.
+        let _awake = context.resume();
+        let data = Uint8Array::from(bytes.as_slice()).buffer();
+        let decoded = JsFuture::from(context.decode_audio_data(&data).ok()?).await.ok()?;
+        let source = context.create_buffer_source().ok()?;
+        source.set_buffer(decoded.dyn_ref::<AudioBuffer>());
+        source.connect_with_audio_node(&context.destination()).ok()?;
+        source.start().ok()
+    }
+    .await;
 }

@@ -13,7 +13,7 @@ use super::push_permalink;
 use super::state::{failure, is_own};
 use crate::domain::account::Viewer;
 use crate::domain::message::Message;
-use crate::domain::message::{Outgoing, Row, RowContent};
+use crate::domain::message::{Outgoing, Row, RowContent, is_only_emoji};
 use crate::domain::sidebar::{hue, initials};
 use crate::domain::{MessageId, Timestamp, UserId, push_escaped, push_padded};
 
@@ -79,6 +79,11 @@ impl Painter<'_> {
             RowContent::Outgoing(_) => false,
         };
         add("called", called);
+        let body = match &row.content {
+            RowContent::Sent(message) => &message.body,
+            RowContent::Outgoing(outgoing) => &outgoing.body,
+        };
+        add("emoji", is_only_emoji(body));
         let failed = failure(row).is_some();
         add("failed", failed);
         add("pending", !failed && matches!(row.content, RowContent::Outgoing(_)));

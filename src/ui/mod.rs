@@ -8,6 +8,7 @@
 //! that a page can be kept and its Content-Security-Policy needs no nonce.
 
 pub mod browser;
+mod composer;
 pub mod controls;
 mod live;
 pub mod log;

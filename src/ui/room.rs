@@ -1,25 +1,25 @@
-//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen.
-//!
-//! The composer is a plain form that posts without scripts. Live, Enter sends (not while an input
-//! method is composing, not on touch screens), Shift+Enter breaks the line, Ctrl or Cmd+Enter
-//! always sends. The draft is kept in this browser on every keystroke, so nothing written is lost.
+//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen; and
+//! what lies over it: the emoji to choose from.
 
 use super::browser::CallError;
-use super::controls::{Icon, Mark};
+use super::composer::{Composer, is_composing};
+use super::controls::{Icon, Mark, closest};
+use super::live;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
 use super::timeline::MessageList;
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
-use crate::domain::event::ClientFrame;
+use crate::domain::message::QUICK_BOOSTS;
 use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::sidebar::Sidebar;
-use crate::domain::sidebar::SidebarRoom;
-use crate::domain::{RoomId, Seq};
-use leptos::ev::KeyboardEvent;
-use leptos::ev::{Event, MouseEvent, SubmitEvent};
-use leptos::html::Textarea;
+use crate::domain::search::{Emoji, complete};
+use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::{RoomId, push_escaped};
+use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
@@ -314,166 +314,9 @@ fn Quiet(name: Option<String>) -> impl IntoView {
     }
 }
 
-/// A sign of typing is repeated at most this often (Campfire's value).
-const TYPING_EVERY_MS: i64 = 1_000;
-
-/// Everything below the message list.
-#[component]
-pub fn Composer(
-    /// The chat.
-    chat: Chat,
-    /// How far the page goes; makes a form that is sent twice recognisable.
-    after: Seq,
-    /// What could not be sent without scripts, and why.
-    unsent: Option<(String, String)>,
-    /// Whether the focus stays elsewhere at first: on the message the address points at.
-    waits: bool,
-) -> impl IntoView {
-    let field = NodeRef::<Textarea>::new();
-    let (typed, problem) = unsent.unzip();
-    let problem = RwSignal::new(problem);
-    let room_id = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
-    let action = move || room_id().map(|id| format!("/rooms/{id}/messages"));
-    let placeholder = move || {
-        let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-        format!("Message {}", name.unwrap_or_default())
-    };
-    let typing = Typing::new(chat);
-    follow_draft(chat, field, waits);
-    let send = move || {
-        let Some(text) = field.get_untracked().map(|field| field.value()) else {
-            return;
-        };
-        if text.trim().is_empty() {
-            return;
-        }
-        match chat.send(&text) {
-            Ok(()) => {
-                problem.set(None);
-                typing.ended();
-                chat.draft.set(String::new());
-                chat.keep_draft();
-            }
-            Err(sentence) => problem.set(Some(sentence)),
-        }
-        if let Some(field) = field.get_untracked() {
-            let _focused = field.focus();
-        }
-    };
-    let input = move |_| {
-        if let Some(field) = field.get_untracked() {
-            chat.draft.set(field.value());
-            chat.keep_draft();
-            typing.changed(field.value().trim().is_empty());
-        }
-    };
-    let keys = move |event: KeyboardEvent| {
-        if sends(&event) {
-            event.prevent_default();
-            send();
-        }
-    };
-    view! {
-        <div class="dock" hidden=move || chat.gone.get()>
-            <JumpPill chat=chat/>
-            <p class="typing" aria-live="polite">
-                {move || chat.sidebar.with(Sidebar::typing_line).map(|line| view! {
-                    <span class="typing__dots" aria-hidden="true"><i></i><i></i><i></i></span>
-                    {line}
-                })}
-            </p>
-            <form class="composer" action=action method="post" aria-label="New message"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    send();
-                }>
-                {move || problem.get().map(|sentence| view! {
-                    <p class="composer__context composer__problem" role="alert">
-                        <Icon name="warning" class="icon icon--s"/>{sentence}
-                    </p>
-                })}
-                <input type="hidden" name="after" value=after.get().to_string()/>
-                <div class="composer__row">
-                    <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
-                        placeholder=placeholder aria-label=placeholder node_ref=field
-                        on:input=input on:keydown=keys>{typed}</textarea>
-                    <button type="submit" class="icon-button send" aria-label="Send message"
-                        title="Send message"><Icon name="send"/></button>
-                </div>
-            </form>
-        </div>
-    }
-}
-
-/// Whether an input method is at work. 229 is what browsers report even after it says it is not.
-pub(super) fn is_composing(event: &KeyboardEvent) -> bool {
-    event.is_composing() || event.key_code() == 229
-}
-
-/// Whether this key sends.
-pub(super) fn sends(event: &KeyboardEvent) -> bool {
-    if event.key() != "Enter" || is_composing(event) {
-        return false;
-    }
-    event.ctrl_key() || event.meta_key() || !(event.shift_key() || browser::has_coarse_pointer())
-}
-
-/// Keeps field and draft equal. What was typed before the page came alive wins over nothing.
-fn follow_draft(chat: Chat, field: NodeRef<Textarea>, waits: bool) {
-    Effect::new(move |seen: Option<Option<RoomId>>| {
-        let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id));
-        let draft = chat.draft.get();
-        let field = field.get()?;
-        let typed = field.value();
-        if seen.flatten().is_none() && !typed.is_empty() {
-            chat.draft.set(typed);
-            chat.keep_draft();
-        } else if typed != draft {
-            field.set_value(&draft);
-        }
-        let first = seen.is_none() && waits;
-        if seen != Some(room_id) && !first && !browser::has_coarse_pointer() {
-            let _focused = field.focus();
-        }
-        room_id
-    });
-}
-
-/// Says that the viewer is writing, but not all the time.
-#[derive(Clone, Copy)]
-struct Typing {
-    chat: Chat,
-    last_said_ms: StoredValue<i64>,
-}
-
-impl Typing {
-    fn new(chat: Chat) -> Self {
-        Self { chat, last_said_ms: StoredValue::new(0) }
-    }
-
-    /// What was written has been sent or taken back: the next sign is due at once.
-    fn ended(self) {
-        self.last_said_ms.set_value(0);
-    }
-
-    fn changed(self, is_empty: bool) {
-        let Some(room_id) = self.chat.room_id() else {
-            return;
-        };
-        let now = browser::now().ms();
-        if is_empty {
-            self.ended();
-            self.chat.say(ClientFrame::TypingStop { room_id });
-        } else if now - self.last_said_ms.get_value() >= TYPING_EVERY_MS {
-            self.last_said_ms.set_value(now);
-            self.chat.say(ClientFrame::TypingStart { room_id });
-        }
-    }
-}
-
 /// The way back to the newest message, with the number of those not seen yet.
 #[component]
-fn JumpPill(chat: Chat) -> impl IntoView {
+pub fn JumpPill(chat: Chat) -> impl IntoView {
     let text = move || match chat.unseen.get() {
         0 => "Jump to newest".to_owned(),
         1 => "1 new message".to_owned(),
@@ -487,5 +330,183 @@ fn JumpPill(chat: Chat) -> impl IntoView {
                 </button>
             }
         })
+    }
+}
+
+/// Who is writing.
+#[component]
+pub fn TypingLine(chat: Chat) -> impl IntoView {
+    let line = move || chat.sidebar.with(Sidebar::typing_line);
+    view! {
+        <p class="typing" aria-live="polite">
+            {move || line().map(|line| view! {
+                <span class="typing__dots" aria-hidden="true"><i></i><i></i><i></i></span>
+                {line}
+            })}
+        </p>
+    }
+}
+
+/// Emoji found at once, and remembered.
+const MAX_FOUND: usize = 64;
+const MAX_RECENT: usize = 16;
+/// Kept in this browser: the emoji used last.
+const RECENT: &str = "campfire:emoji";
+/// The id of the picker.
+pub const PICKER: &str = "emoji-picker";
+
+/// Emoji to choose from. The table is fetched, and the grid drawn, when it is first opened.
+#[component]
+pub fn EmojiPicker(
+    /// Takes the one that is chosen.
+    put: Callback<String>,
+) -> impl IntoView {
+    let grid = RwSignal::new(String::new());
+    let fill = move |typed: String| {
+        spawn_local(async move {
+            let html = emoji_grid(&table("emoji.tsv").await, &typed);
+            grid.try_set(html);
+        });
+    };
+    let toggled = move |event: &Event| {
+        let picker = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let field = picker.filter(|picker| picker.matches(":popover-open").unwrap_or(false));
+        let field = field.and_then(|picker| picker.query_selector("input").ok().flatten());
+        if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlInputElement>().ok()) {
+            field.set_value("");
+            let _focused = field.focus();
+            fill(String::new());
+        }
+    };
+    let typed = move |event: Event| {
+        let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        fill(field.map(|field| field.value()).unwrap_or_default());
+    };
+    let clicked = move |event: MouseEvent| {
+        if let Some(button) = closest(&event, ".emoji__grid button") {
+            put.run(button.text_content().unwrap_or_default());
+        }
+    };
+    view! {
+        <div class="plate emoji" id=PICKER popover="" role="group" aria-label="Emoji"
+            on:toggle=move |event| toggled(&event) on:click=clicked on:keydown=|event| walk(&event)>
+            <label class="input-group">
+                <Icon name="search" class="icon icon--s"/>
+                <input class="input input--s" type="search" placeholder="Find an emoji"
+                    aria-label="Find an emoji" autocomplete="off" on:input=typed/>
+            </label>
+            <div class="emoji__scroll" tabindex="-1" role="group" aria-label="Emoji list"
+                inner_html=move || grid.get()></div>
+        </div>
+    }
+}
+
+fn emoji_grid(emoji: &str, typed: &str) -> String {
+    let mut html = String::new();
+    let open = |html: &mut String, title: &str| {
+        html.push_str("<p class=\"emoji__title\">");
+        push_escaped(html, title);
+        html.push_str("</p><div class=\"emoji__grid\">");
+    };
+    let push = |html: &mut String, one: Emoji<'_>| {
+        html.push_str("<button type=\"button\" tabindex=\"-1\" aria-label=\"");
+        push_escaped(html, &one.name.replace('_', " "));
+        html.push_str("\">");
+        push_escaped(html, one.text);
+        html.push_str("</button>");
+    };
+    if !typed.trim().is_empty() {
+        open(&mut html, "Found");
+        complete(emoji, typed, MAX_FOUND).into_iter().for_each(|one| push(&mut html, one));
+        return html + "</div>";
+    }
+    open(&mut html, "Recent");
+    for text in recent() {
+        let known = emoji.lines().filter_map(Emoji::parse).find(|one| one.text == text);
+        push(&mut html, known.unwrap_or(Emoji { text: &text, name: &text }));
+    }
+    for line in emoji.lines() {
+        match Emoji::parse(line) {
+            Some(one) => push(&mut html, one),
+            None => {
+                html.push_str("</div>");
+                open(&mut html, line);
+            }
+        }
+    }
+    html + "</div>"
+}
+
+/// Arrow keys walk through the picker.
+fn walk(event: &KeyboardEvent) {
+    let key = event.key();
+    let here = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let Some(here) = here.filter(|_| !is_composing(event)) else {
+        return;
+    };
+    let next = match (here.tag_name() == "INPUT", key.as_str()) {
+        (true, "ArrowDown") => browser::element(PICKER)
+            .and_then(|picker| picker.query_selector(".emoji__grid button").ok().flatten()),
+        (false, "ArrowDown" | "ArrowRight") => here.next_element_sibling(),
+        (false, "ArrowUp" | "ArrowLeft") => here.previous_element_sibling(),
+        _ => None,
+    };
+    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
+        event.prevent_default();
+        let _focused = next.focus();
+    }
+}
+
+/// The emoji used last; at first, those that are offered everywhere.
+pub fn recent() -> Vec<String> {
+    match browser::stored(RECENT) {
+        Some(used) => used.split(' ').map(str::to_owned).collect(),
+        None => QUICK_BOOSTS.iter().map(|(emoji, _)| (*emoji).to_owned()).collect(),
+    }
+}
+
+/// Puts an emoji before the others that were used.
+pub fn remember(emoji: &str) {
+    let mut used = recent();
+    used.retain(|one| one != emoji);
+    used.insert(0, emoji.to_owned());
+    used.truncate(MAX_RECENT);
+    browser::store(RECENT, &used.join(" "));
+}
+
+thread_local! {
+    static TABLES: RefCell<HashMap<&'static str, Rc<str>>> = RefCell::default();
+}
+
+/// A table among the built files; empty if it cannot be had now.
+pub async fn table(name: &'static str) -> Rc<str> {
+    if let Some(known) = TABLES.with_borrow(|tables| tables.get(name).cloned()) {
+        return known;
+    }
+    let Some(bytes) = browser::file(name).await else {
+        return Rc::from("");
+    };
+    let text: Rc<str> = String::from_utf8(bytes).unwrap_or_default().into();
+    TABLES.with_borrow_mut(|tables| tables.insert(name, Rc::clone(&text)));
+    text
+}
+
+/// A click on a sound plays it; one on a link to a room of the viewer's shows it in place.
+pub fn act(chat: Chat, event: &MouseEvent) {
+    if let Some(name) = closest(event, ".sound").and_then(|it| it.get_attribute("data-sound")) {
+        spawn_local(live::play(name));
+        return;
+    }
+    let plain = event.button() == 0
+        && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
+    let link = closest(event, ".rich a.mention").filter(|_| plain && chat.room_id().is_some());
+    let path = link.and_then(|link| link.get_attribute("href")).unwrap_or_default();
+    let known = |id: &RoomId| chat.sidebar.with_untracked(|sidebar| sidebar.room(*id).is_some());
+    if let Some(room_id) = super::room_of_path(&path).filter(known) {
+        event.prevent_default();
+        if chat.room_id() != Some(room_id) {
+            browser::push_path(&path);
+            chat.open_room(room_id);
+        }
     }
 }

@@ -226,6 +226,10 @@ impl Chat {
                     false => sidebar.activity(room_id, message.id, mention),
                 });
                 self.note_arrivals(room_id, usize::from(news == Some(true) && !mine));
+                let here = self.room_id() == Some(room_id) && !self.away.get_untracked();
+                if here && (mine || news == Some(true)) {
+                    super::live::sound(&message.body_html);
+                }
             }
             ServerFrame::MessageUpdated { message } | ServerFrame::MessageDeleted { message } => {
                 self.change(message.room_id, |timeline| timeline.apply(&message));

@@ -12,11 +12,11 @@
 //! both ends, going back to the newest message, starting afresh.
 
 use super::browser;
+use super::composer::{is_composing, sends};
 use super::controls::Icon;
 use super::log;
 use super::message;
 use super::push_permalink;
-use super::room::{is_composing, sends};
 use super::state::Chat;
 use crate::domain::event::ClientFrame;
 use crate::domain::message::{ClientMessageId, Row};

@@ -119,7 +119,8 @@ async fn everybody_who_waits_for_a_locked_database_is_answered_after_one_while()
     let asked = Instant::now();
     let writer = &app.running.app.writer;
     let posts = (0..3).map(|_| {
-        let text = rich_text::render(&Draft::parse("patience").unwrap(), &[]);
+        let text =
+            rich_text::render(&Draft::parse("patience").unwrap(), &rich_text::Known::default());
         let author = UserRef { id: david.user_id(), name: "david".into() };
         writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text)
     });
@@ -304,7 +305,10 @@ async fn stopping_does_not_wait_for_a_tab_that_reads_nothing() {
     let app = TestApp::start().await;
     let (david, jason) = (app.first_run("david").await, app.join("jason").await);
     let asleep = jason.watches(ALL_TALK).await;
-    let text = rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(), &[]);
+    let text = rich_text::render(
+        &Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(),
+        &rich_text::Known::default(),
+    );
     for _ in 0..200 {
         let author = UserRef { id: david.user_id(), name: "david".into() };
         let writer = &app.running.app.writer;

@@ -175,8 +175,11 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
             who.request(method, &path).json(&json!({"starred": true}))
         }
         "POST /api/rooms" => who.request(method, &path).json(&json!({"name": "R", "kind": "open"})),
-        "POST /api/rooms/{room_id}/messages" => {
-            who.request(method, &path).json(&json!({"body": "hi", "client_message_id": name}))
+        "POST /api/rooms/{room_id}/messages" => who
+            .request(method, &path)
+            .json(&json!({"body": "@david #All Talk", "client_message_id": name})),
+        "POST /api/rooms/{room_id}/preview" => {
+            who.request(method, &path).json(&json!({"body": "@david #All Talk"}))
         }
         "PUT /api/rooms/{room_id}/read" => {
             who.request(method, &path).json(&json!({"message_id": 1}))

@@ -75,3 +75,77 @@ async fn only_members_can_be_mentioned_and_other_messages_cost_nothing_extra() {
     assert!(!forged.mentions(jason.user_id()), "{}", forged.body_html);
     assert_eq!(jason.sidebar(ALL_TALK).await.mentions, 1);
 }
+
+#[tokio::test]
+async fn everyone_is_mentioned_by_those_who_may() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let kevin = app.join("kevin").await;
+    let room = jason.opens_closed_room("Founders", &[&david, &kevin]).await.id;
+    let text = kevin.posts("hi @everyone").in_(room).await;
+    assert_eq!(text.body_html, "<p>hi @everyone</p>", "text, said by a member");
+    for (author, others) in [(&jason, [&david, &kevin]), (&david, [&jason, &kevin])] {
+        let before: Vec<u32> = [others[0].sidebar(room).await, others[1].sidebar(room).await]
+            .iter()
+            .map(|entry| entry.mentions)
+            .collect();
+        let said = author.posts("hi @everyone, `@everyone`").perhaps_in(room).await;
+        assert_eq!(said.statements(), 2, "the names, and one command");
+        for (other, before) in others.into_iter().zip(before) {
+            assert_eq!(other.sidebar(room).await.mentions, before + 1);
+        }
+    }
+    let page = kevin.page(room, "").await.messages;
+    let last = page.last().unwrap();
+    assert!(last.mentions(kevin.user_id()) && last.body == "hi @everyone, `@everyone`");
+    let offered = async |who: &crate::harness::person::Person, q: &str| {
+        let path = format!("/api/people?q={q}&room={room}");
+        let found: Vec<campfire::domain::account::UserRef> = who.get(&path).await.json();
+        found.into_iter().map(|user| user.name).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&jason, "every").await, ["everyone"]);
+    assert!(offered(&kevin, "every").await.is_empty());
+    assert_eq!(offered(&kevin, "J").await, ["jason"]);
+    // Editing by its author keeps the right, and a stranger's account name changes nothing.
+    david.edits(last.id, "never mind").await;
+    assert_eq!(kevin.sidebar(room).await.mentions, 1);
+}
+
+#[tokio::test]
+async fn a_named_room_is_linked_if_it_is_open_and_the_author_is_in_it() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let open = david.opens_room("Watercooler").await.id;
+    david.opens_closed_room("Founders", &[]).await;
+    let said = david.posts("see #watercooler and #Founders").perhaps_in(ALL_TALK).await;
+    assert!(said.statements() <= 2, "rooms come from memory: {}", said.statements());
+    let html = david.page(ALL_TALK, "").await.messages[0].body_html.clone();
+    let link = format!("<a class=\"mention\" href=\"/rooms/{open}\"");
+    assert!(html.contains(&link) && html.contains(">#Watercooler</a> and #Founders"), "{html}");
+    assert_eq!(jason.get(&format!("/api/rooms/{open}")).await.status, 200);
+    let unknown = jason.posts("@david see #founders and #watercooler").perhaps_in(ALL_TALK).await;
+    assert_eq!(unknown.statements(), 2, "names and rooms at once");
+    let html = jason.page(ALL_TALK, "").await.messages[1].body_html.clone();
+    assert!(html.contains("see #founders and <a") && html.contains(&link), "{html}");
+}
+
+#[tokio::test]
+async fn a_preview_is_what_the_message_will_be_and_stores_nothing() {
+    let app = TestApp::start().await;
+    let (david, jason) = (app.first_run("david").await, app.join("jason").await);
+    let room = david.opens_closed_room("Founders", &[]).await.id;
+    let body = "**hi** @david, `x`\n```rust\nlet a = 1;\n```";
+    let shown = async |who: &crate::harness::person::Person, body: &str| {
+        let path = format!("/api/rooms/{room}/preview");
+        who.send(reqwest::Method::POST, &path, &serde_json::json!({"body": body})).await
+    };
+    let answer = shown(&david, body).await;
+    assert_eq!(answer.status, 200);
+    let preview = answer.json::<serde_json::Value>()["body_html"].as_str().unwrap().to_owned();
+    assert_eq!(app.sql().await.number("SELECT count(*) FROM messages").await, 0);
+    let message = david.posts(body).in_(room).await;
+    assert_eq!(message.body_html, preview);
+    assert_eq!(message.body, body, "edited as it was typed");
+    assert_eq!(shown(&david, " ").await.refusal().0, 422);
+    assert_eq!(shown(&jason, body).await.refusal(), (404, "not_found".into(), None));
+}

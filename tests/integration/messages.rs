@@ -38,7 +38,7 @@ async fn a_new_message_comes_with_its_search_row_and_room_head() {
     let message = david.posts("  Hello *fires*\r\nthere ").named(id).in_(ALL_TALK).await;
 
     assert_eq!(message.body, "Hello *fires*\nthere");
-    assert_eq!(message.body_html, "<p>Hello *fires*<br>there</p>");
+    assert_eq!(message.body_html, "<p>Hello <em>fires</em><br>there</p>");
     assert_eq!((message.client_message_id, message.creator.id), (id, david.user_id()));
     assert_eq!(message.created_at, app.clock.now());
     let mut sql = app.sql().await;
@@ -214,7 +214,7 @@ async fn one_bad_command_fails_alone() {
     let bodies = (0..20).map(|at| if at % 5 == 2 { "poison".into() } else { format!("fine {at}") });
     let bodies: Vec<String> = bodies.collect();
     let posts = bodies.iter().map(|body| {
-        let text = rich_text::render(&Draft::parse(body).unwrap(), &[]);
+        let text = rich_text::render(&Draft::parse(body).unwrap(), &rich_text::Known::default());
         let author = UserRef { id: david.user_id(), name: "david".into() };
         let writer = &app.running.app.writer;
         writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text)

@@ -657,7 +657,10 @@ async fn a_slow_reader_is_cut_without_delaying_anybody_and_catches_up() {
     let mut slow = jason.watches(ALL_TALK).await;
     let mut quick = kevin.watches(ALL_TALK).await;
     // Nobody reads `slow`; each frame is some 80 kB, together more than any buffer between takes.
-    let text = rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(), &[]);
+    let text = rich_text::render(
+        &Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(),
+        &rich_text::Known::default(),
+    );
     let mut slowest = Duration::ZERO;
     let mut count = 0;
     while count % 10 > 0 || gap(&app, "GAP_024").await == 0 {

@@ -8,6 +8,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod composing;
 mod domain;
 mod expression;
 mod members;

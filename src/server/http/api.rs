@@ -4,15 +4,16 @@
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
-use super::super::rich_text::folded;
+use super::super::rich_text::{EVERYBODY, folded, may_mention};
 use super::super::socket;
 use super::super::store::messages::Position;
-use super::super::store::search::Place;
+use super::super::store::search::{Nameable, Place};
 use super::super::writer::Created;
 use super::pages::{save_account, save_styles};
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
 use super::{metrics_text, request};
 use crate::domain::account::{NewUser, UserRef};
+use crate::domain::composing;
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
@@ -195,7 +196,7 @@ pub async fn create_message(
     let draft = Draft::parse(&form.body)?;
     let id = ClientMessageId::parse(&form.client_message_id)?;
     app.auth.allow_post(signed.viewer().id)?;
-    let text = app.render(signed.viewer().id, Place::Room(room_id), &draft).await?;
+    let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
     let author = signed.viewer().as_author();
     match app.writer.create_message_with_deduplication(room_id, author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
@@ -221,7 +222,7 @@ pub async fn edit_message(
 ) -> Result<Json<Arc<Message>>, Error> {
     let (id, draft) = (message(&id)?, Draft::parse(&form.body)?);
     app.auth.allow_post(signed.viewer().id)?;
-    let text = app.render(signed.viewer().id, Place::RoomOf(id), &draft).await?;
+    let text = app.render(signed.viewer(), Place::RoomOf(id), &draft).await?;
     app.writer.edit_message(signed.viewer().clone(), id, text).await.map(Json)
 }
 
@@ -336,7 +337,8 @@ pub struct Wanted {
     room: Option<RoomId>,
 }
 
-/// `GET /api/people?q=&room=`: active people whose name has a word that begins so, at most 50.
+/// `GET /api/people?q=&room=`: active people whose name, a word of it or whose initials begin so,
+/// at most 50. Whoever may mention everybody in the room finds `everyone` among them, with id 0.
 ///
 /// # Errors
 /// As JSON; [`Error::NotFound`] for a stranger to the room.
@@ -347,22 +349,52 @@ pub async fn list_people(
 ) -> Result<Json<Vec<UserRef>>, Error> {
     let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
     let place = wanted.room.map_or(Place::Account, Place::Room);
-    let mut people = app.store.list_names(signed.viewer().id, place).await?;
+    let Nameable { mut people, is_creator, .. } =
+        app.store.list_names(signed.viewer().id, place).await?;
     if people.is_empty() {
         return Err(Error::NotFound);
     }
-    let start = folded(wanted.q.trim());
-    people.retain(|user| {
-        let name = folded(&user.name);
-        let begins = |word: &[char]| word.starts_with(&start);
-        begins(&name)
-            || name
-                .iter()
-                .enumerate()
-                .any(|(at, c)| *c == ' ' && name.get(at + 1..).is_some_and(begins))
-    });
+    if wanted.room.is_some() && (is_creator || signed.viewer().may_administer()) {
+        people.push(UserRef { id: UserId::new(0), name: EVERYBODY.to_owned() });
+    }
+    let typed = String::from_iter(folded(wanted.q.trim()));
+    let fit = |user: &UserRef| composing::fit(&String::from_iter(folded(&user.name)), &typed);
+    people.retain(|user| fit(user).is_some());
+    people.sort_by_cached_key(fit);
     people.truncate(MAX_FOUND);
     Ok(Json(people))
+}
+
+/// What previewing takes.
+#[derive(Deserialize)]
+pub struct Preview {
+    body: String,
+}
+
+/// What a message would look like.
+#[derive(Serialize)]
+pub struct Previewed {
+    body_html: String,
+}
+
+/// `POST /api/rooms/{room_id}/preview`: the HTML that a message would have. Nothing is stored.
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn preview(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Preview>,
+) -> Result<Json<Previewed>, Error> {
+    let (room_id, draft) = (room(&room_id)?, Draft::parse(&form.body)?);
+    // Looking up names finds out as well.
+    if !may_mention(&draft) && !app.is_member(signed.viewer().id, room_id).await? {
+        return Err(Error::NotFound);
+    }
+    app.auth.allow_post(signed.viewer().id)?;
+    let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
+    Ok(Json(Previewed { body_html: text.html }))
 }
 
 /// `GET /ws`

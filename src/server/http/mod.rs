@@ -110,6 +110,7 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room_id}/involvement", put(api::change_involvement))
         .route("/api/rooms/{room_id}/star", put(api::star_room))
         .route("/api/people", get(api::list_people))
+        .route("/api/rooms/{room_id}/preview", post(api::preview))
         .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))

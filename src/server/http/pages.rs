@@ -206,7 +206,7 @@ pub async fn create_message(
     let draft = allowed.and_then(|()| Draft::parse(&form.body));
     match draft {
         Ok(draft) => {
-            let text = app.render(signed.viewer().id, Place::Room(room_id), &draft).await?;
+            let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
             let author = signed.viewer().as_author();
             app.writer.create_message_with_deduplication(room_id, author, id, text).await?;
             Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
@@ -283,7 +283,7 @@ pub async fn edit_message(
     match Draft::parse(&form.body) {
         Ok(draft) => {
             let viewer = signed.viewer().clone();
-            let text = app.render(viewer.id, Place::RoomOf(id), &draft).await?;
+            let text = app.render(&viewer, Place::RoomOf(id), &draft).await?;
             let edited = app.writer.edit_message(viewer, id, text).await?;
             Ok(Redirect::to(&format!("/rooms/{}", edited.room_id)).into_response())
         }

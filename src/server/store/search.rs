@@ -102,6 +102,17 @@ const SEARCH: &str = "
                 AND (?8 IS NULL OR m.created_at >= ?8) AND (?9 IS NULL OR m.created_at < ?9)
                 ORDER BY s.rowid DESC LIMIT ?10))";
 
+/// Who can be named in a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nameable {
+    /// Everybody active there, by name.
+    pub people: Vec<UserRef>,
+    /// Whether the viewer opened the room.
+    pub is_creator: bool,
+    /// The open rooms that the viewer is in; none for the account.
+    pub rooms: Vec<(RoomId, String)>,
+}
+
 impl Store {
     /// The newest messages older than `before` that a query finds in the viewer's rooms, and their
     /// recent searches. A query that asks nothing finds nothing.
@@ -314,27 +325,33 @@ impl Store {
     }
 
     /// The names of everybody active: in a room of the viewer's, or in the account. Nobody, if the
-    /// viewer is a stranger to the room.
+    /// viewer is a stranger to the room. With a room, in the same statement, their open rooms.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Vec<UserRef>, Error> {
+    pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Nameable, Error> {
         let statement = match place {
             Place::Account => {
-                "SELECT id, name FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
+                "SELECT id, name, 0, 0 FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
                  ORDER BY lower(name), id LIMIT ?3"
             }
             Place::Room(_) => {
-                "SELECT u.id, u.name FROM memberships m
+                "SELECT * FROM (SELECT u.id, u.name, r.creator_id = ?1, 0 FROM memberships m
+                 JOIN rooms r ON r.id = m.room_id
                  JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
                  WHERE m.user_id = ?1 AND m.room_id = ?2 AND u.active = 1
-                 ORDER BY lower(u.name), u.id LIMIT ?3"
+                 ORDER BY lower(u.name), u.id LIMIT ?3)
+                 UNION ALL SELECT r.id, r.name, 0, 1 FROM memberships m
+                 JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1 AND r.kind = 'open'"
             }
             Place::RoomOf(_) => {
-                "SELECT u.id, u.name FROM messages g
+                "SELECT * FROM (SELECT u.id, u.name, r.creator_id = ?1, 0 FROM messages g
                  JOIN memberships m ON m.room_id = g.room_id AND m.user_id = ?1
+                 JOIN rooms r ON r.id = m.room_id
                  JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
-                 WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3"
+                 WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3)
+                 UNION ALL SELECT r.id, r.name, 0, 1 FROM memberships m
+                 JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1 AND r.kind = 'open'"
             }
         };
         let at = match place {
@@ -342,14 +359,23 @@ impl Store {
             Place::Room(id) => id.get(),
             Place::RoomOf(id) => id.get(),
         };
-        let rows: Vec<(i64, String)> = sqlx::query_as(statement)
+        let rows: Vec<(i64, String, bool, bool)> = sqlx::query_as(statement)
             .bind(viewer.get())
             .bind(at)
             .bind(MAX_NAMES)
             .fetch_all(self.reader())
             .await
             .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id, name)| UserRef { id: UserId::new(id), name }).collect())
+        let mut found = Nameable::default();
+        for (id, name, is_creator, is_room) in rows {
+            if is_room {
+                found.rooms.push((RoomId::new(id), name));
+            } else {
+                found.is_creator |= is_creator;
+                found.people.push(UserRef { id: UserId::new(id), name });
+            }
+        }
+        Ok(found)
     }
 
     /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
