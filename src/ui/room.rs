@@ -6,6 +6,7 @@
 
 use super::browser::CallError;
 use super::controls::{Icon, Mark};
+use super::keys::UnreadPill;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
@@ -13,8 +14,7 @@ use super::timeline::MessageList;
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::event::ClientFrame;
 use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::sidebar::Sidebar;
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::sidebar::{Sidebar, SidebarRoom, folded};
 use crate::domain::{RoomId, Seq};
 use leptos::ev::KeyboardEvent;
 use leptos::ev::{Event, MouseEvent, SubmitEvent};
@@ -49,15 +49,14 @@ pub fn RoomSheet(
             <p class="bar__topic truncate" dir="auto" title=topic.clone()>{topic.clone()}</p>
         })
         };
-    let settings =
-        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/edit", room.id)));
+    let path = move |end: &'static str| {
+        move || chat.room.with(|room| Some(format!("/rooms/{}/{end}", room.as_ref()?.id)))
+    };
+    let (settings, mark_read) = (path("edit"), path("read"));
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
-    let mark_read =
-        move || chat.room.with(|room| room.as_ref().map(|room| format!("/rooms/{}/read", room.id)));
-    let beginning = move || !chat.has_older.get();
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
-        let html = welcome.get_value().filter(|_| here() && beginning());
+        let html = welcome.get_value().filter(|_| here() && !chat.has_older.get());
         html.map(|html| {
             view! {
                 <section class="panel panel--pad welcome" aria-label="Welcome" inner_html=html
@@ -69,7 +68,7 @@ pub fn RoomSheet(
         let welcoming = welcome.with_value(Option::is_some) && here();
         let shown = chat.is_empty.get()
             && chat.ready.get()
-            && beginning()
+            && !chat.has_older.get()
             && !welcoming
             && !chat.gone.get();
         shown.then(|| view! { <Quiet name=name()/> })
@@ -95,6 +94,7 @@ pub fn RoomSheet(
                     </div>
                 </header>
                 <ConnectionBanner chat=chat/>
+                <UnreadPill chat=chat/>
             </div>
             <MessageList chat=chat rows=rows>
                 {greeting}
@@ -261,7 +261,7 @@ fn filtered(event: &Event) {
     let Some(field) = target.filter(|field| field.has_attribute("data-filter")) else {
         return;
     };
-    let wanted = browser::folded(field.value().trim());
+    let wanted = folded(field.value().trim());
     let rows = field
         .closest("[data-picker]")
         .ok()
@@ -272,7 +272,7 @@ fn filtered(event: &Event) {
     };
     for row in (0..rows.length()).filter_map(|at| rows.item(at)?.dyn_into::<HtmlElement>().ok()) {
         let name = row.get_attribute("data-name").unwrap_or_default();
-        row.set_hidden(!browser::folded(&name).contains(&wanted));
+        row.set_hidden(!folded(&name).contains(&wanted));
     }
 }
 
@@ -280,10 +280,14 @@ fn filtered(event: &Event) {
 fn theme_chosen(event: &Event) {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
     if let Some(input) = target.filter(|input| input.name() == "theme") {
-        let theme = Theme::parse(&input.value());
-        browser::set_cookie("theme", theme.as_str());
-        browser::set_root_attribute("data-theme", theme.attribute());
+        choose_theme(Theme::parse(&input.value()));
     }
+}
+
+/// Shows the page in another theme, and remembers it.
+pub fn choose_theme(theme: Theme) {
+    browser::set_cookie("theme", theme.as_str());
+    browser::set_root_attribute("data-theme", theme.attribute());
 }
 
 #[component]

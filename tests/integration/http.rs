@@ -180,6 +180,9 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         "PUT /api/rooms/{room_id}/read" => {
             who.request(method, &path).json(&json!({"message_id": 1}))
         }
+        "PUT /api/rooms/{room_id}/unread" => {
+            who.request(method, &path).json(&json!({"message_id": 1}))
+        }
         "PATCH /api/messages/{id}" => who.request(method, &path).json(&json!({"body": "better"})),
         "GET /ws" => who
             .request(method, &path)

@@ -108,11 +108,21 @@ mod room {
     fn unread_means_somebody_else_wrote_after_the_read_cursor() {
         let (david, jason) = (UserId::new(1), UserId::new(2));
         let last = Some(LastMessage { id: MessageId::new(7), creator_id: jason });
-        assert!(is_unread(last, None, david));
-        assert!(is_unread(last, Some(MessageId::new(6)), david));
-        assert!(!is_unread(last, Some(MessageId::new(7)), david));
-        assert!(!is_unread(last, None, jason), "one's own words are read");
-        assert!(!is_unread(None, None, david));
+        let read = |id: i64| {
+            let last_read = Some(MessageId::new(id)).filter(|id| id.get() > 0);
+            Membership { last_read, ..Membership::default() }
+        };
+        assert!(read(0).is_unread(last, david));
+        assert!(read(6).is_unread(last, david));
+        assert!(!read(7).is_unread(last, david));
+        assert!(!read(0).is_unread(last, jason), "one's own words are read");
+        assert!(!read(0).is_unread(None, david));
+        let marked = |at: i64| Membership { marked: Some(MessageId::new(at)), ..read(5) };
+        assert!(marked(7).is_unread(last, jason), "marked after the own words");
+        assert!(!marked(6).is_unread(last, jason), "spoken after it was marked");
+        assert!(
+            !Membership { last_read: Some(MessageId::new(7)), ..marked(7) }.is_unread(last, jason)
+        );
     }
 }
 
@@ -247,7 +257,7 @@ mod values {
 
 mod sidebar {
     use campfire::domain::account::UserRef;
-    use campfire::domain::room::RoomKind;
+    use campfire::domain::room::{Involvement, RoomKind};
     use campfire::domain::sidebar::*;
     use campfire::domain::{MessageId, RoomId, UserId};
     use std::cmp::Ordering;
@@ -260,6 +270,7 @@ mod sidebar {
             topic: String::new(),
             people: vec![],
             last_message_id: None,
+            last_read_message_id: None,
             unread: false,
             mentions: 0,
             involvement: Involvement::Mentions,

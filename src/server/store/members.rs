@@ -6,7 +6,8 @@
 use super::{Store, Tx, read_failed, to_json};
 use crate::domain::account::{Role, UserRef};
 use crate::domain::error::Error;
-use crate::domain::room::{Involvement, Membership, Revision, Revoked};
+use crate::domain::event::ServerFrame;
+use crate::domain::room::{Involvement, MAX_MENTIONS, Membership, Revision, Revoked};
 use crate::domain::{MessageId, RoomId, Timestamp, UserId};
 use std::collections::BTreeSet;
 
@@ -264,12 +265,25 @@ pub async fn update_membership(
 }
 
 /// Where a read cursor has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The newest message seen.
     pub message_id: MessageId,
     /// Mentions of the reader after it.
     pub mentions: u32,
+    /// If the room was marked unread: the newest message of all at that moment, and those mentions.
+    pub marked: Option<(MessageId, Vec<MessageId>)>,
+}
+
+impl Reading {
+    /// What the reader's tabs are told.
+    pub fn frame(&self, room_id: RoomId) -> ServerFrame {
+        let Self { message_id, mentions, .. } = *self;
+        match self.marked {
+            Some(_) => ServerFrame::Unread { room_id, message_id, mentions },
+            None => ServerFrame::Read { room_id, message_id, mentions },
+        }
+    }
 }
 
 /// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
@@ -297,5 +311,42 @@ pub async fn update_read_cursor(
     .bind(message_id.get())
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions }))
+    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions, marked: None }))
+}
+
+/// Marks a room unread from a message on: the read cursor goes to just before it. `None` for a
+/// stranger to the room.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn mark_unread(
+    tx: &mut Tx,
+    user_id: UserId,
+    room_id: RoomId,
+    message_id: MessageId,
+) -> Result<Option<Reading>, sqlx::Error> {
+    let row: Option<(i64, i64, String)> = sqlx::query_as(
+        "UPDATE memberships SET marked_message_id = (SELECT last_message_id FROM sequence),
+             last_read_message_id =
+                 max(0, min(?3, (SELECT last_message_id FROM sequence) + 1) - 1)
+         WHERE user_id = ?1 AND room_id = ?2
+         RETURNING last_read_message_id, marked_message_id,
+             (SELECT json_group_array(mn.message_id ORDER BY mn.message_id) FROM
+                 (SELECT message_id FROM mentions WHERE user_id = ?1 AND room_id = ?2
+                  AND message_id > last_read_message_id ORDER BY message_id DESC LIMIT ?4) mn)",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(message_id.get())
+    .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
+    .fetch_optional(tx)
+    .await?;
+    let Some((id, newest, mentions)) = row else {
+        return Ok(None);
+    };
+    let mentions: Vec<MessageId> =
+        serde_json::from_str(&mentions).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let count = u32::try_from(mentions.len()).unwrap_or(u32::MAX);
+    let marked = Some((MessageId::new(newest), mentions));
+    Ok(Some(Reading { message_id: MessageId::new(id), mentions: count, marked }))
 }

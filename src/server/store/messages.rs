@@ -22,7 +22,7 @@ pub enum Position {
     Before(MessageId),
     /// Those just after a message.
     After(MessageId),
-    /// About half before and including a message, the rest after it.
+    /// A message in the middle: half of the others before it, half after it.
     Around(MessageId),
     /// Everything that changed after a seq, tombstones included, by rising seq.
     Since(Seq),
@@ -126,7 +126,7 @@ impl Store {
                     "m.deleted_at IS NULL AND m.id > coalesce(
                         (SELECT a.id FROM messages a WHERE a.room_id = ms.room_id
                          AND a.deleted_at IS NULL AND a.id <= ?4
-                         ORDER BY a.id DESC LIMIT 1 OFFSET (?3 - 1) / 2), 0)",
+                         ORDER BY a.id DESC LIMIT 1 OFFSET ?3 / 2), 0)",
                     "m.id ASC"
                 ),
                 id.get(),

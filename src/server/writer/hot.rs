@@ -279,7 +279,13 @@ impl State {
                 self.structure += 1;
                 if let Some(membership) = self.membership(*user_id, *room_id) {
                     membership.last_read = Some(reading.message_id);
-                    membership.mentions.retain(|id| *id > reading.message_id);
+                    match &reading.marked {
+                        Some((newest, mentions)) => {
+                            membership.marked = Some(*newest);
+                            membership.mentions.clone_from(mentions);
+                        }
+                        None => membership.mentions.retain(|id| *id > reading.message_id),
+                    }
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {
