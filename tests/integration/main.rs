@@ -19,3 +19,4 @@ mod rights;
 mod rooms;
 mod sessions;
 mod sockets;
+mod unread;

@@ -357,4 +357,72 @@ mod sidebar {
         let online: Vec<_> = sidebar.online().iter().map(|user| user.name.as_str()).collect();
         assert_eq!(online, ["David", "jason"]);
     }
+
+    #[test]
+    fn a_room_marked_unread_stays_so_until_it_is_read() {
+        let (id, seen) = (RoomId::new(1), MessageId::new(2));
+        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![], 0);
+        sidebar.activity(id, MessageId::new(5), true);
+        sidebar.seen(id);
+        let entry = |sidebar: &Sidebar| sidebar.room(id).unwrap().clone();
+        assert_eq!(entry(&sidebar).last_read_message_id, Some(MessageId::new(5)));
+        sidebar.unread(id, seen, 1);
+        assert!(entry(&sidebar).unread);
+        assert_eq!(
+            (entry(&sidebar).last_read_message_id, entry(&sidebar).mentions),
+            (Some(seen), 1)
+        );
+        sidebar.read(id, MessageId::new(5), 0);
+        assert!(!entry(&sidebar).unread);
+        sidebar.unread(id, MessageId::new(5), 0);
+        assert!(!entry(&sidebar).unread, "nothing comes after that");
+        // An entry from before this device's last reading.
+        let last_message_id = Some(MessageId::new(5));
+        let late = SidebarRoom { unread: true, last_message_id, ..room(1, "All Talk") };
+        sidebar.upsert_room(late, by_name);
+        assert!(!entry(&sidebar).unread);
+        assert_eq!(entry(&sidebar).last_read_message_id, Some(MessageId::new(5)));
+    }
+
+    #[test]
+    fn names_are_found_without_case_and_marks() {
+        for (text, plain) in [
+            ("Ångström", "angstrom"),
+            ("Straße ÆØÐ ŁÓDŹ ŒÞ", "strasse aeod lodz oeth"),
+            ("e\u{301}T\u{308}", "et"),
+            ("İstanbul Nguyễn Ỹ × ÷", "istanbul nguyen y × ÷"),
+            ("日本 #1 🏕", "日本 #1 🏕"),
+        ] {
+            assert_eq!(folded(text), plain);
+        }
+        let name = "Bastian-Maximilian von Hohenfels";
+        for (wanted, expected) in [
+            ("", Some(0)),
+            ("  BAST ", Some(0)),
+            ("höhen", Some(1)),
+            ("von max", Some(1)),
+            ("bmvh", Some(2)),
+            ("b m", Some(1)),
+            ("imilia", Some(3)),
+            ("zz", None),
+            ("mvh", None),
+        ] {
+            assert_eq!(rank(name, wanted), expected, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_and_what_was_spoken_in_last_is_found_first() {
+        let spoken = |id: i64, unread| {
+            let last_message_id = Some(MessageId::new(id));
+            SidebarRoom { last_message_id, unread, ..room(id, &format!("Design {id}")) }
+        };
+        let rooms = [room(9, "Redesign"), spoken(1, false), spoken(3, false), spoken(2, true)];
+        let order =
+            |wanted| found(&rooms, wanted).iter().map(|(_, r)| r.id.get()).collect::<Vec<_>>();
+        assert_eq!(order(""), [2, 3, 1, 9]);
+        assert_eq!(order("design"), [2, 3, 1, 9]);
+        assert_eq!(order("rede"), [9]);
+        assert_eq!(order("zzz"), [0; 0]);
+    }
 }
