@@ -276,6 +276,18 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Changes what is known of the reader's membership.
+    pub fn change(&self, membership: &mut Membership) {
+        membership.last_read = Some(self.message_id);
+        match &self.marked {
+            Some((newest, mentions)) => {
+                membership.marked = Some(*newest);
+                membership.mentions.clone_from(mentions);
+            }
+            None => membership.mentions.retain(|id| *id > self.message_id),
+        }
+    }
+
     /// What the reader's tabs are told.
     pub fn frame(&self, room_id: RoomId) -> ServerFrame {
         let Self { message_id, mentions, .. } = *self;

@@ -278,14 +278,7 @@ impl State {
             Event::RoomRead { user_id, room_id, reading } => {
                 self.structure += 1;
                 if let Some(membership) = self.membership(*user_id, *room_id) {
-                    membership.last_read = Some(reading.message_id);
-                    match &reading.marked {
-                        Some((newest, mentions)) => {
-                            membership.marked = Some(*newest);
-                            membership.mentions.clone_from(mentions);
-                        }
-                        None => membership.mentions.retain(|id| *id > reading.message_id),
-                    }
+                    reading.change(membership);
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {
