@@ -110,6 +110,7 @@ fn content_type(path: &str) -> &'static str {
         "png" => "image/png",
         "ico" => "image/x-icon",
         "webp" => "image/webp",
+        "html" => "text/html; charset=utf-8",
         "json" => "application/json",
         "webmanifest" => "application/manifest+json",
         "mp3" => "audio/mpeg",

@@ -75,7 +75,9 @@ export async function expectNoReload(...pages: Page[]): Promise<void> {
 export const composer = (page: Page): Locator => page.locator("#body");
 export const history = (page: Page): Locator => page.locator("#history");
 export const banner = (page: Page): Locator => page.locator(".banner");
-export const pill = (page: Page): Locator => page.locator(".jump");
+export const pill = (page: Page): Locator => page.locator(".dock .jump");
+export const unreadPill = (page: Page): Locator => page.locator(".jump--up");
+export const line = (page: Page): Locator => page.locator(".divider--new");
 export const typing = (page: Page): Locator => page.locator(".typing");
 
 /** The texts of all messages on a page, top to bottom. */

@@ -80,6 +80,7 @@ fn rooms() -> Vec<SidebarRoom> {
         topic: if id == 7 { "Tides".into() } else { String::new() },
         people: if id == 9 { vec![david()] } else { vec![] },
         last_message_id: last.map(MessageId::new),
+        last_read_message_id: last.map(|last| MessageId::new(last - 1)),
         unread,
         mentions: u32::from(unread),
         involvement: Involvement::first_in(kind),
@@ -143,6 +144,7 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::MessageDeleted { message: Arc::new(tombstone()) },
         ServerFrame::RoomActivity { room_id: ROOM, message_id, mention: true },
         ServerFrame::Read { room_id: ROOM, message_id, mentions: 0 },
+        ServerFrame::Unread { room_id: ROOM, message_id, mentions: 1 },
         ServerFrame::Typing { room_id: ROOM, user: david(), active: true },
         ServerFrame::Presence {
             user_id: UserId::new(1),
@@ -171,6 +173,7 @@ fn server_type(frame: &ServerFrame) -> &'static str {
         ServerFrame::MessageDeleted { .. } => "message_deleted",
         ServerFrame::RoomActivity { .. } => "room_activity",
         ServerFrame::Read { .. } => "read",
+        ServerFrame::Unread { .. } => "unread",
         ServerFrame::Typing { .. } => "typing",
         ServerFrame::Presence { .. } => "presence",
         ServerFrame::Person { .. } => "person",
@@ -200,7 +203,7 @@ fn every_client_frame_matches_its_stored_form() {
 fn every_server_frame_matches_its_stored_form() {
     let frames = server_frames();
     let types: BTreeSet<_> = frames.iter().map(server_type).collect();
-    assert_eq!(types.len(), 17, "one of each type");
+    assert_eq!(types.len(), 18, "one of each type");
     is_as_stored("server_frames.jsonl", &frames.iter().map(json).collect::<Vec<_>>());
     for (frame, text) in frames.into_iter().zip(stored("server_frames.jsonl")) {
         let kind = format!("\"type\":\"{}\"", server_type(&frame));

@@ -115,9 +115,10 @@ for (const colorScheme of ["light", "dark"] as const) {
       await expect(typing(page)).toContainText("Jason");
       await message(page, "One").hover();
       await expectAccessible(page, "messages, one with its tools, somebody typing");
-      await use(message(page, "One"), "ask-remove");
-      await expectAccessible(page, "asking before deleting");
-      await message(page, "One").getByRole("button", { name: "Keep" }).click();
+      await use(message(page, "One"), "remove");
+      await expect(page.getByRole("button", { name: "Undo" })).toBeVisible();
+      await expectAccessible(page, "a message that can be had back");
+      await page.getByRole("button", { name: "Undo" }).click();
 
       const refusal = { error: { code: "validation", message: "Not in this house." } };
       await page.route(/\/messages$/, (route) => route.fulfill({ status: 422, json: refusal }));

@@ -144,7 +144,7 @@ test("buttons that need scripts are not shown without them", async ({ plain }) =
   await composer(plain).fill("Mine");
   await send(plain).click();
   await message(plain, "Mine").hover();
-  await expect(plain.locator("[data-action=ask-remove]")).toBeHidden();
+  await expect(plain.locator("[data-action=remove]")).toBeHidden();
   await expect(plain.locator("[data-action=copy-link]")).toBeHidden();
   await expect(plain.locator("[data-copy]")).toBeHidden();
   await expect(plain.locator("[data-action=edit]")).toBeVisible();

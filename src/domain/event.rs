@@ -133,6 +133,16 @@ pub enum ServerFrame {
         /// Mentions of the viewer after it.
         mentions: u32,
     },
+    /// The viewer has marked a room unread, perhaps on another device: it stays so on every screen
+    /// until they come back to it.
+    Unread {
+        /// The room.
+        room_id: RoomId,
+        /// The newest message that still counts as seen; 0 if none does.
+        message_id: MessageId,
+        /// Mentions of the viewer after it.
+        mentions: u32,
+    },
     /// Somebody started or stopped writing in the room on screen.
     Typing {
         /// The room.
@@ -264,6 +274,12 @@ impl ServerFrame {
             }
             "read" => {
                 fields!(text, Self::Read { room_id: RoomId, message_id: MessageId, mentions: u32 })
+            }
+            "unread" => {
+                fields!(
+                    text,
+                    Self::Unread { room_id: RoomId, message_id: MessageId, mentions: u32 }
+                )
             }
             "typing" => {
                 fields!(text, Self::Typing { room_id: RoomId, user: UserRef, active: bool })

@@ -20,6 +20,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const GROUP_WINDOW_MS: i64 = 5 * 60 * 1_000;
 /// Messages in one page of history.
 pub const PAGE_SIZE: usize = 50;
+/// Messages shown before and after one that is looked up (Campfire's value).
+pub const CONTEXT: usize = 40;
 
 /// The name a client gives a message before sending it, so that sending again is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -138,6 +140,18 @@ pub struct MessagePage {
     pub has_more: bool,
 }
 
+impl MessagePage {
+    /// The page around a message, [`CONTEXT`] on either side. As it was read, `has_more` speaks of
+    /// newer messages; this tells whether there are any, and makes it speak of older ones. They may
+    /// be taken for there when there are exactly as many as asked for; looking for them settles it.
+    #[must_use]
+    pub fn around(self, id: MessageId) -> (Self, bool) {
+        let above = self.messages.iter().filter(|message| message.id <= id).count();
+        let has_newer = self.has_more;
+        (Self { has_more: above > CONTEXT, ..self }, has_newer)
+    }
+}
+
 impl Message {
     /// Whether it mentions somebody. What people write is escaped in its HTML, so nobody can
     /// pretend.
@@ -250,6 +264,8 @@ pub struct Row {
     pub follow: bool,
     /// The first of its day: a divider stands above it.
     pub opens_day: bool,
+    /// The first that was unread when the reader came: a line stands above it.
+    pub opens_unread: bool,
 }
 
 impl Row {

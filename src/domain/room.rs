@@ -108,6 +108,8 @@ pub struct Membership {
     pub last_read: Option<MessageId>,
     /// The newest message when they put the room away.
     pub hidden: Option<MessageId>,
+    /// The newest message of all when they marked the room unread.
+    pub marked: Option<MessageId>,
     /// Messages after the read cursor that mention them, in order.
     pub mentions: Vec<MessageId>,
 }
@@ -117,6 +119,14 @@ impl Membership {
     pub fn is_hidden(&self, head: &RoomHead) -> bool {
         let newest = head.last_message.map_or(0, |last| last.id.get());
         self.hidden.is_some_and(|hidden| newest <= hidden.get())
+    }
+
+    /// Whether the room has something its member has not read. Derived, never stored: a post
+    /// therefore writes no membership rows. Whoever wrote last has, by writing, read everything
+    /// before, unless they marked the room unread afterwards.
+    pub fn is_unread(&self, last: Option<LastMessage>, reader: UserId) -> bool {
+        let spoke = |last: LastMessage| last.creator_id == reader && Some(last.id) > self.marked;
+        last.is_some_and(|last| Some(last.id) > self.last_read && !spoke(last))
     }
 }
 
@@ -332,10 +342,4 @@ pub struct LastMessage {
     pub id: MessageId,
     /// Who wrote it.
     pub creator_id: UserId,
-}
-
-/// Whether a room has something its member has not read. Derived, never stored: a post therefore
-/// writes no membership rows. Whoever wrote last has, by writing, read everything before.
-pub fn is_unread(last: Option<LastMessage>, last_read: Option<MessageId>, reader: UserId) -> bool {
-    last.is_some_and(|last| last.creator_id != reader && Some(last.id) > last_read)
 }

@@ -3,8 +3,7 @@
 
 use super::account::{UserRef, is_blank};
 use super::room::{
-    Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, is_unread,
-    rename_among,
+    Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, rename_among,
 };
 use super::{MessageId, RoomId, UserId, extends};
 use serde::{Deserialize, Serialize};
@@ -34,6 +33,9 @@ pub struct SidebarRoom {
     /// The newest message, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_id: Option<MessageId>,
+    /// The viewer's read cursor: the newest message they have seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_read_message_id: Option<MessageId>,
     /// Whether somebody else wrote after the viewer last read.
     pub unread: bool,
     /// Messages that mention the viewer after they last read.
@@ -81,13 +83,81 @@ pub fn sidebar_room(head: &RoomHead, membership: &Membership, viewer: UserId) ->
         topic,
         people: head.others(viewer),
         last_message_id: head.last_message.map(|last| last.id),
-        unread: is_unread(head.last_message, membership.last_read, viewer),
+        last_read_message_id: membership.last_read,
+        unread: membership.is_unread(head.last_message, viewer),
         mentions: u32::try_from(membership.mentions.len()).unwrap_or(u32::MAX),
         involvement: membership.involvement,
         starred: membership.starred,
         hidden: membership.is_hidden(head),
         online: false,
     }
+}
+
+/// What the letters from U+00C0 to U+017F are without marks; a full stop for those that have none.
+const LATIN: &str = "\
+    aaaaaa.ceeeeiiiidnooooo.ouuuuy..aaaaaa.ceeeeiiiidnooooo.ouuuuy.yaaaaaaccccccccddddeeeeee\
+    eeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooo..rrrrrrssssssssttttttuuuuuuuu\
+    uuuuwwyyyzzzzzzs";
+/// Likewise from U+1EA0 to U+1EF9.
+const VIETNAMESE: &str = "\
+    aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyy\
+    yy";
+
+/// A text without case and marks, for comparing: `Ångström` is `angstrom`.
+pub fn folded(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match c {
+            '\u{300}'..='\u{36f}' => {}
+            'ß' => plain.push_str("ss"),
+            'æ' => plain.push_str("ae"),
+            'œ' => plain.push_str("oe"),
+            'þ' => plain.push_str("th"),
+            _ => plain.push(unmarked(c)),
+        }
+    }
+    plain
+}
+
+fn unmarked(c: char) -> char {
+    let (first, letters) = match c {
+        '\u{c0}'..='\u{17f}' => ('\u{c0}', LATIN),
+        '\u{1ea0}'..='\u{1ef9}' => ('\u{1ea0}', VIETNAMESE),
+        _ => return c,
+    };
+    let at = usize::try_from(u32::from(c) - u32::from(first)).unwrap_or(usize::MAX);
+    let letter = letters.as_bytes().get(at).copied().unwrap_or(b'.');
+    if letter == b'.' { c } else { char::from(letter) }
+}
+
+/// How well a name answers what somebody types to find it; less is better. Its beginning, the
+/// beginnings of its words, their initials (`mvh` finds Maximilian von Hohenfels), any part.
+pub fn rank(name: &str, wanted: &str) -> Option<u8> {
+    let (name, wanted) = (folded(name), folded(wanted.trim()));
+    let words = || name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let initials: String = words().filter_map(|word| word.chars().next()).collect();
+    let letters: String = wanted.split_whitespace().collect();
+    let begins = |part: &str| words().any(|word| word.starts_with(part));
+    if name.starts_with(&wanted) {
+        Some(0)
+    } else if wanted.split_whitespace().all(begins) {
+        Some(1)
+    } else if initials.starts_with(&letters) {
+        Some(2)
+    } else {
+        name.contains(&wanted).then_some(3)
+    }
+}
+
+/// The rooms that answer what somebody types, the best first; among equals what waits, then what
+/// was spoken in last.
+pub fn found<'a>(rooms: &'a [SidebarRoom], wanted: &str) -> Vec<(u8, &'a SidebarRoom)> {
+    let ranked = rooms.iter().filter_map(|entry| Some((rank(&entry.name, wanted)?, entry)));
+    let mut found: Vec<_> = ranked.collect();
+    found.sort_by_key(|(rank, entry)| {
+        (*rank, !entry.is_waiting(), std::cmp::Reverse(entry.last_message_id))
+    });
+    found
 }
 
 /// What waits for the viewer in all rooms together.
@@ -175,6 +245,7 @@ impl Sidebar {
         {
             // What has been read here may not have reached the server yet.
             entry.unread &= known.unread;
+            entry.last_read_message_id = entry.last_read_message_id.max(known.last_read_message_id);
         }
         self.rooms.retain(|other| other.id != entry.id);
         if entry.is_shown() {
@@ -216,9 +287,18 @@ impl Sidebar {
     pub fn read(&mut self, room_id: RoomId, message_id: MessageId, mentions: u32) {
         if let Some(entry) = self.entry(room_id) {
             entry.mentions = mentions;
+            entry.last_read_message_id = Some(message_id);
             if entry.last_message_id <= Some(message_id) {
                 entry.unread = false;
             }
+        }
+    }
+
+    /// The viewer has marked a room unread after a message, here or elsewhere.
+    pub fn unread(&mut self, room_id: RoomId, message_id: MessageId, mentions: u32) {
+        self.read(room_id, message_id, mentions);
+        if let Some(entry) = self.entry(room_id) {
+            entry.unread = entry.last_message_id > Some(message_id);
         }
     }
 
@@ -228,6 +308,7 @@ impl Sidebar {
         if let Some(entry) = self.entry(room_id) {
             entry.unread = false;
             entry.mentions = 0;
+            entry.last_read_message_id = entry.last_read_message_id.max(entry.last_message_id);
         }
     }
 

@@ -14,8 +14,9 @@
 use super::account::UserRef;
 use super::message::{ClientMessageId, Message, MessagePage, within_group};
 use super::message::{Outgoing, Progress, Row, RowContent};
-use super::{MessageId, RoomId, Seq, Timestamp};
-use std::collections::BTreeMap;
+use super::{MessageId, RoomId, Seq, Timestamp, UserId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Delays before the second and every further attempt to send (founding limit: 1 to 16 s).
@@ -50,6 +51,21 @@ pub struct Timeline {
     waiting: bool,
     /// A page has been loaded; before, there is nothing to show but what is being sent.
     loaded: bool,
+    /// Where the reader left off before this visit, if there was something new.
+    left_off: Option<MessageId>,
+    /// Messages that are about to be deleted and not shown meanwhile.
+    hidden: BTreeSet<MessageId>,
+}
+
+/// Where the unread line stands, relative to what is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// There is none.
+    Absent,
+    /// Above this message.
+    Before(MessageId),
+    /// Before anything that is loaded, or at its very beginning.
+    Earlier,
 }
 
 const BEGINNING: MessageId = MessageId::new(0);
@@ -66,6 +82,8 @@ impl Timeline {
             end: None,
             waiting: false,
             loaded: true,
+            left_off: None,
+            hidden: BTreeSet::new(),
         };
         timeline.load(page);
         timeline
@@ -223,6 +241,12 @@ impl Timeline {
         self.merge(page)
     }
 
+    /// Starts afresh from the page around a message, as [`around`](Self::around) does.
+    pub fn reset_around(&mut self, page: &MessagePage, has_newer: bool) {
+        self.reset(page);
+        self.end = page.messages.last().filter(|_| has_newer).map(|last| last.id);
+    }
+
     /// Drops the oldest rows beyond [`MAX_ROWS`].
     pub fn prune_above(&mut self) {
         while self.messages.len() > MAX_ROWS {
@@ -333,6 +357,36 @@ impl Timeline {
 
     // What to show.
 
+    /// Draws the unread line after the message where the reader left off, or takes it away.
+    pub fn draw_line(&mut self, left_off: Option<MessageId>) {
+        self.left_off = left_off;
+    }
+
+    /// Where the unread line stands for `reader`: above the first message after the one where they
+    /// left off that is not their own.
+    pub fn line(&self, reader: UserId) -> Line {
+        let Some(left_off) = self.left_off.filter(|_| self.loaded) else {
+            return Line::Absent;
+        };
+        if self.start > left_off {
+            return Line::Earlier;
+        }
+        let mut after = self.messages.range((Bound::Excluded(left_off), Bound::Unbounded));
+        let first =
+            after.find(|(id, message)| message.creator.id != reader && !self.hidden.contains(*id));
+        first.map_or(Line::Absent, |(id, _)| Line::Before(*id))
+    }
+
+    /// Where the reader left off, if a line was drawn there.
+    pub fn left_off(&self) -> Option<MessageId> {
+        self.left_off
+    }
+
+    /// Stops showing a message, or shows it after all.
+    pub fn hide(&mut self, id: MessageId, hidden: bool) {
+        let _changed = if hidden { self.hidden.insert(id) } else { self.hidden.remove(&id) };
+    }
+
     /// Somebody is called by another name now. The cursor stays: no message has changed.
     pub fn rename(&mut self, user: &UserRef) {
         for message in self.messages.values_mut().filter(|message| message.creator.id == user.id) {
@@ -345,7 +399,9 @@ impl Timeline {
     pub fn rows(&self, viewer: &UserRef, day_of: impl Fn(Timestamp) -> i64) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.messages.len() + self.outgoing.len());
         let mut previous: Option<(i64, &UserRef, Timestamp)> = None;
-        let sent = self.messages.values().map(|message| {
+        let line = self.line(viewer.id);
+        let shown = self.messages.values().filter(|message| !self.hidden.contains(&message.id));
+        let sent = shown.map(|message| {
             (&message.creator, message.created_at, RowContent::Sent(Arc::clone(message)))
         });
         let outgoing = self
@@ -355,11 +411,16 @@ impl Timeline {
         for (author, at, content) in sent.chain(outgoing) {
             let day = day_of(at);
             let opens_day = previous.is_none_or(|(previous_day, ..)| previous_day != day);
+            let opens_unread = match &content {
+                RowContent::Sent(message) => line == Line::Before(message.id),
+                RowContent::Outgoing(_) => false,
+            };
             let follow = !opens_day
+                && !opens_unread
                 && previous.is_some_and(|(_, previous_author, previous_at)| {
                     previous_author.id == author.id && within_group(previous_at, at)
                 });
-            rows.push(Row { content, follow, opens_day });
+            rows.push(Row { content, follow, opens_day, opens_unread });
             previous = Some((day, author, at));
         }
         rows

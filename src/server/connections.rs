@@ -232,9 +232,7 @@ impl Connections {
                 }
             }
             Event::RoomRead { user_id, room_id, reading } => {
-                let (room_id, message_id) = (*room_id, reading.message_id);
-                let frame = ServerFrame::Read { room_id, message_id, mentions: reading.mentions };
-                if let Some(bytes) = encode(&frame) {
+                if let Some(bytes) = encode(&reading.frame(*room_id)) {
                     self.lock().send_to_users([user_id], &Parcel::Frame(bytes));
                 }
             }

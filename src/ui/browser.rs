@@ -132,12 +132,6 @@ fn js_date(at: Timestamp) -> Date {
     Date::new(&JsValue::from_f64(at.ms() as f64))
 }
 
-/// A name without case and accents, for comparing.
-pub fn folded(name: &str) -> String {
-    let parted: String = JsString::from(name).normalize("NFD").to_lower_case().into();
-    parted.chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect()
-}
-
 /// Shows on the program's icon how much waits, where the browser has such a thing.
 pub fn set_app_badge(waiting: Waiting) {
     let Some(window) = window() else {
@@ -361,18 +355,48 @@ pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
     in_time(async { read(request.send().await).await }).await
 }
 
+/// Marks a room unread from a message on.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn mark_unread(room_id: RoomId, message_id: MessageId) -> Answer<()> {
+    put(format!("/api/rooms/{room_id}/unread"), format!("{{\"message_id\":{message_id}}}")).await
+}
+
+/// Sends an empty form that outlives the page.
+pub fn send_on_leaving(path: &str) {
+    if let Some(window) = window() {
+        // Refused only if far more is on its way already.
+        let _sent = window.navigator().send_beacon(path);
+    }
+}
+
+/// People with a word in their name that begins so, or the first of all.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn list_people(name: &str) -> Answer<Vec<UserRef>> {
+    let name = String::from(js_sys::encode_uri_component(name));
+    let request = Request::get(&format!("/api/people?q={name}"));
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// The text of a built file.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn load_text(path: &str) -> Answer<String> {
+    let sent = async { checked(Request::get(path).send().await).await };
+    in_time(sent).await?.text().await.map_err(|_| CallError::Passing)
+}
+
 /// Records how much the viewer wants to hear of a room.
 ///
 /// # Errors
 /// [`CallError`].
 pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
-    #[derive(Serialize)]
-    struct Body {
-        involvement: Involvement,
-    }
-    let request = Request::put(&format!("/api/rooms/{room_id}/involvement"));
-    let request = request.json(&Body { involvement }).map_err(unsendable)?;
-    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+    let body = format!("{{\"involvement\":\"{}\"}}", involvement.as_str());
+    put(format!("/api/rooms/{room_id}/involvement"), body).await
 }
 
 /// Records whether the viewer keeps a room at the top.
@@ -380,12 +404,12 @@ pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> An
 /// # Errors
 /// [`CallError`].
 pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
-    #[derive(Serialize)]
-    struct Body {
-        starred: bool,
-    }
-    let request = Request::put(&format!("/api/rooms/{room_id}/star"));
-    let request = request.json(&Body { starred }).map_err(unsendable)?;
+    put(format!("/api/rooms/{room_id}/star"), format!("{{\"starred\":{starred}}}")).await
+}
+
+async fn put(path: String, json: String) -> Answer<()> {
+    let request = Request::put(&path).header("content-type", "application/json");
+    let request = request.body(json).map_err(unsendable)?;
     in_time(async { checked(request.send().await).await.map(|_| ()) }).await
 }
 

@@ -15,7 +15,7 @@ use crate::domain::account::UserRef;
 use crate::domain::composing::{Field, Format, Kind, fit, is_code, trigger};
 use crate::domain::room::RoomKind;
 use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{hue, initials};
+use crate::domain::sidebar::{folded, hue, initials};
 use crate::domain::{RoomId, Seq, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::html::Textarea;
@@ -196,10 +196,10 @@ impl Writing {
     }
 
     fn find_rooms(self, typed: &str) -> Vec<Choice> {
-        let typed = browser::folded(typed);
+        let typed = folded(typed);
         self.chat.sidebar.with_untracked(|sidebar| {
             let open = sidebar.rooms().iter().filter(|room| room.kind == RoomKind::Open);
-            let fits = |name: &str| fit(&browser::folded(name), &typed);
+            let fits = |name: &str| fit(&folded(name), &typed);
             let mut found: Vec<_> =
                 open.filter_map(|room| Some((fits(&room.name)?, &room.name))).collect();
             found.sort_by_key(|(fit, _)| *fit);

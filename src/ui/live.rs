@@ -10,13 +10,14 @@
 //! reload loses it; and signs of typing. The other way, sounds are played as they arrive.
 
 use super::browser::{self, CallError};
+use super::log;
 use super::state::{Chat, Link};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing};
 use crate::domain::search::Sound;
 use crate::domain::sidebar::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
-use crate::domain::{MessageId, RoomId};
+use crate::domain::{MessageId, RoomId, Timestamp};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
@@ -35,6 +36,9 @@ use web_sys::{AudioBuffer, AudioContext};
 const OPEN_TIMEOUT_MS: u32 = 10_000;
 /// Answers to a ping arrive within this time on any network worth staying on.
 const PONG_TIMEOUT_MS: u32 = 8_000;
+
+/// How long a message that is being deleted can be had back.
+const UNDO_MS: u32 = 5_000;
 
 /// How a connection ended.
 struct Ended {
@@ -210,6 +214,8 @@ impl Chat {
         self.hold_room(room_id);
         self.change(room_id, |timeline| timeline.send(id, draft.body(), browser::now()));
         self.notice.set(None);
+        // Whoever writes has read everything before.
+        self.stays_unread.set(false);
         self.say(ClientFrame::TypingStop { room_id });
         self.jump_to_newest();
         self.send_pending(room_id);
@@ -257,12 +263,70 @@ impl Chat {
         }
     }
 
-    /// Deletes a message.
-    pub async fn remove(self, id: MessageId) {
+    /// Deletes a message that is not shown any more.
+    async fn remove(self, room_id: RoomId, id: MessageId) {
         match browser::remove_message(id).await {
-            Ok(()) => self.forget(id),
-            Err(error) => self.tell(error),
+            Ok(()) => self.forget(room_id, id),
+            Err(error) => {
+                self.change(room_id, |timeline| timeline.hide(id, false));
+                self.tell(error);
+            }
         }
+    }
+
+    /// Deletes a message in a moment; until then it is only not shown.
+    pub fn remove_soon(self, id: MessageId) {
+        let Some(room_id) = self.room_id() else {
+            return;
+        };
+        if self.editing.get_untracked() == Some(id) {
+            self.stop_editing();
+        }
+        self.remove_now();
+        self.change(room_id, |timeline| timeline.hide(id, true));
+        let removal = Some((room_id, id, browser::now()));
+        self.removal.set(removal);
+        spawn_local(async move {
+            let mut hesitates = true;
+            while hesitates {
+                TimeoutFuture::new(UNDO_MS).await;
+                hesitates = browser::focused().is_some_and(|focused| focused.id() == "undo");
+            }
+            if self.removal.get_untracked() == removal {
+                self.remove_now();
+            }
+        });
+    }
+
+    fn take_removal(self) -> Option<(RoomId, MessageId, Timestamp)> {
+        let removal = self.removal.get_untracked()?;
+        self.removal.set(None);
+        Some(removal)
+    }
+
+    fn remove_now(self) {
+        if let Some((room_id, id, _)) = self.take_removal() {
+            spawn_local(self.remove(room_id, id));
+        }
+    }
+
+    /// The page goes away, and with it the moment.
+    pub fn leave(self) {
+        if let Some((room_id, id, _)) = self.take_removal() {
+            browser::send_on_leaving(&format!("/rooms/{room_id}/messages/{id}/delete"));
+        }
+    }
+
+    /// Thinks better of deleting. False if there is nothing to think better of.
+    pub fn undo(self) -> bool {
+        let Some((room_id, id, _)) = self.take_removal() else {
+            return false;
+        };
+        self.change(room_id, |timeline| timeline.hide(id, false));
+        if let Some(row) = log::row_of_message(id) {
+            log::focus(&row);
+        }
+        true
     }
 
     /// The text of a stored message in the room on screen.
@@ -271,10 +335,7 @@ impl Chat {
         self.on(room_id, |timeline| timeline.message(id).map(|message| message.body.clone()))?
     }
 
-    fn forget(self, id: MessageId) {
-        let Some(room_id) = self.room_id() else {
-            return;
-        };
+    fn forget(self, room_id: RoomId, id: MessageId) {
         let message = self.on(room_id, |timeline| timeline.message(id).cloned()).flatten();
         if let Some(message) = message {
             let tombstone = Arc::new(Message { deleted: true, ..(*message).clone() });
@@ -323,7 +384,7 @@ impl Chat {
         });
     }
 
-    fn tell(self, error: CallError) {
+    pub(super) fn tell(self, error: CallError) {
         match error {
             CallError::Passing => {
                 self.notice.set(Some("The server did not answer. Try again.".into()));

@@ -21,7 +21,7 @@ pub const ROWS: &str = "rows";
 /// Where the tools of a row wait while no row has them.
 pub const PARKING: &str = "parking";
 /// Ids of what is lent to one row at a time.
-pub const LENT: [&str; 3] = ["tools", "confirm", "edit"];
+pub const LENT: [&str; 2] = ["tools", "edit"];
 /// Closer to the end than this counts as being there, in CSS pixels.
 const NEAR: i32 = 48;
 /// Closer to an edge than this, more is loaded.
@@ -242,9 +242,7 @@ fn remove(rows: &Element, key: ClientMessageId) {
             park(id);
         }
     }
-    if let Some(divider) = divider_of(&row) {
-        divider.remove();
-    }
+    dividers_of(&row).iter().for_each(Element::remove);
     row.remove();
 }
 
@@ -252,13 +250,13 @@ fn replace(rows: &Element, changed: &Row, painter: Painter<'_>) {
     let Some(row) = row(rows, changed.key()) else {
         return;
     };
-    let before = divider_of(&row);
-    match (before, changed.opens_day) {
-        (Some(divider), false) => divider.remove(),
-        (None, true) => {
-            let _drawn = row.insert_adjacent_html("beforebegin", &painter.divider(changed));
-        }
-        _ => {}
+    let before = dividers_of(&row);
+    let has_line = before.iter().any(is_line);
+    let has_day = before.len() > usize::from(has_line);
+    // Drawn anew only if they differ: whoever listens would hear them again.
+    if (has_day, has_line) != (changed.opens_day, changed.opens_unread) {
+        before.iter().for_each(Element::remove);
+        let _drawn = row.insert_adjacent_html("beforebegin", &painter.divider(changed));
     }
     set(&row, "class", &painter.class(changed));
     if let Some(id) = super::message::id_of(changed) {
@@ -278,6 +276,14 @@ fn row(rows: &Element, key: ClientMessageId) -> Option<HtmlElement> {
     rows.query_selector(&format!("[data-key='{key}']")).ok().flatten()?.dyn_into().ok()
 }
 
+/// The newest loaded row, or the oldest.
+pub fn end_row(newest: bool) -> Option<HtmlElement> {
+    let rows = browser::element(ROWS)?;
+    let rows = all(&rows, ".message");
+    let row = if newest { rows.last() } else { rows.first() };
+    row?.clone().dyn_into().ok()
+}
+
 /// The next or previous row; dividers stand between them.
 pub fn next_row(row: &Element, down: bool) -> Option<HtmlElement> {
     let mut next = row.clone();
@@ -291,13 +297,38 @@ pub fn next_row(row: &Element, down: bool) -> Option<HtmlElement> {
     }
 }
 
-fn divider_of(row: &Element) -> Option<Element> {
-    row.previous_element_sibling().filter(|above| above.matches(".divider").unwrap_or(false))
+/// The dividers above a row, from the lowest up.
+fn dividers_of(row: &Element) -> Vec<Element> {
+    let above =
+        std::iter::successors(row.previous_element_sibling(), |one| one.previous_element_sibling());
+    above.take_while(|above| above.matches(".divider").unwrap_or(false)).collect()
 }
 
-/// The row or the divider above it.
+fn is_line(divider: &Element) -> bool {
+    divider.matches(".divider--new").unwrap_or(false)
+}
+
+/// The row or the highest divider above it.
 fn first_of(row: &Element) -> Element {
-    divider_of(row).unwrap_or_else(|| row.clone())
+    dividers_of(row).pop().unwrap_or_else(|| row.clone())
+}
+
+/// Whether the unread line is above what is in sight; `None` where it is not drawn.
+pub fn is_line_above() -> Option<bool> {
+    let list = browser::element(HISTORY)?;
+    let line = list.query_selector(".divider--new").ok().flatten()?;
+    Some(line.get_bounding_client_rect().bottom() < list.get_bounding_client_rect().top())
+}
+
+/// Brings the unread line to the top of the screen, and whoever goes there to the message below.
+pub fn to_line() {
+    let line = browser::element(ROWS).and_then(|rows| rows.query_selector(".divider--new").ok()?);
+    if let Some(line) = line {
+        line.scroll_into_view();
+        if let Some(row) = next_row(&line, true) {
+            focus(&row);
+        }
+    }
 }
 
 /// The first messages in sight and where their texts begin: heads come and go with what is above.
@@ -319,18 +350,20 @@ fn top_of(row: &Element) -> f64 {
 
 fn moment_below(time: &Element) -> Option<Timestamp> {
     let divider = time.closest(".divider").ok().flatten()?;
-    let below = divider.next_element_sibling()?.query_selector("time").ok().flatten()?;
+    let below = next_row(&divider, true)?.query_selector("time").ok().flatten()?;
     Timestamp::parse(&below.get_attribute("datetime")?)
 }
 
-fn all(within: &Element, selector: &str) -> Vec<Element> {
+/// What matches within an element, in order.
+pub fn all(within: &Element, selector: &str) -> Vec<Element> {
     let Ok(found) = within.query_selector_all(selector) else {
         return Vec::new();
     };
     (0..found.length()).filter_map(|at| found.item(at)?.dyn_into().ok()).collect()
 }
 
-fn set(element: &Element, name: &str, value: &str) {
+/// Sets an attribute.
+pub fn set(element: &Element, name: &str, value: &str) {
     // Refused only for names that are no names.
     let _set = element.set_attribute(name, value);
 }

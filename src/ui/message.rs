@@ -42,7 +42,7 @@ impl Painter<'_> {
         html
     }
 
-    /// The divider above a row that opens a day; nothing for other rows.
+    /// The dividers above a row that opens a day or what is unread; nothing for other rows.
     pub fn divider(self, row: &Row) -> String {
         let mut html = String::new();
         self.push_divider(&mut html, row);
@@ -90,9 +90,18 @@ impl Painter<'_> {
     }
 
     fn push_divider(self, html: &mut String, row: &Row) {
-        if !row.opens_day {
-            return;
+        if row.opens_day {
+            self.push_day(html, row);
         }
+        if row.opens_unread {
+            html.push_str(
+                "<div class=\"divider divider--new\" role=\"separator\" aria-label=\"New messages\">\
+                 <span class=\"divider__label\">New</span></div>",
+            );
+        }
+    }
+
+    fn push_day(self, html: &mut String, row: &Row) {
         let at = row.created_at();
         let date = at.utc_date();
         html.push_str("<div class=\"divider\" role=\"separator\"><time class=\"divider__label\"");

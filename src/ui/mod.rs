@@ -10,6 +10,7 @@
 pub mod browser;
 mod composer;
 pub mod controls;
+mod keys;
 mod live;
 pub mod log;
 mod message;
@@ -212,6 +213,15 @@ pub fn App(
                         on:click=move |_| chat.notice.set(None)>"Close"</button>
                 </div>
             })}
+            {move || chat.removal.get().map(|_| view! {
+                <div class="toast">
+                    <Icon name="trash" class="icon icon--s"/>
+                    <span class="grow">"Message deleted"</span>
+                    <button type="button" class="button button--s" id="undo"
+                        aria-keyshortcuts="Control+Z" title="Undo (Ctrl or ⌘ Z)"
+                        on:click=move |_| { chat.undo(); }>"Undo"</button>
+                </div>
+            })}
         </div>
     }
 }
@@ -252,6 +262,7 @@ fn come_alive(chat: Chat, found: Option<MessageId>) {
     let waiting = Memo::new(move |_| chat.sidebar.with(Sidebar::waiting));
     Effect::new(move || browser::set_title(&title(chat, waiting.get())));
     Effect::new(move || browser::set_app_badge(waiting.get()));
+    keys::listen(chat);
     spawn_local(live::stay_connected(chat));
     spawn_local(forget_typists(chat));
     browser::set_root_attribute("data-hydrated", Some("true"));

@@ -4,6 +4,7 @@
 use super::browser::CallError;
 use super::composer::{Composer, is_composing};
 use super::controls::{Icon, Mark, closest};
+use super::keys::UnreadPill;
 use super::live;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
@@ -13,7 +14,7 @@ use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::message::QUICK_BOOSTS;
 use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::search::{Emoji, complete};
-use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::sidebar::{Sidebar, SidebarRoom, folded};
 use crate::domain::{RoomId, push_escaped};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
@@ -38,10 +39,9 @@ pub fn RoomSheet(
     let first_room = room.id;
     let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
     let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
-    let beginning = move || !chat.has_older.get();
     let welcome = StoredValue::new(welcome);
     let greeting = move || {
-        let html = welcome.get_value().filter(|_| here() && beginning());
+        let html = welcome.get_value().filter(|_| here() && !chat.has_older.get());
         html.map(|html| {
             view! {
                 <section class="panel panel--pad welcome" aria-label="Welcome" inner_html=html
@@ -53,7 +53,7 @@ pub fn RoomSheet(
         let welcoming = welcome.with_value(Option::is_some) && here();
         let shown = chat.is_empty.get()
             && chat.ready.get()
-            && beginning()
+            && !chat.has_older.get()
             && !welcoming
             && !chat.gone.get();
         shown.then(|| view! { <Quiet name=name()/> })
@@ -63,6 +63,7 @@ pub fn RoomSheet(
             <div class="sheet__top">
                 <RoomBar chat=chat/>
                 <ConnectionBanner chat=chat/>
+                <UnreadPill chat=chat/>
             </div>
             <MessageList chat=chat rows=rows>
                 {greeting}
@@ -275,7 +276,7 @@ fn filtered(event: &Event) {
     let Some(field) = target.filter(|field| field.has_attribute("data-filter")) else {
         return;
     };
-    let wanted = browser::folded(field.value().trim());
+    let wanted = folded(field.value().trim());
     let rows = field
         .closest("[data-picker]")
         .ok()
@@ -286,7 +287,7 @@ fn filtered(event: &Event) {
     };
     for row in (0..rows.length()).filter_map(|at| rows.item(at)?.dyn_into::<HtmlElement>().ok()) {
         let name = row.get_attribute("data-name").unwrap_or_default();
-        row.set_hidden(!browser::folded(&name).contains(&wanted));
+        row.set_hidden(!folded(&name).contains(&wanted));
     }
 }
 
@@ -294,10 +295,14 @@ fn filtered(event: &Event) {
 fn theme_chosen(event: &Event) {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
     if let Some(input) = target.filter(|input| input.name() == "theme") {
-        let theme = Theme::parse(&input.value());
-        browser::set_cookie("theme", theme.as_str());
-        browser::set_root_attribute("data-theme", theme.attribute());
+        choose_theme(Theme::parse(&input.value()));
     }
+}
+
+/// Shows the page in another theme, and remembers it.
+pub fn choose_theme(theme: Theme) {
+    browser::set_cookie("theme", theme.as_str());
+    browser::set_root_attribute("data-theme", theme.attribute());
 }
 
 #[component]

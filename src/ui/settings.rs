@@ -131,6 +131,14 @@ pub fn OwnSettings(
                         <button class="button button--s without-scripts" type="submit">"Use"</button>
                     </span>
                 </form>
+                <div class="row with-scripts">
+                    <Icon name="keyboard"/>
+                    <span class="row__main"><span class="row__name">"Keyboard"</span>
+                        <span class="row__note">"Everything can be done without a mouse."</span></span>
+                    <span class="row__end">
+                        <button class="button button--s" type="button" data-shortcuts>"Shortcuts"</button>
+                    </span>
+                </div>
                 <form class="row" action="/session/end" method="post">
                     <Icon name="logout"/>
                     <span class="row__main"><span class="row__name">"Sign out"</span>

@@ -8,9 +8,7 @@ use super::state::Chat;
 use crate::domain::RoomId;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::sidebar::hue;
-use crate::domain::sidebar::sort;
-use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom};
+use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom, folded, hue, sort};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -35,8 +33,7 @@ impl Section {
             Self::Directs => !entry.starred && entry.kind == RoomKind::Direct,
         };
         let found = sidebar.rooms().iter().filter(belongs);
-        let found =
-            found.filter(|one| filter.is_empty() || browser::folded(&one.name).contains(filter));
+        let found = found.filter(|one| filter.is_empty() || folded(&one.name).contains(filter));
         let mut rooms: Vec<SidebarRoom> = found.cloned().collect();
         if self == Self::Directs {
             sort(&mut rooms, |a, b| b.last_message_id.cmp(&a.last_message_id));
@@ -123,7 +120,7 @@ fn FilterField(filter: RwSignal<String>) -> impl IntoView {
     };
     let input = move |_| {
         if let Some(field) = field.get_untracked() {
-            filter.set(browser::folded(field.value().trim()));
+            filter.set(folded(field.value().trim()));
         }
     };
     let keys = move |event: KeyboardEvent| match event.key().as_str() {
@@ -214,7 +211,7 @@ fn RoomLink(chat: Chat, entry: SidebarRoom) -> impl IntoView {
     let muted = entry.involvement == Involvement::Nothing;
     let here = move || chat.room.with(|on_screen| on_screen.as_ref().is_some_and(|r| r.id == id));
     // What is on screen is being read; a mark would only flicker.
-    let marked = move || waiting && !here();
+    let marked = move || waiting && (!here() || chat.stays_unread.get());
     let class = move || match (marked(), muted) {
         (true, _) => "nav-item nav-item--unread",
         (false, true) => "nav-item nav-item--muted",

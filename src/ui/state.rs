@@ -18,14 +18,9 @@ use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::Timeline;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::channel::mpsc::UnboundedSender;
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use std::collections::HashMap;
 use wasm_bindgen_futures::spawn_local;
-
-/// Read marks are gathered this long, so that a busy room costs one write a moment, not one for
-/// every message and reader.
-const READ_DELAY_MS: u32 = 400;
 
 /// How the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,12 +78,19 @@ pub struct Chat {
     pub draft: RwSignal<String>,
     /// A sentence about the last thing that did not work.
     pub notice: RwSignal<Option<String>>,
+    /// Whether the unread line is worth a jump: above what is in sight, and not seen yet.
+    pub line_above: RwSignal<bool>,
+    pub(super) line_seen: StoredValue<bool>,
+    /// Whether the room on screen stays unread until the reader comes back to it.
+    pub stays_unread: RwSignal<bool>,
+    /// The message that is deleted in a moment, and since when.
+    pub removal: RwSignal<Option<(RoomId, MessageId, Timestamp)>>,
     /// How the connection is doing.
     pub link: RwSignal<Link>,
     pub(super) timelines: StoredValue<HashMap<RoomId, Timeline>>,
     commands: StoredValue<Option<UnboundedSender<ClientFrame>>>,
     wake: StoredValue<Option<UnboundedSender<()>>>,
-    read_pending: StoredValue<bool>,
+    pub(super) read_pending: StoredValue<bool>,
 }
 
 impl Chat {
@@ -120,6 +122,10 @@ impl Chat {
             may_change: RwSignal::new(false),
             draft: RwSignal::new(String::new()),
             notice: RwSignal::new(None),
+            line_above: RwSignal::new(false),
+            line_seen: StoredValue::new(false),
+            stays_unread: RwSignal::new(false),
+            removal: RwSignal::new(None),
             link: RwSignal::new(Link::Starting),
             timelines: StoredValue::new(HashMap::new()),
             commands: StoredValue::new(None),
@@ -133,6 +139,7 @@ impl Chat {
                 all.insert(room_id, timeline);
             });
             chat.room.set(Some(screen.room.clone()));
+            chat.begin_visit(room_id);
             chat.refresh();
         }
         chat
@@ -239,6 +246,13 @@ impl Chat {
             }
             ServerFrame::Read { room_id, message_id, mentions } => {
                 self.sidebar.update(|sidebar| sidebar.read(room_id, message_id, mentions));
+                if self.stays_unread.get_untracked() {
+                    self.move_line(room_id, None);
+                }
+            }
+            ServerFrame::Unread { room_id, message_id, mentions } => {
+                self.sidebar.update(|sidebar| sidebar.unread(room_id, message_id, mentions));
+                self.move_line(room_id, Some(message_id));
             }
             ServerFrame::Typing { room_id, user, active } => {
                 if self.room_id() == Some(room_id) {
@@ -438,35 +452,9 @@ impl Chat {
         });
         self.read_soon();
     }
-
-    /// Marks the room read in a moment, if somebody is there to read it.
-    pub(super) fn read_soon(self) {
-        if self.read_pending.get_value() {
-            return;
-        }
-        self.read_pending.set_value(true);
-        spawn_local(async move {
-            TimeoutFuture::new(READ_DELAY_MS).await;
-            self.read_pending.set_value(false);
-            let seen = browser::is_visible() && !self.away.get_untracked();
-            let Some(room_id) = self.room_id().filter(|_| seen) else {
-                return;
-            };
-            let Some(message_id) = self.last_id(room_id) else {
-                return;
-            };
-            let unread = self
-                .sidebar
-                .with_untracked(|sidebar| sidebar.room(room_id).is_some_and(|entry| entry.unread));
-            if unread && self.link.get_untracked() == Link::Live {
-                self.sidebar.update(|sidebar| sidebar.seen(room_id));
-                self.say(ClientFrame::Read { room_id, message_id });
-            }
-        });
-    }
 }
 
-fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+pub(super) fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
     if signal.with_untracked(|old| *old != value) {
         signal.set(value);
     }

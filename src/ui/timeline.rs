@@ -5,7 +5,7 @@
 //! from the server as they are. The tools of a message (copy its link, edit it, delete it) exist
 //! once. They wait in a parking place and are lent to the row that the pointer or the keyboard is
 //! on, so that a list of three hundred messages does not carry three hundred toolbars; so do the
-//! question before deleting and the edit form. Browsers without scripts never see any of them:
+//! edit form. Browsers without scripts never see any of them:
 //! there, one's own messages carry a link to a form.
 //!
 //! Which part of which room is on screen is decided here too: opening rooms, loading history at
@@ -14,6 +14,7 @@
 use super::browser;
 use super::composer::{is_composing, sends};
 use super::controls::Icon;
+use super::keys;
 use super::log;
 use super::message;
 use super::push_permalink;
@@ -52,7 +53,7 @@ pub fn MessageList(
             aria-label="Message history" on:scroll=move |_| chat.look_around()>
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
-                on:keydown=move |event| moved(&event)
+                on:keydown=move |event| keys::pressed_on_row(chat, &event)
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
@@ -92,9 +93,8 @@ fn clicked(chat: Chat, event: &MouseEvent) {
     let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
     match (action.as_str(), key, id) {
         ("edit", _, Some(id)) => chat.start_editing(id),
-        ("ask-remove", _, Some(_)) => chat.ask_remove(&row),
-        ("keep", ..) => chat.keep(&row),
-        ("remove", _, Some(id)) => spawn_local(chat.remove(id)),
+        ("remove", _, Some(id)) => chat.remove_soon(id),
+        ("unread", _, Some(id)) => chat.mark_unread(id),
         ("copy-link", _, Some(id)) => {
             if let Some(room_id) = chat.room_id() {
                 let mut link = browser::origin();
@@ -108,20 +108,6 @@ fn clicked(chat: Chat, event: &MouseEvent) {
     }
 }
 
-/// Arrow keys walk through the messages.
-fn moved(event: &KeyboardEvent) {
-    let on_row = target(event).filter(|target| target.matches(".message").unwrap_or(false));
-    let next = match (on_row, event.key().as_str()) {
-        (Some(row), "ArrowUp") => log::next_row(&row, false),
-        (Some(row), "ArrowDown") => log::next_row(&row, true),
-        _ => return,
-    };
-    event.prevent_default();
-    if let Some(row) = next {
-        let _focused = HtmlElement::focus(&row);
-    }
-}
-
 /// The parking place with everything that is lent to rows.
 #[component]
 fn RowTools(chat: Chat) -> impl IntoView {
@@ -132,7 +118,7 @@ fn RowTools(chat: Chat) -> impl IntoView {
                 <button type="button" class="icon-button icon-button--s" data-action="edit"
                     aria-label="Edit message" title="Edit message"><Icon name="edit"/></button>
                 <button type="button" class="icon-button icon-button--s icon-button--danger"
-                    data-action="ask-remove" aria-label="Delete message" title="Delete message">
+                    data-action="remove" aria-label="Delete message" title="Delete message">
                     <Icon name="trash"/>
                 </button>
             }
@@ -144,13 +130,12 @@ fn RowTools(chat: Chat) -> impl IntoView {
                 aria-label="Message actions">
                 <button type="button" class="icon-button icon-button--s" data-action="copy-link"
                     aria-label="Copy link" title="Copy link"><Icon name="link"/></button>
+                <button type="button" class="icon-button icon-button--s" data-action="unread"
+                    aria-label="Mark unread from here" title="Mark unread from here">
+                    <Icon name="inbox"/>
+                </button>
                 {own}
             </div>
-            <p class="message__failure message__confirm" id="confirm" aria-live="off">
-                <span>"Delete this message for everybody?"</span>
-                <button type="button" class="link-button" data-action="remove">"Delete"</button>
-                <button type="button" class="link-button" data-action="keep">"Keep"</button>
-            </p>
             <div class="message__edit" id="edit" aria-live="off">{form}</div>
         </div>
     }
@@ -206,28 +191,10 @@ impl Chat {
         log::park("edit");
     }
 
-    /// Asks before deleting.
-    pub fn ask_remove(self, row: &HtmlElement) {
-        log::lend("confirm", row);
-        if let Some(button) = first_button("confirm") {
-            log::focus(&button);
-        }
-    }
-
-    /// The answer was no.
-    pub fn keep(self, row: &HtmlElement) {
-        log::focus(row);
-        log::park("confirm");
-    }
-
     fn row_at(self, row: &Element) -> Option<Row> {
         let key = row.get_attribute("data-key")?;
         self.rows.with_value(|rows| rows.iter().find(|row| row.key().to_string() == key).cloned())
     }
-}
-
-fn first_button(id: &str) -> Option<HtmlElement> {
-    browser::element(id)?.query_selector("button").ok().flatten()?.dyn_into().ok()
 }
 
 /// The plain form in which a message is edited in place.
@@ -261,6 +228,7 @@ fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
             event.prevent_default();
             save();
         } else if event.key() == "Escape" && !is_composing(&event) {
+            event.prevent_default();
             chat.stop_editing();
         }
     };
@@ -306,6 +274,7 @@ impl Chat {
         self.draft.set(browser::stored(&self.draft_key(room_id)).unwrap_or_default());
         browser::set_cookie("last_room", &room_id.to_string());
         self.hold_room(room_id);
+        self.begin_visit(room_id);
         // What is in sight first: laying out the rest takes longer than a frame may.
         self.show(log::above_the_last_screen);
         log::to_newest();
@@ -410,6 +379,7 @@ impl Chat {
             self.unseen.set(0);
             self.read_soon();
         }
+        self.find_line();
     }
 
     /// Makes a place for a room's messages, loaded or not, so that sending can begin at once.
@@ -454,7 +424,7 @@ impl Chat {
         }
     }
 
-    fn watch(self, room_id: RoomId) {
+    pub(super) fn watch(self, room_id: RoomId) {
         self.replay(room_id, self.on(room_id, Timeline::cursor));
         self.read_soon();
     }

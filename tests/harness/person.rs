@@ -147,6 +147,12 @@ impl Person {
         self.send(Method::PUT, &path, &json!({"message_id": id})).await
     }
 
+    /// Marks a room unread from a message on.
+    pub async fn marks_unread(&self, room_id: RoomId, id: MessageId) -> Answer {
+        let path = format!("/api/rooms/{room_id}/unread");
+        self.send(Method::PUT, &path, &json!({"message_id": id})).await
+    }
+
     /// A page of a room: `query` as in `limit=10&before=7`.
     pub async fn page(&self, room_id: RoomId, query: &str) -> MessagePage {
         let answer = self.get(&format!("/api/rooms/{room_id}/messages?{query}")).await;

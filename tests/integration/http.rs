@@ -184,6 +184,9 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         "PUT /api/rooms/{room_id}/read" => {
             who.request(method, &path).json(&json!({"message_id": 1}))
         }
+        "PUT /api/rooms/{room_id}/unread" => {
+            who.request(method, &path).json(&json!({"message_id": 1}))
+        }
         "PATCH /api/messages/{id}" => who.request(method, &path).json(&json!({"body": "better"})),
         "GET /ws" => who
             .request(method, &path)
@@ -650,15 +653,15 @@ async fn a_message_can_be_opened_in_its_place() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
     let mut ids: Vec<MessageId> = Vec::new();
-    for at in 0..80 {
+    for at in 0..110 {
         ids.push(david.posts(&format!("message {at}.")).in_(ALL_TALK).await.id);
     }
     let page = Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{}", ids[20]))).await;
     let text = page.text();
     assert!(text.contains("message 20.") && text.contains("message 21."), "its surroundings");
-    assert!(!text.contains("message 79."));
+    assert!(!text.contains("message 109."));
     // At both ends, and where nothing is any more.
-    for (at, expected) in [(0, "message 0."), (79, "message 79."), (500, "message 79.")] {
+    for (at, expected) in [(0, "message 0."), (109, "message 109."), (500, "message 109.")] {
         let id = ids.get(at).map_or(100_000, |id| id.get());
         let page = Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{id}"))).await;
         assert!(page.text().contains(expected), "@{id}");

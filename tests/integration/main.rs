@@ -21,3 +21,4 @@ mod rooms;
 mod search;
 mod sessions;
 mod sockets;
+mod unread;

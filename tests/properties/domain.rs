@@ -108,11 +108,21 @@ mod room {
     fn unread_means_somebody_else_wrote_after_the_read_cursor() {
         let (david, jason) = (UserId::new(1), UserId::new(2));
         let last = Some(LastMessage { id: MessageId::new(7), creator_id: jason });
-        assert!(is_unread(last, None, david));
-        assert!(is_unread(last, Some(MessageId::new(6)), david));
-        assert!(!is_unread(last, Some(MessageId::new(7)), david));
-        assert!(!is_unread(last, None, jason), "one's own words are read");
-        assert!(!is_unread(None, None, david));
+        let read = |id: i64| {
+            let last_read = Some(MessageId::new(id)).filter(|id| id.get() > 0);
+            Membership { last_read, ..Membership::default() }
+        };
+        assert!(read(0).is_unread(last, david));
+        assert!(read(6).is_unread(last, david));
+        assert!(!read(7).is_unread(last, david));
+        assert!(!read(0).is_unread(last, jason), "one's own words are read");
+        assert!(!read(0).is_unread(None, david));
+        let marked = |at: i64| Membership { marked: Some(MessageId::new(at)), ..read(5) };
+        assert!(marked(7).is_unread(last, jason), "marked after the own words");
+        assert!(!marked(6).is_unread(last, jason), "spoken after it was marked");
+        assert!(
+            !Membership { last_read: Some(MessageId::new(7)), ..marked(7) }.is_unread(last, jason)
+        );
     }
 }
 
@@ -275,6 +285,7 @@ mod sidebar {
             topic: String::new(),
             people: vec![],
             last_message_id: None,
+            last_read_message_id: None,
             unread: false,
             mentions: 0,
             involvement: Involvement::Mentions,
@@ -360,5 +371,73 @@ mod sidebar {
         assert_eq!(rooms, ["Designers", "watercooler"]);
         let online: Vec<_> = sidebar.online().iter().map(|user| user.name.as_str()).collect();
         assert_eq!(online, ["David", "jason"]);
+    }
+
+    #[test]
+    fn a_room_marked_unread_stays_so_until_it_is_read() {
+        let (id, seen) = (RoomId::new(1), MessageId::new(2));
+        let mut sidebar = Sidebar::new(vec![room(1, "All Talk")], vec![], 0);
+        sidebar.activity(id, MessageId::new(5), true);
+        sidebar.seen(id);
+        let entry = |sidebar: &Sidebar| sidebar.room(id).unwrap().clone();
+        assert_eq!(entry(&sidebar).last_read_message_id, Some(MessageId::new(5)));
+        sidebar.unread(id, seen, 1);
+        assert!(entry(&sidebar).unread);
+        assert_eq!(
+            (entry(&sidebar).last_read_message_id, entry(&sidebar).mentions),
+            (Some(seen), 1)
+        );
+        sidebar.read(id, MessageId::new(5), 0);
+        assert!(!entry(&sidebar).unread);
+        sidebar.unread(id, MessageId::new(5), 0);
+        assert!(!entry(&sidebar).unread, "nothing comes after that");
+        // An entry from before this device's last reading.
+        let last_message_id = Some(MessageId::new(5));
+        let late = SidebarRoom { unread: true, last_message_id, ..room(1, "All Talk") };
+        sidebar.upsert_room(late, by_name);
+        assert!(!entry(&sidebar).unread);
+        assert_eq!(entry(&sidebar).last_read_message_id, Some(MessageId::new(5)));
+    }
+
+    #[test]
+    fn names_are_found_without_case_and_marks() {
+        for (text, plain) in [
+            ("Ångström", "angstrom"),
+            ("Straße ÆØÐ ŁÓDŹ ŒÞ", "strasse aeod lodz oeth"),
+            ("e\u{301}T\u{308}", "et"),
+            ("İstanbul Nguyễn Ỹ × ÷", "istanbul nguyen y × ÷"),
+            ("日本 #1 🏕", "日本 #1 🏕"),
+        ] {
+            assert_eq!(folded(text), plain);
+        }
+        let name = "Bastian-Maximilian von Hohenfels";
+        for (wanted, expected) in [
+            ("", Some(0)),
+            ("  BAST ", Some(0)),
+            ("höhen", Some(1)),
+            ("von max", Some(1)),
+            ("bmvh", Some(2)),
+            ("b m", Some(1)),
+            ("imilia", Some(3)),
+            ("zz", None),
+            ("mvh", None),
+        ] {
+            assert_eq!(rank(name, wanted), expected, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_and_what_was_spoken_in_last_is_found_first() {
+        let spoken = |id: i64, unread| {
+            let last_message_id = Some(MessageId::new(id));
+            SidebarRoom { last_message_id, unread, ..room(id, &format!("Design {id}")) }
+        };
+        let rooms = [room(9, "Redesign"), spoken(1, false), spoken(3, false), spoken(2, true)];
+        let order =
+            |wanted| found(&rooms, wanted).iter().map(|(_, r)| r.id.get()).collect::<Vec<_>>();
+        assert_eq!(order(""), [2, 3, 1, 9]);
+        assert_eq!(order("design"), [2, 3, 1, 9]);
+        assert_eq!(order("rede"), [9]);
+        assert_eq!(order("zzz"), [0; 0]);
     }
 }

@@ -24,6 +24,7 @@ fn row(name: u8, (text, opens_day): (u8, bool)) -> Row {
         }),
         follow: false,
         opens_day,
+        opens_unread: text == 2,
     }
 }
 

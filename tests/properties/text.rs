@@ -555,3 +555,20 @@ impl TryRng for Silent {
 fn without_randomness_there_is_no_token() {
     assert!(auth::token(&mut Silent).is_err());
 }
+
+#[test]
+fn prop_finding_by_name_takes_any_text() {
+    use campfire::domain::sidebar::{folded, rank};
+    let texts = ("\\PC{0,24}", "\\PC{0,8}");
+    check(file!(), 2_000, &texts, |(name, wanted)| {
+        let found = rank(&name, &wanted);
+        same(found.is_none_or(|rank| rank <= 3), true, "a rank")?;
+        same(
+            rank(&name, &name.chars().take(3).collect::<String>()).is_some(),
+            true,
+            "its beginning",
+        )?;
+        same(rank(&folded(&name), &folded(&wanted)), found, "case and marks")?;
+        same(folded(&folded(&name)), folded(&name), "nothing is left to fold")
+    });
+}

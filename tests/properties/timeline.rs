@@ -6,7 +6,7 @@ use campfire::domain::account::UserRef;
 use campfire::domain::event::ServerFrame;
 use campfire::domain::message::{ClientMessageId, Message, MessagePage};
 use campfire::domain::message::{Row, RowContent};
-use campfire::domain::timeline::{MAX_ROWS, Timeline};
+use campfire::domain::timeline::{Line, MAX_ROWS, Timeline};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -570,4 +570,107 @@ fn a_long_scroll_there_and_back_leaves_no_gap() {
         contiguous(&timeline);
     }
     assert_eq!(contiguous(&timeline), (702, 1_001));
+}
+
+/// Messages of two people: true where it is the reader's own.
+fn spoken(authors: &[bool]) -> Server {
+    let mut server = Server::default();
+    for (at, own) in authors.iter().enumerate() {
+        let message = server.create(ClientMessageId::new(Uuid::from_u128(at as u128)));
+        if !own {
+            let creator = UserRef { id: UserId::new(2), name: "jason".into() };
+            server.store(Message { creator, ..Message::clone(&message) });
+        }
+    }
+    server
+}
+
+#[test]
+fn prop_the_unread_line_stands_above_the_first_unread_message_of_somebody_else() {
+    let cases =
+        (vec(any::<bool>(), 0..30), 0_i64..32, 0_usize..32, 1_usize..12, vec(0_i64..32, 0..4));
+    check(file!(), 2_000, &cases, |(authors, left_off, middle, window, gone)| {
+        let server = spoken(&authors);
+        let reader = UserRef { id: UserId::new(1), name: "david".into() };
+        // A window of any size anywhere.
+        let mut page = server.before(MessageId::new(middle as i64 + 2), window);
+        let newer = server.after(MessageId::new(middle as i64 + 1), window);
+        page.messages.extend(newer.messages);
+        let mut timeline = Timeline::around(ROOM, &page, newer.has_more);
+        for id in &gone {
+            timeline.hide(MessageId::new(*id), true);
+        }
+        let lines = |timeline: &Timeline| {
+            let rows = timeline.rows(&reader, |_| 0);
+            let opening = rows.into_iter().filter(|row| row.opens_unread && !row.follow);
+            opening.map(|row| row.key()).collect::<Vec<_>>()
+        };
+        same(lines(&timeline), vec![], "no line without being asked for")?;
+        let left_off = MessageId::new(left_off);
+        timeline.draw_line(Some(left_off));
+
+        let unread = |message: &&Arc<Message>| {
+            message.id > left_off
+                && message.creator.id != reader.id
+                && !gone.contains(&message.id.get())
+        };
+        let first = page.messages.iter().find(unread);
+        let earlier = timeline.oldest().is_some_and(|oldest| oldest > left_off);
+        let expected = match first {
+            _ if earlier => Line::Earlier,
+            Some(first) => Line::Before(first.id),
+            None => Line::Absent,
+        };
+        same(timeline.line(reader.id), expected, "where the line stands")?;
+        let drawn: Vec<_> =
+            first.filter(|_| !earlier).map(|first| first.client_message_id).into_iter().collect();
+        same(lines(&timeline), drawn, "where it is drawn")?;
+
+        // What is loaded above moves nothing, but may bring the line into the window.
+        while let Some(before) = timeline.oldest() {
+            timeline.merge_older(before, &server.before(before, window));
+        }
+        same(timeline.line(reader.id) == Line::Earlier, false, "the beginning is loaded")?;
+        let all = server.alive();
+        let end = timeline.newest_loaded();
+        let first = all.iter().find(unread).filter(|first| end.is_none_or(|end| first.id <= end));
+        let expected = first.map_or(Line::Absent, |first| Line::Before(first.id));
+        same(timeline.line(reader.id), expected, "where it stands in the whole room")?;
+        timeline.draw_line(None);
+        same(lines(&timeline), vec![], "taken away")
+    });
+}
+
+#[test]
+fn prop_a_jump_into_the_middle_leads_to_the_newest_without_a_gap() {
+    let cases = (0_usize..400, 0_i64..420);
+    check(file!(), 100, &cases, |(history, at)| {
+        let server = spoken(&vec![true; history]);
+        let id = MessageId::new(at);
+        // What the server answers to "around": forty on either side.
+        let mut page = server.before(MessageId::new(at + 1), 41);
+        let newer = server.after(id, 40);
+        page.messages.extend(newer.messages);
+        page.has_more = newer.has_more;
+        let (page, has_newer) = page.around(id);
+        let mut timeline = Timeline::new(ROOM, &server.newest(50));
+        timeline.reset_around(&page, has_newer);
+        same(timeline.has_newer(), has_newer && !page.messages.is_empty(), "the end")?;
+        for _ in 0..100 {
+            if let Some(after) = timeline.newest_loaded() {
+                timeline.merge_newer(after, &server.after(after, 50));
+                timeline.prune_above();
+            }
+        }
+        let ids: Vec<i64> = timeline.messages().map(|message| message.id.get()).collect();
+        same(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), true, "no gap")?;
+        same(ids.len() <= MAX_ROWS, true, "bounded")?;
+        same(ids.last().copied().unwrap_or(0), history as i64, "the newest")?;
+        while let Some(before) = timeline.oldest() {
+            timeline.merge_older(before, &server.before(before, 50));
+            timeline.prune_below();
+        }
+        let first = timeline.messages().next().map_or(0, |message| message.id.get());
+        same(first, i64::from(history > 0), "and back to the beginning")
+    });
 }

@@ -147,6 +147,7 @@ pub struct History {
     limit: Option<usize>,
     before: Option<MessageId>,
     after: Option<MessageId>,
+    around: Option<MessageId>,
     since: Option<Seq>,
 }
 
@@ -161,14 +162,18 @@ pub async fn list_messages(
     query: Result<Query<History>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<MessagePage>, Error> {
     let Query(history) = query.map_err(|_| {
-        Error::Malformed("limit, before, after and since are whole numbers, one position at most.")
+        Error::Malformed("limit and the position are whole numbers; give one position at most.")
     })?;
-    let position = match (history.before, history.after, history.since) {
-        (None, None, None) => Position::Newest,
-        (Some(id), None, None) => Position::Before(id),
-        (None, Some(id), None) => Position::After(id),
-        (None, None, Some(seq)) => Position::Since(seq),
-        _ => return Err(Error::Malformed("Give one of before, after and since.")),
+    let given = [
+        history.before.map(Position::Before),
+        history.after.map(Position::After),
+        history.around.map(Position::Around),
+        history.since.map(Position::Since),
+    ];
+    let position = match given.iter().flatten().collect::<Vec<_>>().as_slice() {
+        [] => Position::Newest,
+        [one] => **one,
+        _ => return Err(Error::Malformed("Give one of before, after, around and since.")),
     };
     let limit = history.limit.unwrap_or(PAGE_SIZE).clamp(1, MAX_CHANGES);
     let found = app.load_page(signed.viewer().id, room(&room_id)?, position, limit).await?;
@@ -258,6 +263,21 @@ pub async fn read_room(
 ) -> Result<StatusCode, Error> {
     app.auth.allow_post(signed.viewer().id)?;
     app.writer.read_room(signed.viewer().id, room(&room_id)?, form.message_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/rooms/{room_id}/unread`
+///
+/// # Errors
+/// As JSON; see [`Error`].
+pub async fn mark_unread(
+    State(app): State<App>,
+    signed: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<ReadRoom>,
+) -> Result<StatusCode, Error> {
+    app.auth.allow_post(signed.viewer().id)?;
+    app.writer.mark_unread(signed.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -113,6 +113,7 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room_id}/preview", post(api::preview))
         .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
         .route("/api/rooms/{room_id}/read", put(api::read_room))
+        .route("/api/rooms/{room_id}/unread", put(api::mark_unread))
         .route("/api/messages/{id}", patch(api::edit_message))
         .route("/api/messages/{id}", delete(api::remove_message))
         .route("/ws", get(api::socket))

@@ -14,7 +14,7 @@ use super::request::{
 };
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
-use crate::domain::message::{Draft, MessagePage, PAGE_SIZE};
+use crate::domain::message::{CONTEXT, Draft, PAGE_SIZE};
 use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId, Seq};
 use crate::ui::settings::{EditMessageForm, NoRooms, WelcomeCard, Workspace};
@@ -85,11 +85,8 @@ pub async fn room_at(
     let room_id = room_id_of(&room_id)?;
     let id = message(at.strip_prefix('@').ok_or(Error::NotFound)?)?;
     let viewer = signed.viewer().id;
-    let found = app.load_page(viewer, room_id, Position::Around(id), PAGE_SIZE).await?;
-    // What is left over of an "around" lies below; above there is more if that half is full.
-    let has_newer = found.page.has_more;
-    let above = found.page.messages.iter().filter(|message| message.id <= id).count();
-    let page = MessagePage { has_more: above >= PAGE_SIZE / 2, ..found.page };
+    let found = app.load_page(viewer, room_id, Position::Around(id), 2 * CONTEXT + 1).await?;
+    let (page, has_newer) = found.page.around(id);
     let found = RoomWithPage { page, ..found };
     let found_id = found.page.messages.iter().any(|one| one.id == id).then_some(id);
     let shown = Shown { found, has_newer, unsent: None, found_id };

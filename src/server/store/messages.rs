@@ -8,8 +8,9 @@ use super::search::index_message;
 use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
+use crate::domain::event::ServerFrame;
 use crate::domain::message::{ClientMessageId, Message, MessagePage, plain_body};
-use crate::domain::room::RoomHead;
+use crate::domain::room::{MAX_MENTIONS, Membership, RoomHead};
 use crate::domain::search::indexed;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub enum Position {
     Before(MessageId),
     /// Those just after a message.
     After(MessageId),
-    /// About half before and including a message, the rest after it.
+    /// A message in the middle: half of the others before it, half after it.
     Around(MessageId),
     /// Everything that changed after a seq, tombstones included, by rising seq.
     Since(Seq),
@@ -128,7 +129,7 @@ impl Store {
                     "m.deleted_at IS NULL AND m.id > coalesce(
                         (SELECT a.id FROM messages a WHERE a.room_id = ms.room_id
                          AND a.deleted_at IS NULL AND a.id <= ?4
-                         ORDER BY a.id DESC LIMIT 1 OFFSET (?3 - 1) / 2), 0)",
+                         ORDER BY a.id DESC LIMIT 1 OFFSET ?3 / 2), 0)",
                     "m.id ASC"
                 ),
                 id.get(),
@@ -457,12 +458,37 @@ pub async fn remove_message(
 }
 
 /// Where a read cursor has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The newest message seen.
     pub message_id: MessageId,
     /// Mentions of the reader after it.
     pub mentions: u32,
+    /// If the room was marked unread: the newest message of all at that moment, and those mentions.
+    pub marked: Option<(MessageId, Vec<MessageId>)>,
+}
+
+impl Reading {
+    /// Changes what is known of the reader's membership.
+    pub fn change(&self, membership: &mut Membership) {
+        membership.last_read = Some(self.message_id);
+        match &self.marked {
+            Some((newest, mentions)) => {
+                membership.marked = Some(*newest);
+                membership.mentions.clone_from(mentions);
+            }
+            None => membership.mentions.retain(|id| *id > self.message_id),
+        }
+    }
+
+    /// What the reader's tabs are told.
+    pub fn frame(&self, room_id: RoomId) -> ServerFrame {
+        let Self { message_id, mentions, .. } = *self;
+        match self.marked {
+            Some(_) => ServerFrame::Unread { room_id, message_id, mentions },
+            None => ServerFrame::Read { room_id, message_id, mentions },
+        }
+    }
 }
 
 /// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
@@ -490,5 +516,42 @@ pub async fn update_read_cursor(
     .bind(message_id.get())
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions }))
+    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions, marked: None }))
+}
+
+/// Marks a room unread from a message on: the read cursor goes to just before it. `None` for a
+/// stranger to the room.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn mark_unread(
+    tx: &mut Tx,
+    user_id: UserId,
+    room_id: RoomId,
+    message_id: MessageId,
+) -> Result<Option<Reading>, sqlx::Error> {
+    let row: Option<(i64, i64, String)> = sqlx::query_as(
+        "UPDATE memberships SET marked_message_id = (SELECT last_message_id FROM sequence),
+             last_read_message_id =
+                 max(0, min(?3, (SELECT last_message_id FROM sequence) + 1) - 1)
+         WHERE user_id = ?1 AND room_id = ?2
+         RETURNING last_read_message_id, marked_message_id,
+             (SELECT json_group_array(mn.message_id ORDER BY mn.message_id) FROM
+                 (SELECT message_id FROM mentions WHERE user_id = ?1 AND room_id = ?2
+                  AND message_id > last_read_message_id ORDER BY message_id DESC LIMIT ?4) mn)",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(message_id.get())
+    .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
+    .fetch_optional(tx)
+    .await?;
+    let Some((id, newest, mentions)) = row else {
+        return Ok(None);
+    };
+    let mentions: Vec<MessageId> =
+        serde_json::from_str(&mentions).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let count = u32::try_from(mentions.len()).unwrap_or(u32::MAX);
+    let marked = Some((MessageId::new(newest), mentions));
+    Ok(Some(Reading { message_id: MessageId::new(id), mentions: count, marked }))
 }

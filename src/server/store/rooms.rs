@@ -98,7 +98,8 @@ macro_rules! viewer_rooms {
         concat!(
             "SELECT ",
             packed_head!(),
-            ", m.involvement, m.starred, m.last_read_message_id, m.hidden_message_id, ",
+            ", m.involvement, m.starred, m.last_read_message_id, m.hidden_message_id,
+                m.marked_message_id, ",
             unread_mentions!(),
             ", (SELECT last_seq FROM sequence)
              FROM memberships m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1",
@@ -107,10 +108,10 @@ macro_rules! viewer_rooms {
     };
 }
 
-type RoomRow = (String, String, bool, Option<i64>, Option<i64>, String, i64);
+type RoomRow = (String, String, bool, Option<i64>, Option<i64>, Option<i64>, String, i64);
 
 fn unpack_room(row: RoomRow) -> Result<(RoomHead, Membership), Error> {
-    let (head, involvement, starred, last_read, hidden, mentions, _) = row;
+    let (head, involvement, starred, last_read, hidden, marked, mentions, _) = row;
     let head = unpack_head(&head)?;
     let broken = |what: &str| inconsistent("memberships", head.room.id.get(), what);
     let membership = Membership {
@@ -119,6 +120,7 @@ fn unpack_room(row: RoomRow) -> Result<(RoomHead, Membership), Error> {
         starred,
         last_read: last_read.map(MessageId::new),
         hidden: hidden.map(MessageId::new),
+        marked: marked.map(MessageId::new),
         mentions: serde_json::from_str(&mentions).map_err(|_| broken("unreadable mentions"))?,
     };
     Ok((head, membership))
@@ -135,7 +137,7 @@ impl Store {
             .fetch_all(self.reader())
             .await
             .map_err(read_failed)?;
-        let cursor = rows.first().map_or(Seq::ZERO, |row| Seq::new(row.6));
+        let cursor = rows.first().map_or(Seq::ZERO, |row| Seq::new(row.7));
         let rooms = rows.into_iter().map(unpack_room).collect::<Result<_, Error>>()?;
         Ok(ViewerRooms { rooms, cursor })
     }

@@ -47,6 +47,8 @@ pub(super) enum Command {
     RemoveMessage { viewer: Viewer, id: MessageId },
     /// A viewer has seen a room up to a message.
     ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
+    /// A viewer marks a room unread from a message on.
+    MarkUnread { viewer: UserId, room_id: RoomId, message_id: MessageId },
     /// What a viewer searched for is kept.
     SaveSearch { viewer: UserId, query: String },
     /// What a viewer searched for is forgotten.
@@ -188,6 +190,13 @@ impl Group<'_> {
             Command::RemoveMessage { viewer, id } => self.remove(viewer, *id).await,
             Command::ReadRoom { viewer, room_id, message_id } => {
                 self.read(*viewer, *room_id, *message_id).await
+            }
+            Command::MarkUnread { viewer, room_id, message_id } => {
+                let (user_id, room_id) = (*viewer, *room_id);
+                let reading = messages::mark_unread(self.tx, user_id, room_id, *message_id).await?;
+                let reading = reading.ok_or(Error::NotFound)?;
+                self.events.push(Event::RoomRead { user_id, room_id, reading });
+                Ok(Outcome::Done)
             }
             Command::SaveSearch { viewer, query } => {
                 match search::insert_search(self.tx, *viewer, query, self.now).await? {

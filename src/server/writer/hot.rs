@@ -279,8 +279,7 @@ impl State {
             Event::RoomRead { user_id, room_id, reading } => {
                 self.structure += 1;
                 if let Some(membership) = self.membership(*user_id, *room_id) {
-                    membership.last_read = Some(reading.message_id);
-                    membership.mentions.retain(|id| *id > reading.message_id);
+                    reading.change(membership);
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {

@@ -106,7 +106,7 @@ pub enum Event {
         /// How they want it now.
         membership: Membership,
     },
-    /// Somebody has seen a room up to a message.
+    /// Somebody has seen a room up to a message, or marked it unread after one.
     RoomRead {
         /// Who.
         user_id: UserId,
@@ -223,6 +223,19 @@ impl Writer {
     /// Only those of every method.
     pub async fn clear_searches(&self, viewer: UserId) -> Result<(), Error> {
         self.run(Command::ClearSearches { viewer }).await.map(|_| ())
+    }
+
+    /// Marks a room unread from a message on. This alone may move a read cursor back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room.
+    pub async fn mark_unread(
+        &self,
+        viewer: UserId,
+        room_id: RoomId,
+        message_id: MessageId,
+    ) -> Result<(), Error> {
+        self.run(Command::MarkUnread { viewer, room_id, message_id }).await.map(|_| ())
     }
 
     /// Removes expired sessions.

@@ -1,0 +1,499 @@
+//! Moving by keyboard: keys, the quick switcher, the sheet of shortcuts; and reading: the unread
+//! line, and how a room becomes read or stays unread.
+//!
+//! One listener hears every key that nobody else has used. Both dialogs are HTML in
+//! `public/dialogs.html`, fetched when they are first wanted. What an option of the switcher leads
+//! to stands in its `data-go`: an address, or what on the page to click. Keys on a message press
+//! its tools, so that a key does what its button does, and nothing where there is none.
+
+use super::composer::is_composing;
+use super::controls::{Icon, asset};
+use super::message::id_of;
+use super::room::choose_theme;
+use super::state::{Chat, Link, is_own, set_if_changed};
+use super::{Theme, browser, log};
+use crate::domain::account::{UserRef, Viewer};
+use crate::domain::event::ClientFrame;
+use crate::domain::message::CONTEXT;
+use crate::domain::sidebar::{SidebarRoom, found, hue, initials, rank};
+use crate::domain::timeline::{Line, Timeline};
+use crate::domain::{MessageId, RoomId, push_escaped};
+use gloo_timers::future::TimeoutFuture;
+use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Element, HtmlDialogElement, HtmlElement, HtmlInputElement};
+
+/// Read marks are gathered this long, so that a busy room costs one write a moment, not one for
+/// every message and reader.
+const READ_DELAY_MS: u32 = 400;
+/// What the switcher shows at most.
+const MAX_HITS: usize = 40;
+
+/// Hears keys, what is typed into the switcher, clicks on what opens here, and the page's end.
+pub fn listen(chat: Chat) {
+    window_event_listener(ev::keydown, move |event| {
+        if !event.default_prevented() && !is_composing(&event) && pressed(chat, &event) {
+            event.prevent_default();
+        }
+    });
+    window_event_listener(ev::click, move |event| clicked(chat, &event));
+    window_event_listener(ev::input, move |event| {
+        if target(&event).is_some_and(|target| target.id() == "switcher-field") {
+            look_for(chat);
+        }
+    });
+    window_event_listener(ev::Custom::<Event>::new("pagehide"), move |_| chat.leave());
+}
+
+fn target(event: &Event) -> Option<Element> {
+    event.target().and_then(|target| target.dyn_into().ok())
+}
+
+fn within(element: &Element, selector: &str) -> bool {
+    element.closest(selector).is_ok_and(|found| found.is_some())
+}
+
+fn find(selector: &str) -> Option<HtmlElement> {
+    browser::document()?.query_selector(selector).ok().flatten()?.dyn_into().ok()
+}
+
+/// What a key does wherever one is. True if it did something.
+fn pressed(chat: Chat, event: &KeyboardEvent) -> bool {
+    let Some(at) = target(event) else {
+        return false;
+    };
+    let (command, alt) = (event.ctrl_key() || event.meta_key(), event.alt_key());
+    let plain = !(command || alt || event.shift_key());
+    let unwritten = chat.draft.with_untracked(String::is_empty);
+    let in_composer = at.id() == "body";
+    let typing = within(&at, "input, textarea, select, [contenteditable]");
+    match event.key().as_str() {
+        "k" | "K" if command && !alt && !event.shift_key() => toggle_switcher(chat),
+        key if within(&at, "#switcher") => walk(chat, key),
+        _ if find("dialog[open]").is_some() => false,
+        key @ ("ArrowUp" | "ArrowDown") if alt && !command => {
+            go_along(key == "ArrowDown", event.shift_key())
+        }
+        "ArrowUp" if plain && in_composer && unwritten => chat.edit_last(),
+        "z" if command && !typing => chat.undo(),
+        "?" if !command && !typing => show_dialog(chat, "shortcuts"),
+        // Unless somebody is in the middle of something.
+        "Escape" if plain && unwritten && (in_composer || !typing) => {
+            find(":popover-open").is_none() && chat.mark_read()
+        }
+        _ => false,
+    }
+}
+
+/// What a key does on a message, or on its tools.
+pub fn pressed_on_row(chat: Chat, event: &KeyboardEvent) {
+    let Some(row) = target(event).and_then(|at| log::row_of(&at)) else {
+        return;
+    };
+    let on_row = target(event).is_some_and(|at| at == *row.as_ref());
+    let key = event.key();
+    let ours = on_row || key == "Escape" && target(event).is_some_and(|at| within(&at, "#tools"));
+    if !ours || event.ctrl_key() || event.meta_key() || event.alt_key() || is_composing(event) {
+        return;
+    }
+    let next = match key.as_str() {
+        "Escape" if on_row => browser::element("body"),
+        "Escape" => Some(row),
+        "ArrowUp" => log::next_row(&row, false),
+        "ArrowDown" => log::next_row(&row, true),
+        "Enter" => tool(&row, ""),
+        "Home" => log::end_row(false),
+        "End" => {
+            chat.jump_to_newest();
+            log::end_row(true)
+        }
+        // What stands in `#tools` and has a key needs a line here, and nothing else.
+        "e" | "E" => press(&row, "edit"),
+        "Delete" | "Backspace" => press(&row, "remove"),
+        "c" | "C" => press(&row, "copy-link"),
+        "u" | "U" => press(&row, "unread"),
+        "r" | "R" => press(&row, "reply"),
+        _ => return,
+    };
+    event.prevent_default();
+    if let Some(next) = next {
+        let _focused = next.focus();
+    }
+}
+
+fn press(row: &Element, action: &str) -> Option<HtmlElement> {
+    tool(row, &format!("[data-action='{action}']")).as_ref().map(HtmlElement::click);
+    None
+}
+
+fn tool(row: &Element, selector: &str) -> Option<HtmlElement> {
+    row.query_selector(&format!("#tools button{selector}")).ok().flatten()?.dyn_into().ok()
+}
+
+/// Opens the next room of the list, or the next one with something unread.
+fn go_along(down: bool, unread: bool) -> bool {
+    let mut links = browser::element("sidebar").map_or(Vec::new(), |s| log::all(&s, "[data-room]"));
+    if !down {
+        links.reverse();
+    }
+    if let Some(here) = links.iter().position(|link| link.has_attribute("aria-current")) {
+        links.rotate_left(here);
+        links.remove(0);
+    }
+    let fits = |link: &Element| !unread || link.matches(".nav-item--unread").unwrap_or(false);
+    let next = links.into_iter().find(fits).and_then(|link| link.dyn_into::<HtmlElement>().ok());
+    next.as_ref().map(HtmlElement::click);
+    true
+}
+
+// The dialogs.
+
+fn clicked(chat: Chat, event: &MouseEvent) {
+    let Some(at) = target(event) else {
+        return;
+    };
+    if let Some(option) = at.closest("#switcher-list [data-go]").ok().flatten() {
+        choose(chat, &option);
+    } else if within(&at, "[data-shortcuts]") {
+        show_dialog(chat, "shortcuts");
+    } else if let Some(dialog) = at.dyn_ref::<HtmlDialogElement>() {
+        // Beside what it shows.
+        dialog.close();
+    }
+}
+
+fn dialog(id: &str) -> Option<HtmlDialogElement> {
+    browser::element(id)?.dyn_into().ok()
+}
+
+/// Shows a dialog, once it is there.
+fn show_dialog(chat: Chat, id: &'static str) -> bool {
+    spawn_local(async move {
+        if dialog(id).is_none()
+            && let Ok(html) = browser::load_text(&asset("dialogs.html")).await
+            && dialog(id).is_none()
+            && let Some(body) = find("body")
+        {
+            let html = html.replace("icons.svg", &asset("icons.svg"));
+            // Only a document that is being torn down refuses.
+            let _added = body.insert_adjacent_html("beforeend", &html);
+        }
+        // Refused if it is open already.
+        let shown = dialog(id).is_some_and(|dialog| dialog.show_modal().is_ok());
+        if let Some(field) = field().filter(|_| shown && id == "switcher") {
+            field.set_value("");
+            look_for(chat);
+        }
+    });
+    true
+}
+
+fn toggle_switcher(chat: Chat) -> bool {
+    match dialog("switcher").filter(HtmlDialogElement::open) {
+        Some(switcher) => switcher.close(),
+        None => drop(find("dialog[open]").is_none() && show_dialog(chat, "switcher")),
+    }
+    true
+}
+
+fn field() -> Option<HtmlInputElement> {
+    browser::element("switcher-field")?.dyn_into().ok()
+}
+
+/// Shows what answers the text in the field: at once what is known here, then with the people whom
+/// the server finds.
+fn look_for(chat: Chat) {
+    let Some(wanted) = field().map(|field| field.value()) else {
+        return;
+    };
+    draw(chat, &wanted, &[], None);
+    spawn_local(async move {
+        if let Ok(people) = browser::list_people(wanted.trim()).await
+            && field().is_some_and(|field| field.value() == wanted)
+        {
+            let kept = selected().and_then(|option| option.get_attribute("data-go"));
+            draw(chat, &wanted, &people, kept);
+        }
+    });
+}
+
+/// Draws the options, the best first, with the first one chosen or the one that was.
+fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
+    let lists = browser::element("switcher-list").zip(browser::element("switcher-actions"));
+    let Some((list, actions)) = lists else {
+        return;
+    };
+    let mut hits: Vec<(u8, String)> = Vec::new();
+    chat.sidebar.with_untracked(|sidebar| {
+        for (rank, entry) in found(sidebar.rooms(), wanted) {
+            // What is on screen is no place to go to.
+            if chat.room_id() != Some(entry.id) {
+                let link = find(&format!("#sidebar [data-room='{}']", entry.id));
+                let inside = link.map_or_else(|| named(&entry.name), |link| link.inner_html());
+                hits.push((rank, option(&format!("/rooms/{}", entry.id), &inside)));
+            }
+        }
+        for user in people.iter().chain(sidebar.online()) {
+            let known = |entry: &SidebarRoom| matches!(&*entry.people, [one] if one.id == user.id);
+            let mut face =
+                format!("<span class=\"avatar avatar--s\" data-hue=\"{}\">", hue(user.id));
+            push_escaped(&mut face, &initials(&user.name, 1));
+            let name = "</span>".to_owned() + &named(&user.name);
+            let html = option(&format!("person:{}", user.id), &(face + &name));
+            let twice = hits.iter().any(|(_, other)| *other == html);
+            if !twice && !sidebar.rooms().iter().any(known) {
+                hits.extend(rank(&user.name, wanted).map(|rank| (rank, html)));
+            }
+        }
+    });
+    let administers = chat.viewer.with_value(Viewer::may_administer);
+    for action in log::all(&actions, "li") {
+        let go = action.get_attribute("data-go").unwrap_or_default();
+        let offered = administers || !action.has_attribute("data-administrators");
+        let leads = go.starts_with('/') || find(&go).is_some();
+        let name = action.text_content().unwrap_or_default();
+        if let Some(rank) = rank(&name, wanted).filter(|_| offered && leads) {
+            hits.push((rank, action.outer_html()));
+        }
+    }
+    hits.sort_by_key(|(rank, _)| *rank);
+    list.set_inner_html(&hits.into_iter().take(MAX_HITS).map(|(_, html)| html).collect::<String>());
+    let options = log::all(&list, "li");
+    let same = |option: &&Element| option.get_attribute("data-go") == kept;
+    if let Some(chosen) = options.iter().find(same).or_else(|| options.first()) {
+        select(chosen);
+    }
+}
+
+fn named(name: &str) -> String {
+    let mut html = "<span class=\"nav-item__name truncate\" dir=\"auto\">".to_owned();
+    push_escaped(&mut html, name);
+    html + "</span>"
+}
+
+fn option(go: &str, inside: &str) -> String {
+    format!("<li class=\"menu__item\" role=\"option\" data-go=\"{go}\">{inside}</li>")
+}
+
+fn selected() -> Option<HtmlElement> {
+    find("#switcher-list [aria-selected='true']")
+}
+
+fn select(option: &Element) {
+    if let Some(before) = selected() {
+        before.set_id("");
+        log::set(&before, "aria-selected", "false");
+    }
+    option.set_id("switcher-choice");
+    log::set(option, "aria-selected", "true");
+    option.scroll_into_view_with_bool(false);
+}
+
+/// Keys in the switcher: through the options, around the ends, and into one.
+fn walk(chat: Chat, key: &str) -> bool {
+    let options = browser::element("switcher-list").map_or(Vec::new(), |s| log::all(&s, "li"));
+    let at = options.iter().position(|option| option.id() == "switcher-choice").unwrap_or(0);
+    let next = match key {
+        "ArrowDown" => at + 1,
+        "ArrowUp" => at + options.len().saturating_sub(1),
+        "Enter" => at,
+        _ => return false,
+    };
+    if let Some(option) = options.get(next % options.len().max(1)) {
+        if key == "Enter" { choose(chat, option) } else { select(option) }
+    }
+    true
+}
+
+/// Goes where an option leads. The dialog closes first, which gives the focus back.
+fn choose(chat: Chat, option: &Element) {
+    let go = option.get_attribute("data-go").unwrap_or_default();
+    if let Some(switcher) = dialog("switcher") {
+        switcher.close();
+    }
+    if let Some(theme) = option.get_attribute("data-choice") {
+        choose_theme(Theme::parse(&theme));
+    } else if option.has_attribute("data-shortcuts") {
+        show_dialog(chat, "shortcuts");
+    } else if let Some(id) = go.strip_prefix("person:") {
+        if let Some(button) = browser::element("write-to") {
+            log::set(&button, "value", id);
+            button.click();
+        }
+    } else if let Some(link) = find(&format!("#sidebar [href='{go}']")).or_else(|| find(&go)) {
+        link.click();
+    } else {
+        browser::go_to(&go);
+    }
+}
+
+impl Chat {
+    fn edit_last(self) -> bool {
+        let last = self.viewer.with_value(|viewer| {
+            self.rows.with_value(|rows| {
+                rows.iter().rev().filter(|row| is_own(row, viewer)).find_map(id_of)
+            })
+        });
+        let last = last.filter(|_| !self.has_newer.get_untracked());
+        last.map(|id| self.start_editing(id)).is_some()
+    }
+
+    // Reading.
+
+    /// A room comes on screen: the line goes where its reader left off, if something is new.
+    pub(super) fn begin_visit(self, room_id: RoomId) {
+        self.draw_line(room_id, self.unread_after(room_id), false);
+    }
+
+    /// The read cursor of a room that is unread.
+    fn unread_after(self, room_id: RoomId) -> Option<MessageId> {
+        self.sidebar.with_untracked(|sidebar| {
+            let entry = sidebar.room(room_id).filter(|entry| entry.unread)?;
+            Some(entry.last_read_message_id.unwrap_or(MessageId::new(0)))
+        })
+    }
+
+    fn draw_line(self, room_id: RoomId, left_off: Option<MessageId>, stays: bool) {
+        self.stays_unread.set(stays);
+        self.line_seen.set_value(false);
+        self.timelines.update_value(|all| {
+            if let Some(timeline) = all.get_mut(&room_id) {
+                timeline.draw_line(left_off);
+            }
+        });
+        set_if_changed(self.line_above, self.line() == Line::Earlier);
+    }
+
+    fn line(self) -> Line {
+        let reader = self.viewer.with_value(|viewer| viewer.id);
+        let line = self.room_id().and_then(|id| self.on(id, |timeline| timeline.line(reader)));
+        line.unwrap_or(Line::Absent)
+    }
+
+    /// The reader has scrolled: whether the line is worth a jump. Once seen it is not.
+    pub(super) fn find_line(self) {
+        let line = self.line();
+        let above = log::is_line_above().filter(|_| matches!(line, Line::Before(_)));
+        if above == Some(false) {
+            self.line_seen.set_value(true);
+        }
+        let worth = line == Line::Earlier || above == Some(true);
+        set_if_changed(self.line_above, worth && !self.line_seen.get_value());
+    }
+
+    /// Goes to the unread line, which may have to be loaded first.
+    fn go_to_line(self) {
+        let left_off = self.room_id().and_then(|id| self.on(id, Timeline::left_off).flatten());
+        let (Some(room_id), Some(left_off), Line::Earlier) =
+            (self.room_id(), left_off, self.line())
+        else {
+            return log::to_line();
+        };
+        spawn_local(async move {
+            let query = format!("around={left_off}&limit={}", 2 * CONTEXT + 1);
+            let page = match browser::load_page(room_id, &query).await {
+                Ok(page) => page,
+                Err(error) => return self.tell(error),
+            };
+            let (page, has_newer) = page.around(left_off);
+            self.change(room_id, |timeline| {
+                timeline.reset_around(&page, has_newer);
+                timeline.wait_for_changes();
+            });
+            self.watch(room_id);
+            log::to_line();
+            self.look_around();
+        });
+    }
+
+    /// Marks the room read in a moment, if somebody is there to read it and did not say otherwise.
+    pub(super) fn read_soon(self) {
+        if self.read_pending.get_value() {
+            return;
+        }
+        self.read_pending.set_value(true);
+        spawn_local(async move {
+            TimeoutFuture::new(READ_DELAY_MS).await;
+            self.read_pending.set_value(false);
+            let seen = browser::is_visible() && !self.away.get_untracked();
+            let stays = self.stays_unread.get_untracked();
+            if let Some(room_id) = self.room_id().filter(|_| seen && !stays) {
+                self.say_read(room_id, self.last_id(room_id));
+            }
+        });
+    }
+
+    fn say_read(self, room_id: RoomId, newest: Option<MessageId>) {
+        let unread = self.unread_after(room_id).is_some();
+        if let Some(message_id) = newest.filter(|_| unread)
+            && self.link.get_untracked() == Link::Live
+        {
+            self.sidebar.update(|sidebar| sidebar.seen(room_id));
+            self.say(ClientFrame::Read { room_id, message_id });
+        }
+    }
+
+    /// Marks the room on screen read, wherever one is in it, and takes the line away.
+    fn mark_read(self) -> bool {
+        let Some(room_id) = self.room_id() else {
+            return false;
+        };
+        self.move_line(room_id, None);
+        let known = self.sidebar.with_untracked(|s| s.room(room_id).map(|e| e.last_message_id));
+        self.say_read(room_id, known.flatten().max(self.last_id(room_id)));
+        true
+    }
+
+    /// Marks the room on screen unread from a message on. It stays so until its reader comes back
+    /// to it, or says that it is read.
+    pub(super) fn mark_unread(self, id: MessageId) {
+        let Some(room_id) = self.room_id() else {
+            return;
+        };
+        self.move_line(room_id, Some(MessageId::new(id.get() - 1)));
+        spawn_local(async move {
+            if let Err(error) = browser::mark_unread(room_id, id).await {
+                self.move_line(room_id, None);
+                self.tell(error);
+            }
+        });
+    }
+
+    /// The viewer said, here or on another device, after which message a room is unread; or, with
+    /// none, that it is read.
+    pub(super) fn move_line(self, room_id: RoomId, left_off: Option<MessageId>) {
+        if self.room_id() == Some(room_id) {
+            self.draw_line(room_id, left_off, left_off.is_some());
+            self.refresh();
+            self.find_line();
+        }
+    }
+}
+
+/// The way to the unread line; without scripts a link to where one left off.
+#[component]
+pub fn UnreadPill(
+    /// The chat.
+    chat: Chat,
+) -> impl IntoView {
+    let path = move || {
+        let room_id = chat.room_id()?;
+        let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
+        Some(format!("/rooms/{room_id}/@{left_off}"))
+    };
+    let jump = move |event: MouseEvent| {
+        event.prevent_default();
+        chat.go_to_line();
+    };
+    move || {
+        chat.line_above.get().then(|| {
+            view! {
+                <a class="jump jump--up" href=path() on:click=jump>
+                    <Icon name="chevron-up" class="icon icon--s"/>"Jump to unread"
+                </a>
+            }
+        })
+    }
+}
