@@ -6,6 +6,7 @@
 
 use super::browser::CallError;
 use super::controls::{Icon, Mark};
+use super::message::ReplyLine;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
@@ -378,6 +379,7 @@ pub fn Composer(
                         <Icon name="warning" class="icon icon--s"/>{sentence}
                     </p>
                 })}
+                <ReplyLine chat=chat/>
                 <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"

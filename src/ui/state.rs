@@ -12,7 +12,7 @@ use super::message::Painter;
 use super::{Boot, Screen};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
-use crate::domain::message::{self, Outgoing, Progress, Row, RowChange, RowContent};
+use crate::domain::message::{self, Outgoing, Progress, Quote, Row, RowChange, RowContent};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::Timeline;
@@ -81,6 +81,10 @@ pub struct Chat {
     pub may_change: RwSignal<bool>,
     /// What is written but not sent.
     pub draft: RwSignal<String>,
+    /// The message that what is written answers, and its room.
+    pub replying: RwSignal<Option<(RoomId, Quote)>>,
+    /// How much of what concerns the viewer is new to them.
+    pub activity: RwSignal<u32>,
     /// A sentence about the last thing that did not work.
     pub notice: RwSignal<Option<String>>,
     /// How the connection is doing.
@@ -119,6 +123,8 @@ impl Chat {
             edited_text: RwSignal::new(String::new()),
             may_change: RwSignal::new(false),
             draft: RwSignal::new(String::new()),
+            replying: RwSignal::new(None),
+            activity: RwSignal::new(0),
             notice: RwSignal::new(None),
             link: RwSignal::new(Link::Starting),
             timelines: StoredValue::new(HashMap::new()),
@@ -133,6 +139,7 @@ impl Chat {
                 all.insert(room_id, timeline);
             });
             chat.room.set(Some(screen.room.clone()));
+            chat.replying.set(screen.reply.clone().map(|quote| (room_id, quote)));
             chat.refresh();
         }
         chat
@@ -233,6 +240,7 @@ impl Chat {
             ServerFrame::RoomActivity { room_id, message_id, mention } => {
                 self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id, mention));
             }
+            ServerFrame::Activity { unread } => set_if_changed(self.activity, unread),
             ServerFrame::Read { room_id, message_id, mentions } => {
                 self.sidebar.update(|sidebar| sidebar.read(room_id, message_id, mentions));
             }

@@ -301,13 +301,13 @@ fn fill(request: reqwest::RequestBuilder, method: &str, path: &str) -> reqwest::
             "password": PASSWORD, "current_password": current, "body": "hello", "kind": "open",
             "client_message_id": fresh, "message_id": 1, "role": "member", "days": days,
             "max_uses": uses, "styles": "body { color: red }", "involvement": "mentions",
-            "starred": true,
+            "starred": true, "content": "hi", "seen": 1,
         }));
     }
     request.header("content-type", "application/x-www-form-urlencoded").body(format!(
         "name=Somebody&account_name=Campfire&email_address={}&password=correct+horse+battery+staple\
          &current_password=x&body=hello&client_message_id={fresh}&role=member&days={days}\
-         &max_uses={uses}&theme=dark&involvement=mentions&starred=true&user_ids=1&styles=body+%7B+color%3A+red+%7D",
+         &max_uses={uses}&theme=dark&involvement=mentions&starred=true&content=hi&seen=1&user_ids=1&styles=body+%7B+color%3A+red+%7D",
         address.replace('@', "%40")
     ))
 }

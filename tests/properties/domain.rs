@@ -247,7 +247,7 @@ mod values {
 
 mod sidebar {
     use campfire::domain::account::UserRef;
-    use campfire::domain::room::RoomKind;
+    use campfire::domain::room::{Involvement, RoomKind};
     use campfire::domain::sidebar::*;
     use campfire::domain::{MessageId, RoomId, UserId};
     use std::cmp::Ordering;

@@ -43,6 +43,8 @@ impl Server {
             created_at: Timestamp::from_ms(id),
             edited_at: None,
             deleted: false,
+            reply_to: None,
+            boosts: Vec::new(),
         })
     }
 

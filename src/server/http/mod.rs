@@ -5,6 +5,7 @@
 //! answers worth it are compressed. Rights are checked inside, by looking things up *through* the
 //! viewer.
 
+pub mod activity;
 pub mod api;
 pub mod entrance;
 pub mod pages;
@@ -92,6 +93,12 @@ pub fn router(app: App) -> Router {
             get(pages::edit_message_form).post(pages::edit_message),
         )
         .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
+        .route(
+            "/rooms/{room_id}/messages/{id}/boosts",
+            get(activity::react_form).post(activity::react),
+        )
+        .route("/activity", get(activity::activity))
+        .route("/activity/seen", post(activity::see))
         .merge(people_pages());
     let api = Router::new()
         .route("/api/first_run", post(api::first_run))
@@ -111,6 +118,12 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room_id}/read", put(api::read_room))
         .route("/api/messages/{id}", patch(api::edit_message))
         .route("/api/messages/{id}", delete(api::remove_message))
+        .route(
+            "/api/messages/{id}/boosts",
+            post(activity::add_boost).delete(activity::remove_boost),
+        )
+        .route("/api/activity", get(activity::list_activity))
+        .route("/api/activity/seen", put(activity::put_seen))
         .route("/ws", get(api::socket))
         .merge(people_calls());
     let operations = Router::new()
@@ -416,6 +429,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
     let mut parts = path.split('/').skip(1);
     let back = match (parts.next(), parts.next()) {
         (Some("account"), _) => "/account/edit".to_owned(),
+        (Some("activity"), _) => "/activity".to_owned(),
         (Some("users"), Some(id)) if id != "me" => format!("/users/{id}"),
         (Some("session"), None) => "/session/new".to_owned(),
         (Some("rooms"), None) => "/rooms/new".to_owned(),

@@ -417,7 +417,9 @@ impl FinishedPages {
 fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
     match screen {
         Screen::Room(screen) => match &**screen {
-            RoomScreen { room, has_newer: false, unsent: None, found: None, .. } => Some(room.id),
+            RoomScreen {
+                room, has_newer: false, unsent: None, found: None, reply: None, ..
+            } => Some(room.id),
             _ => None,
         },
         Screen::Quiet { .. } => None,

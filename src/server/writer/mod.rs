@@ -15,12 +15,13 @@ pub mod people;
 mod rooms;
 mod task;
 
+use super::Stop;
 use super::operation::Gap;
 use super::rich_text::Rendered;
-use super::store;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
 use super::store::members::Reading;
+use super::store::{self, Store};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message};
@@ -30,12 +31,26 @@ pub use command::Newcomer;
 use command::{Command, CreateMessage, Outcome};
 pub use rooms::Opened;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 pub use task::{WriterTask, writer};
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
 const QUEUE: usize = 256;
+
+/// Messages that one command of a [`Chore`] changes.
+const AT_ONCE: u32 = 100;
+/// Between two such commands, so that everybody else's come in between.
+const CHORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Work on many messages. The wish is stored, so it goes on after a restart.
+#[derive(Clone, Copy, Debug)]
+pub enum Chore {
+    /// The messages of somebody who is banned go.
+    Remove,
+    /// Mentions of somebody show the name they have now.
+    Rename,
+}
 
 /// A committed fact.
 #[derive(Clone, Debug)]
@@ -112,6 +127,11 @@ pub enum Event {
         room_id: RoomId,
         /// Up to where, and what is left.
         reading: Reading,
+    },
+    /// Something that concerns these people is new, is seen, or has gone.
+    ActivityChanged {
+        /// Who.
+        users: Vec<UserId>,
     },
     /// A message was written.
     MessageCreated {
@@ -246,7 +266,22 @@ impl Writer {
         client_message_id: ClientMessageId,
         text: Rendered,
     ) -> Result<Created, Error> {
-        let message = CreateMessage { room_id, creator, client_message_id, text };
+        self.create_reply((room_id, None), creator, client_message_id, text).await
+    }
+
+    /// The same for a message that may answer another one of its room. If that one has gone, it is
+    /// an ordinary message.
+    ///
+    /// # Errors
+    /// As for [`create_message_with_deduplication`](Self::create_message_with_deduplication).
+    pub async fn create_reply(
+        &self,
+        (room_id, reply_to): (RoomId, Option<MessageId>),
+        creator: UserRef,
+        client_message_id: ClientMessageId,
+        text: Rendered,
+    ) -> Result<Created, Error> {
+        let message = CreateMessage { room_id, reply_to, creator, client_message_id, text };
         match self.run(Command::CreateMessage(message)).await? {
             Outcome::Message(message) => Ok(Created::New(message)),
             Outcome::Duplicate(message) => {
@@ -301,6 +336,35 @@ impl Writer {
     /// Only those of every method.
     pub async fn sweep(&self) -> Result<(), Error> {
         self.run(Command::Sweep).await.map(|_| ())
+    }
+
+    /// Does a chore, a bounded number of messages at a time, found beside the writer. Ends early
+    /// when the server stops or it is not wanted any more.
+    pub async fn work_through(&self, store: &Store, stop: &Stop, chore: Chore, user_id: UserId) {
+        let mut after = MessageId::new(0);
+        while !stop.is_cancelled() {
+            let found = match chore {
+                Chore::Remove => store.list_message_ids_of(user_id, after, AT_ONCE).await,
+                Chore::Rename => store.list_messages_naming(user_id, after, AT_ONCE).await,
+            };
+            let done = match found {
+                Ok(ids) => {
+                    let last = ids.last().copied();
+                    let written = match chore {
+                        Chore::Remove => self.remove_messages_of(user_id, ids).await,
+                        Chore::Rename => self.rename_mentions(user_id, ids).await,
+                    };
+                    written.map(|()| last)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(last)) => after = last,
+                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
+                Err(error) => tracing::warn!(%error, ?chore, "a chore failed; trying again"),
+            }
+            tokio::time::sleep(CHORE_PAUSE).await;
+        }
     }
 
     /// Whether the writer still takes commands.
