@@ -400,8 +400,12 @@ impl Timeline {
     /// window is taken in, a tombstone removes.
     fn upsert(&mut self, message: &Arc<Message>) {
         self.outgoing.retain(|one| one.client_message_id != message.client_message_id);
+        // The same state again, a late answer perhaps, would bring back an older quote or name.
         let known = self.messages.get(&message.id);
-        if known.is_some_and(|known| known.seq > message.seq) {
+        let is_news = |known: &Arc<Message>| {
+            known.seq < message.seq || known.seq == message.seq && message.deleted
+        };
+        if known.is_some_and(|known| !is_news(known)) {
             return;
         }
         if message.deleted {

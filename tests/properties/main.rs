@@ -12,6 +12,7 @@ mod domain;
 mod expression;
 mod members;
 mod presence;
+mod reactions;
 mod rows;
 mod text;
 mod timeline;
