@@ -297,15 +297,12 @@ impl Chat {
                 Some(Quote::new(id, message.creator.clone(), &message.body))
             })?
         });
-        self.replying.set(room_id.zip(quote));
-        if let Some(field) = browser::element("body") {
-            log::focus(&field);
-        }
+        self.set_reply(room_id.zip(quote));
     }
 
-    /// What is written next answers nothing.
-    pub fn stop_replying(self) {
-        self.replying.set(None);
+    /// What is written next answers this, or nothing.
+    pub fn set_reply(self, reply: Option<(RoomId, Quote)>) {
+        self.replying.set(reply);
         if let Some(field) = browser::element("body") {
             log::focus(&field);
         }

@@ -380,7 +380,7 @@ pub fn ReplyLine(
                     <input type="hidden" name="reply_to" value=quote.id.to_string()/>
                     <button type="button" class="icon-button icon-button--s with-scripts"
                         aria-label="Stop replying" title="Stop replying"
-                        on:click=move |_| chat.stop_replying()>
+                        on:click=move |_| chat.set_reply(None)>
                         <Icon name="close" class="icon icon--s"/>
                     </button>
                 </div>

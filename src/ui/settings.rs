@@ -14,7 +14,7 @@ use crate::domain::error::Error;
 use crate::domain::expression::QUICK_BOOSTS;
 use crate::domain::message::{Message, Quote};
 use crate::domain::sidebar::{Activity, ActivityKind};
-use crate::domain::{RoomId, Timestamp, UserId};
+use crate::domain::{RoomId, Timestamp};
 use leptos::prelude::*;
 use std::collections::HashMap;
 
@@ -87,28 +87,12 @@ pub fn EditMessageForm(
 pub fn ReactForm(
     /// The message.
     message: Message,
-    /// Who is looking.
-    viewer: UserId,
     /// What was typed, and what is wrong with it.
     problem: Option<(String, String)>,
 ) -> impl IntoView {
     let base = format!("/rooms/{}/messages/{}/boosts", message.room_id, message.id);
     let place = format!("/rooms/{}/@{}", message.room_id, message.id);
     let quote = Quote::new(message.id, message.creator, &message.body);
-    let own: Vec<String> = message
-        .boosts
-        .iter()
-        .filter(|one| one.is_by(viewer))
-        .map(|one| one.content.clone())
-        .collect();
-    let own = (!own.is_empty()).then(|| view! {
-        <fieldset class="stack">
-            <legend class="field__label">"Take back"</legend>
-            <div class="button-row">{own.into_iter().map(|content| view! {
-                <button class="button button--s" name="remove" value=content.clone()>{content.clone()}</button>
-            }).collect_view()}</div>
-        </fieldset>
-    });
     let quick = QUICK_BOOSTS.map(|(emoji, name)| {
         view! {
             <button class="icon-button" name="content" value=emoji title=name
@@ -127,7 +111,6 @@ pub fn ReactForm(
         </div>
         <form class="form" action=base.clone() method="post">
             <div class="button-row">{quick.collect_view()}</div>
-            {own}
         </form>
         <form class="form" action=base method="post">
             <div class="field">

@@ -25,16 +25,13 @@ use std::sync::Arc;
 
 /// What adding a boost takes, and what taking one back takes in the address.
 #[derive(Deserialize)]
-pub struct BoostForm {
+pub(super) struct BoostForm {
     #[serde(default)]
     content: String,
 }
 
 /// `POST /api/messages/{id}/boosts`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn add_boost(
+pub(super) async fn add_boost(
     State(app): State<App>,
     signed: Signed,
     Path(id): Path<String>,
@@ -47,10 +44,7 @@ pub async fn add_boost(
 }
 
 /// `DELETE /api/messages/{id}/boosts?content=`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn remove_boost(
+pub(super) async fn remove_boost(
     State(app): State<App>,
     signed: Signed,
     Path(id): Path<String>,
@@ -74,10 +68,7 @@ async fn boost(
 }
 
 /// `GET /rooms/{room_id}/messages/{id}/boosts`: for browsers without scripts.
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger.
-pub async fn react_form(
+pub(super) async fn react_form(
     State(app): State<App>,
     Visitor(signed): Visitor,
     Path((_, id)): Path<(String, String)>,
@@ -93,14 +84,13 @@ async fn react_page(
     id: MessageId,
     problem: Option<(String, String)>,
 ) -> Answer {
-    let viewer = signed.viewer().id;
-    let message = app.store.load_message(viewer, id).await?;
+    let message = app.store.load_message(signed.viewer().id, id).await?;
     let status = match problem {
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         None => StatusCode::OK,
     };
     let html = ui::fragment(move || {
-        view! { <ReactForm message=message viewer=viewer problem=problem/> }
+        view! { <ReactForm message=message problem=problem/> }
     });
     let page = quiet_page(app, signed, headers, ("React", html)).await?;
     Ok((status, page).into_response())
@@ -108,16 +98,13 @@ async fn react_page(
 
 /// Something to add, or to take back.
 #[derive(Deserialize)]
-pub struct ReactionForm {
+pub(super) struct ReactionForm {
     content: Option<String>,
     remove: Option<String>,
 }
 
 /// `POST /rooms/{room_id}/messages/{id}/boosts`
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; those of the writer.
-pub async fn react(
+pub(super) async fn react(
     State(app): State<App>,
     Visitor(signed): Visitor,
     Path((_, id)): Path<(String, String)>,
@@ -142,13 +129,13 @@ pub async fn react(
 
 /// Which part of what concerns somebody is wanted.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub(super) struct Wanted {
     before: Option<Seq>,
 }
 
 /// A page of what concerns somebody.
 #[derive(Serialize)]
-pub struct ActivityPage {
+pub(super) struct ActivityPage {
     activity: Vec<Activity>,
     has_more: bool,
 }
@@ -168,10 +155,7 @@ async fn load_activity(
 }
 
 /// `GET /api/activity?before=`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn list_activity(
+pub(super) async fn list_activity(
     State(app): State<App>,
     signed: Signed,
     query: Result<Query<Wanted>, QueryRejection>,
@@ -180,10 +164,7 @@ pub async fn list_activity(
 }
 
 /// `GET /activity?before=`
-///
-/// # Errors
-/// [`Error::Unavailable`].
-pub async fn activity(
+pub(super) async fn activity(
     State(app): State<App>,
     Visitor(signed): Visitor,
     query: Result<Query<Wanted>, QueryRejection>,
@@ -201,15 +182,12 @@ pub async fn activity(
 
 /// Up to which change somebody has seen what concerns them.
 #[derive(Deserialize)]
-pub struct SeenForm {
+pub(super) struct SeenForm {
     seen: Seq,
 }
 
 /// `PUT /api/activity/seen`
-///
-/// # Errors
-/// As JSON; see [`Error`].
-pub async fn put_seen(
+pub(super) async fn put_seen(
     State(app): State<App>,
     signed: Signed,
     JsonBody(form): JsonBody<SeenForm>,
@@ -220,10 +198,7 @@ pub async fn put_seen(
 }
 
 /// `POST /activity/seen`: for browsers without scripts.
-///
-/// # Errors
-/// Those of the writer.
-pub async fn see(
+pub(super) async fn see(
     State(app): State<App>,
     Visitor(signed): Visitor,
     FormBody(form): FormBody<SeenForm>,

@@ -101,7 +101,7 @@ async fn room_page(
     signed: &Signed,
     headers: &HeaderMap,
     room_id: RoomId,
-    (unsent, place): (Option<(String, String)>, Option<(MessageId, bool)>),
+    (unsent, place): (Option<Unsent>, Option<(MessageId, bool)>),
 ) -> Answer {
     let viewer = signed.viewer().id;
     let Some((id, answering)) = place else {
@@ -119,6 +119,9 @@ async fn room_page(
     let shown = Shown { found, has_newer, unsent, found_id, answering };
     show_room(app, signed, headers, shown).await
 }
+
+/// What could not be sent, and why.
+type Unsent = (String, String);
 
 /// What a room page shows.
 struct Shown {

@@ -5,7 +5,7 @@
 //! seen; the rest is new to them. Only rooms they are in count.
 
 use super::messages::unpack_quote;
-use super::{Store, Tx, inconsistent, read_failed, to_json};
+use super::{Store, Tx, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::expression::Boost;
@@ -15,27 +15,25 @@ use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Serialize;
 use std::collections::HashMap;
 
-type ActivityRow =
-    (String, i64, (i64, String), (i64, i64), (String, String), Option<String>, i64, bool);
+/// Kind, seq, who and their name, room and message, its text and HTML, the boost, when, if unread.
+type ActivityRow = (String, i64, i64, String, i64, i64, String, String, Option<String>, i64, bool);
 
 impl Store {
     /// What concerns the viewer, newest first: what happened before a change, or lately.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    /// [`Error::Unavailable`].
     pub async fn list_activity(
         &self,
         viewer: UserId,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<Activity>, Error> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT json_array(
-                 CASE WHEN x.content IS NOT NULL THEN 'boost'
-                      WHEN o.creator_id = ?1 THEN 'reply' ELSE 'mention' END,
-                 x.seq, json_array(u.id, u.name), json_array(m.room_id, m.id),
-                 json_array(m.body, m.body_html), x.content, x.at,
-                 json(iif(x.seq > v.activity_seen, 'true', 'false')))
+        let rows: Vec<ActivityRow> = sqlx::query_as(
+            "SELECT CASE WHEN x.content IS NOT NULL THEN 'boost'
+                         WHEN o.creator_id = ?1 THEN 'reply' ELSE 'mention' END,
+                    x.seq, u.id, u.name, m.room_id, m.id, m.body, m.body_html, x.content, x.at,
+                    x.seq > v.activity_seen
              FROM (SELECT * FROM (
                      SELECT n.seq, n.message_id, g.creator_id AS user_id, NULL AS content,
                             g.created_at AS at
@@ -59,12 +57,7 @@ impl Store {
         .fetch_all(self.reader())
         .await
         .map_err(read_failed)?;
-        let unpack = |(packed,): (String,)| {
-            let row = serde_json::from_str::<ActivityRow>(&packed);
-            row.map(activity)
-                .map_err(|error| inconsistent("activity", viewer.get(), &error.to_string()))
-        };
-        rows.into_iter().map(unpack).collect()
+        Ok(rows.into_iter().map(activity).collect())
     }
 
     /// How much of it is new to the viewer, up to a hundred.
@@ -129,7 +122,7 @@ impl Store {
 }
 
 fn activity(row: ActivityRow) -> Activity {
-    let (kind, seq, (id, name), (room_id, message_id), (body, html), content, at, unread) = row;
+    let (kind, seq, id, name, room_id, message_id, body, html, content, at, unread) = row;
     let user = UserRef { id: UserId::new(id), name };
     let message_id = MessageId::new(message_id);
     Activity {

@@ -8,6 +8,7 @@
 //! is dropped is read again on demand.
 
 use super::Event;
+use crate::domain::account::Viewer;
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::room::{
     Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, rename_among,
@@ -319,25 +320,29 @@ impl State {
             }
             Event::UserChanged { viewer } => {
                 self.structure += 1;
-                self.memberships.remove(&viewer.id);
-                // Their name may stand in any room: read again on demand.
-                self.tails.clear();
-                for head in self.rooms.values_mut() {
-                    let mut people = head.people.to_vec();
-                    if rename_among(&mut people, &viewer.as_author()) {
-                        head.people = people.into();
-                    }
-                }
-                let sessions = self.sessions.values_mut();
-                for session in sessions.filter(|session| session.viewer.id == viewer.id) {
-                    let viewer = viewer.clone();
-                    *session = Arc::new(Session { viewer, ..(**session).clone() });
-                }
+                self.change_user(viewer);
             }
             Event::SessionEnded { digest, .. } => {
                 self.structure += 1;
                 self.sessions.remove(digest);
             }
+        }
+    }
+
+    fn change_user(&mut self, viewer: &Viewer) {
+        self.memberships.remove(&viewer.id);
+        // Their name may stand in any room: read again on demand.
+        self.tails.clear();
+        for head in self.rooms.values_mut() {
+            let mut people = head.people.to_vec();
+            if rename_among(&mut people, &viewer.as_author()) {
+                head.people = people.into();
+            }
+        }
+        let sessions = self.sessions.values_mut();
+        for session in sessions.filter(|session| session.viewer.id == viewer.id) {
+            let viewer = viewer.clone();
+            *session = Arc::new(Session { viewer, ..(**session).clone() });
         }
     }
 
