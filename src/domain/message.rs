@@ -258,6 +258,12 @@ impl Message {
                 && self.body_html.contains(&format!("{MENTION}{user_id}\""))
     }
 
+    /// Roughly how much memory it takes.
+    pub fn weight(&self) -> usize {
+        let boosts = self.boosts.iter().map(|one| 160 + one.user_ids.len() * 8);
+        self.body.len() + self.body_html.len() + 256 + boosts.sum::<usize>()
+    }
+
     /// Shows somebody by another name wherever they are named, except in the text.
     pub fn rename(message: &mut Arc<Self>, user: &UserRef) {
         let is_named = message.creator.id == user.id

@@ -271,7 +271,6 @@ fn replace(rows: &Element, changed: &Row, painter: Painter<'_>) {
         let focused = browser::focused().filter(|focused| inside.contains(Some(focused)));
         inside.set_inner_html(&painter.inside(changed));
         if let Some(before) = focused {
-            make_stop(&row);
             // Whoever has pressed a reaction stays on it, as long as there is one.
             let value = before.get_attribute("value");
             let same = |one: &Element| value.is_some() && one.get_attribute("value") == value;

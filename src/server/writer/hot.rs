@@ -420,8 +420,7 @@ impl State {
 
 impl Tail {
     fn weight(&self) -> usize {
-        let text = |message: &Arc<Message>| message.body.len() + message.body_html.len() + 256;
-        self.messages.iter().map(text).sum()
+        self.messages.iter().map(|message| message.weight()).sum()
     }
 
     fn push(&mut self, message: &Arc<Message>) {
