@@ -9,7 +9,7 @@
 use campfire::domain::account::UserRef;
 use campfire::domain::error::{Error, ErrorBody, FieldError};
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
-use campfire::domain::message::{ClientMessageId, Message, MessagePage};
+use campfire::domain::message::{ClientMessageId, Message, MessagePage, Quote, reactions};
 use campfire::domain::room::{Involvement, Room, RoomKind};
 use campfire::domain::sidebar::SidebarRoom;
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
@@ -59,6 +59,8 @@ fn message() -> Message {
         created_at: Timestamp::from_ms(1_800_000_000_123),
         edited_at: None,
         deleted: false,
+        reply_to: None,
+        boosts: Vec::new(),
     }
 }
 
@@ -70,6 +72,13 @@ fn edited() -> Message {
 fn tombstone() -> Message {
     let (body, body_html) = (String::new(), String::new());
     Message { seq: Seq::new(101), body, body_html, deleted: true, ..message() }
+}
+
+/// An answer to another message, with boosts.
+fn reacted() -> Message {
+    let boosts = reactions([("👍".to_owned(), david()), ("ship it".to_owned(), david())]);
+    let reply_to = Some(Quote::new(MessageId::new(41), david(), "Is anybody  here?"));
+    Message { seq: Seq::new(102), boosts, reply_to, ..message() }
 }
 
 fn rooms() -> Vec<SidebarRoom> {
@@ -160,6 +169,8 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::Goodbye { reason: "restart".into(), retry_ms: 250 },
         ServerFrame::Pong,
         ServerFrame::Error { code: "not_found".into(), message: Error::NotFound.to_string() },
+        ServerFrame::Activity { unread: 3 },
+        ServerFrame::MessageUpdated { message: Arc::new(reacted()) },
     ]
 }
 
@@ -180,6 +191,7 @@ fn server_type(frame: &ServerFrame) -> &'static str {
         ServerFrame::Account { .. } => "account",
         ServerFrame::Room { .. } => "room",
         ServerFrame::RoomRemoved { .. } => "room_removed",
+        ServerFrame::Activity { .. } => "activity",
         ServerFrame::Goodbye { .. } => "goodbye",
         ServerFrame::Pong => "pong",
         ServerFrame::Error { .. } => "error",
@@ -240,6 +252,7 @@ fn messages_rooms_and_errors_match_their_stored_form() {
         json(&room),
         json(&ErrorBody::new(&broken, Some("65a0-1".into()))),
         json(&ErrorBody::new(&Error::NotFound, None)),
+        json(&reacted()),
     ];
     is_as_stored("values.jsonl", &values);
     let read: Message = serde_json::from_str(&values[1]).unwrap();

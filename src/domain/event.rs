@@ -124,6 +124,11 @@ pub enum ServerFrame {
         /// Whether it mentions the viewer.
         mention: bool,
     },
+    /// So much of what concerns the viewer is new to them.
+    Activity {
+        /// How much, up to a hundred.
+        unread: u32,
+    },
     /// The viewer has read a room, perhaps on another device.
     Read {
         /// The room.
@@ -272,6 +277,7 @@ impl ServerFrame {
                     Self::RoomActivity { room_id: RoomId, message_id: MessageId, mention: bool }
                 )
             }
+            "activity" => fields!(text, Self::Activity { unread: u32 }),
             "read" => {
                 fields!(text, Self::Read { room_id: RoomId, message_id: MessageId, mentions: u32 })
             }

@@ -126,6 +126,119 @@ pub struct Message {
     /// A tombstone: the message is gone, only its place remains.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// The message it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Quote>,
+    /// What people have added to it, what came first in front.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boosts: Vec<Reaction>,
+}
+
+/// Boosts of one person on one message at most.
+pub const MAX_BOOSTS_OF_ONE: usize = 20;
+/// Boosts of everybody on one message at most: they travel with it.
+pub const MAX_BOOSTS: usize = 1_000;
+/// People named with a reaction; the rest are counted.
+pub const MAX_NAMED: usize = 8;
+/// Longest excerpt of a message that is answered, in characters.
+const EXCERPT_CHARS: usize = 140;
+
+/// Everybody who has added the same boost to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// What they added.
+    pub content: String,
+    /// Who, in the order in which they came.
+    pub user_ids: Vec<UserId>,
+    /// The names of the first [`MAX_NAMED`] of them.
+    pub names: Vec<String>,
+}
+
+impl Reaction {
+    /// Whether somebody is among them.
+    pub fn is_by(&self, user_id: UserId) -> bool {
+        self.user_ids.contains(&user_id)
+    }
+
+    /// "Mara, Teo and 3 others".
+    pub fn who(&self) -> String {
+        let more = self.user_ids.len() - self.names.len().min(self.user_ids.len());
+        let more = match more {
+            0 => None,
+            1 => Some("1 other".to_owned()),
+            more => Some(format!("{more} others")),
+        };
+        let mut names: Vec<&str> =
+            self.names.iter().map(String::as_str).chain(more.as_deref()).collect();
+        let last = names.pop().unwrap_or_default();
+        if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) }
+    }
+}
+
+/// Gathers boosts, oldest first, into reactions: what came first stands in front.
+pub fn reactions(boosts: impl IntoIterator<Item = (String, UserRef)>) -> Vec<Reaction> {
+    let mut all: Vec<Reaction> = Vec::new();
+    for (content, user) in boosts {
+        let at = all.iter().position(|one| one.content == content).unwrap_or_else(|| {
+            all.push(Reaction { content, user_ids: Vec::new(), names: Vec::new() });
+            all.len() - 1
+        });
+        if let Some(reaction) = all.get_mut(at).filter(|one| !one.is_by(user.id)) {
+            reaction.user_ids.push(user.id);
+            if reaction.names.len() < MAX_NAMED {
+                reaction.names.push(user.name);
+            }
+        }
+    }
+    all
+}
+
+/// What a reply shows of the message it answers: as that one is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The message.
+    pub id: MessageId,
+    /// Who said it.
+    pub creator: UserRef,
+    /// How it begins; empty once it is deleted.
+    pub excerpt: String,
+}
+
+impl Quote {
+    /// The quote of a message whose text is `body`.
+    pub fn new(id: MessageId, creator: UserRef, body: &str) -> Self {
+        let mut excerpt = String::new();
+        for word in body.split_whitespace() {
+            if !excerpt.is_empty() {
+                excerpt.push(' ');
+            }
+            excerpt.push_str(word);
+            if let Some((end, _)) = excerpt.char_indices().nth(EXCERPT_CHARS) {
+                excerpt.truncate(end);
+                excerpt.push('…');
+                break;
+            }
+        }
+        Self { id, creator, excerpt }
+    }
+
+    /// The excerpt, or what stands for a deleted message.
+    pub fn shown(&self) -> &str {
+        if self.excerpt.is_empty() { "A deleted message" } else { &self.excerpt }
+    }
+
+    /// Brings the quotes of a message up to date in its replies, once it has changed.
+    pub fn renew<'a>(replies: impl Iterator<Item = &'a mut Arc<Message>>, original: &Message) {
+        let answers = |reply: &&mut Arc<Message>| {
+            reply.reply_to.as_ref().is_some_and(|quote| quote.id == original.id)
+        };
+        for reply in replies.filter(answers) {
+            let quote = Self::new(original.id, original.creator.clone(), &original.body);
+            if reply.reply_to.as_ref() != Some(&quote) {
+                Arc::make_mut(reply).reply_to = Some(quote);
+            }
+        }
+    }
 }
 
 /// Consecutive messages of a room, oldest first.
@@ -153,12 +266,42 @@ impl MessagePage {
 }
 
 impl Message {
-    /// Whether it mentions somebody. What people write is escaped in its HTML, so nobody can
-    /// pretend.
+    /// Whether it mentions somebody, or answers them. What people write is escaped in its HTML, so
+    /// nobody can pretend.
     pub fn mentions(&self, user_id: UserId) -> bool {
-        has_mentions(&self.body_html)
-            && (self.body_html.contains(EVERYONE)
-                || self.body_html.contains(&format!("{MENTION}{user_id}\"")))
+        self.reply_to.as_ref().is_some_and(|quote| quote.creator.id == user_id)
+            || has_mentions(&self.body_html)
+                && (self.body_html.contains(EVERYONE)
+                    || self.body_html.contains(&format!("{MENTION}{user_id}\"")))
+    }
+
+    /// Roughly how much memory it takes.
+    pub fn weight(&self) -> usize {
+        let boosts = self.boosts.iter().map(|one| 160 + one.user_ids.len() * 8);
+        self.body.len() + self.body_html.len() + 256 + boosts.sum::<usize>()
+    }
+
+    /// Shows somebody by another name wherever they are named, except in the text.
+    pub fn rename(message: &mut Arc<Self>, user: &UserRef) {
+        let is_named = message.creator.id == user.id
+            || message.reply_to.as_ref().is_some_and(|quote| quote.creator.id == user.id)
+            || message.boosts.iter().any(|one| one.is_by(user.id));
+        if !is_named {
+            return;
+        }
+        let message = Arc::make_mut(message);
+        let quoted = message.reply_to.as_mut().map(|quote| &mut quote.creator);
+        for named in std::iter::once(&mut message.creator).chain(quoted) {
+            if named.id == user.id {
+                named.name.clone_from(&user.name);
+            }
+        }
+        for reaction in &mut message.boosts {
+            let people = reaction.user_ids.iter().zip(&mut reaction.names);
+            for (_, name) in people.filter(|(id, _)| **id == user.id) {
+                name.clone_from(&user.name);
+            }
+        }
     }
 }
 
@@ -208,6 +351,20 @@ fn name_in(body_html: &str, id: &str) -> Option<String> {
     Some(name.replace("&#39;", "'").replace("&nbsp;", "\u{a0}").replace("&amp;", "&"))
 }
 
+/// A message's HTML with somebody mentioned by the name they have now. `None` if it is so already.
+pub fn rename_mentions(body_html: &str, user: &UserRef) -> Option<String> {
+    let start = format!("{MENTION}{}\">", user.id);
+    let name = user.name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let name = name.replace('\u{a0}', "&nbsp;");
+    let mut parts = body_html.split(&start);
+    let mut renamed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once("</span>")?;
+        renamed.extend([&start, "@", &name, "</span>", rest]);
+    }
+    (renamed != body_html).then_some(renamed)
+}
+
 /// Whether something said at `later` may share the head of something its author said at
 /// `earlier`.
 pub fn within_group(earlier: Timestamp, later: Timestamp) -> bool {
@@ -234,6 +391,9 @@ pub struct Outgoing {
     pub client_message_id: ClientMessageId,
     /// The text as typed.
     pub body: String,
+    /// The message it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<MessageId>,
     /// When it was sent, on the tab's clock; only shown, never stored.
     pub created_at: Timestamp,
     /// How it is getting on.

@@ -5,7 +5,7 @@ use super::account::{UserRef, is_blank};
 use super::room::{
     Involvement, Membership, Room, RoomHead, RoomKind, direct_name, first_name, rename_among,
 };
-use super::{MessageId, RoomId, UserId, extends};
+use super::{MessageId, RoomId, Seq, Timestamp, UserId, extends};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -158,6 +158,42 @@ pub fn found<'a>(rooms: &'a [SidebarRoom], wanted: &str) -> Vec<(u8, &'a Sidebar
         (*rank, !entry.is_waiting(), std::cmp::Reverse(entry.last_message_id))
     });
     found
+}
+
+/// How something concerns somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityKind {
+    /// A message mentions them.
+    Mention,
+    /// A message answers one of theirs.
+    Reply,
+    /// Somebody added a boost to a message of theirs.
+    Boost,
+}
+
+/// Something that concerns the viewer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// How.
+    pub kind: ActivityKind,
+    /// The change that made it; gives the order.
+    pub seq: Seq,
+    /// Who did it.
+    pub user: UserRef,
+    /// Where.
+    pub room_id: RoomId,
+    /// The message that mentions or answers them, or theirs that was boosted.
+    pub message_id: MessageId,
+    /// How that message begins.
+    pub excerpt: String,
+    /// The boost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Whether it is new to them.
+    pub unread: bool,
 }
 
 /// What waits for the viewer in all rooms together.

@@ -12,7 +12,7 @@
 //! the same [`ClientMessageId`] arrives from whichever direction is first.
 
 use super::account::UserRef;
-use super::message::{ClientMessageId, Message, MessagePage, within_group};
+use super::message::{ClientMessageId, Message, MessagePage, Quote, within_group};
 use super::message::{Outgoing, Progress, Row, RowContent};
 use super::{MessageId, RoomId, Seq, Timestamp, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,6 +182,7 @@ impl Timeline {
         }
         self.cursor = message.seq;
         self.upsert(message);
+        Quote::renew(self.messages.values_mut(), message);
         true
     }
 
@@ -194,6 +195,9 @@ impl Timeline {
         let known = self.cursor;
         for message in messages.iter().filter(|message| message.seq > known) {
             self.upsert(message);
+        }
+        for message in messages.iter().filter(|message| message.seq > known) {
+            Quote::renew(self.messages.values_mut(), message);
         }
         self.cursor = self.cursor.max(cursor);
         self.waiting = false;
@@ -272,11 +276,19 @@ impl Timeline {
             self.outgoing.push(Outgoing {
                 client_message_id,
                 body: body.to_owned(),
+                reply_to: None,
                 created_at: now,
                 progress: Progress::Pending,
                 attempts: 0,
                 in_flight: false,
             });
+        }
+    }
+
+    /// A message of the queue answers another.
+    pub fn answer(&mut self, client_message_id: ClientMessageId, reply_to: Option<MessageId>) {
+        if let Some(outgoing) = self.find_outgoing(client_message_id) {
+            outgoing.reply_to = reply_to;
         }
     }
 
@@ -389,8 +401,8 @@ impl Timeline {
 
     /// Somebody is called by another name now. The cursor stays: no message has changed.
     pub fn rename(&mut self, user: &UserRef) {
-        for message in self.messages.values_mut().filter(|message| message.creator.id == user.id) {
-            Arc::make_mut(message).creator.name.clone_from(&user.name);
+        for message in self.messages.values_mut() {
+            Message::rename(message, user);
         }
     }
 
@@ -449,8 +461,12 @@ impl Timeline {
     /// window is taken in, a tombstone removes.
     fn upsert(&mut self, message: &Arc<Message>) {
         self.outgoing.retain(|one| one.client_message_id != message.client_message_id);
+        // The same state again, a late answer perhaps, would bring back an older quote or name.
         let known = self.messages.get(&message.id);
-        if known.is_some_and(|known| known.seq > message.seq) {
+        let is_news = |known: &Arc<Message>| {
+            known.seq < message.seq || known.seq == message.seq && message.deleted
+        };
+        if known.is_some_and(|known| !is_news(known)) {
             return;
         }
         if message.deleted {

@@ -37,6 +37,8 @@ pub enum Parcel {
     /// A room that stands otherwise for each member: the tab's task looks at it when its turn has
     /// come, and tells what it finds.
     Room(RoomId),
+    /// How much is new to the user: likewise.
+    Activity,
 }
 
 /// A tab's end of its connection.
@@ -97,11 +99,9 @@ impl Connections {
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let (name, rooms, directs, tabs) =
-            (user.name.clone(), <_>::default(), <_>::default(), <_>::default());
-        let present = registry.users.entry(user_id);
-        let present = present.or_insert(Present { name, rooms, directs, tabs });
-        present.tabs.insert(id);
+        let (name, rooms, directs) = (user.name.clone(), <_>::default(), <_>::default());
+        let new = Present { name, rooms, directs, tabs: <_>::default() };
+        registry.users.entry(user_id).or_insert(new).tabs.insert(id);
         if registry.presence.connect(user_id, Instant::now()) {
             registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
@@ -265,6 +265,7 @@ impl Connections {
             Event::AccountChanged { account } => {
                 self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
             }
+            Event::ActivityChanged { users } => self.lock().send_to_users(users, &Parcel::Activity),
             Event::AccountCreated { .. }
             | Event::UserJoined { .. }
             | Event::SessionBegan { .. }
@@ -283,11 +284,10 @@ impl Connections {
     }
 
     /// Ends every tab of a session.
-    fn end_session(&self, session_id: SessionId) {
+    fn end_session(&self, ended: SessionId) {
         let mut registry = self.lock();
-        let of_session =
-            |(id, tab): (&ConnectionId, &Tab)| (tab.session_id == session_id).then_some(*id);
-        for id in registry.tabs.iter().filter_map(of_session).collect::<Vec<_>>() {
+        let of_session = registry.tabs.iter().filter(|(_, tab)| tab.session_id == ended);
+        for id in of_session.map(|(id, _)| *id).collect::<Vec<_>>() {
             registry.end(id, Ending::SignedOut);
         }
     }

@@ -21,7 +21,7 @@ use crate::domain::error::Error;
 use crate::domain::message::Draft;
 use crate::domain::room::RoomKind;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
-use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::domain::{RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
 use http::request::FinishedPages;
@@ -41,9 +41,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use writer::Writer;
 use writer::hot::{Hot, Lookup};
 use writer::people::TheirMessages;
+use writer::{Chore, Writer};
 
 /// Asks everything that runs in the background to stop.
 pub type Stop = CancellationToken;
@@ -54,10 +54,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Expired sessions and spent allowances are forgotten this many sweeps apart.
 const SWEEPS_PER_CLEANING: u32 = 600;
-/// Messages of a banned person removed by one command.
-const REMOVED_AT_ONCE: u32 = 100;
-/// Between two such commands, so that everybody else's come in between.
-const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 /// Founding target for a start.
 const STARTUP_TARGET: Duration = Duration::from_millis(100);
 
@@ -260,7 +256,7 @@ impl App {
             // Whoever asked may have gone away; the ban stands all the same.
             let _gone = reply.send(banned);
             if goes_on {
-                app.remove_messages_of(user_id).await;
+                app.work_through(Chore::Remove, user_id).await;
             }
         });
         // The task counts for no request: its one call belongs to this one.
@@ -268,38 +264,27 @@ impl App {
         answer.await.map_err(|_| Error::WriterUnavailable)?
     }
 
-    /// Removes the messages of somebody who is banned, a bounded number at a time, found beside
-    /// the writer. Ends early when the server stops or the ban is lifted.
-    async fn remove_messages_of(&self, user_id: UserId) {
-        let mut after = MessageId::new(0);
-        while !self.stop.is_cancelled() {
-            let found = self.store.list_message_ids_of(user_id, after, REMOVED_AT_ONCE).await;
-            let done = match found {
-                Ok(ids) => {
-                    let last = ids.last().copied();
-                    let removed = self.writer.remove_messages_of(user_id, ids).await;
-                    removed.map(|()| last)
-                }
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(Some(last)) => after = last,
-                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
-                Err(error) => tracing::warn!(%error, "removing messages failed; trying again"),
-            }
-            tokio::time::sleep(REMOVAL_PAUSE).await;
-        }
+    /// Has mentions of somebody follow their new name, in the background.
+    pub fn rename_mentions_of(&self, user_id: UserId) {
+        let app = self.clone();
+        self.tracker.spawn(async move { app.work_through(Chore::Rename, user_id).await });
     }
 
-    /// Takes up the removals that the last stop interrupted.
-    async fn resume_removals(self) {
-        match self.store.list_users_losing_messages().await {
-            Ok(users) => {
-                for user_id in users {
-                    self.remove_messages_of(user_id).await;
-                }
+    async fn work_through(&self, chore: Chore, user_id: UserId) {
+        self.writer.work_through(&self.store, &self.stop, chore, user_id).await;
+    }
+
+    /// Takes up the chores that the last stop interrupted.
+    async fn resume_chores(self) {
+        let losing = self.store.list_users_losing_messages().await;
+        let renamed = self.store.list_renamed_users().await;
+        for (chore, users) in [(Chore::Remove, losing), (Chore::Rename, renamed)] {
+            if let Err(error) = &users {
+                tracing::error!(%error, ?chore, "interrupted work was not resumed");
             }
-            Err(error) => tracing::error!(%error, "interrupted removals were not resumed"),
+            for user_id in users.unwrap_or_default() {
+                self.work_through(chore, user_id).await;
+            }
         }
     }
 }
@@ -406,7 +391,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let wal = app.store.wal();
     tracker.spawn(store::checkpoint_beside(opened.checkpointing, wal, stop.clone()));
     tracker.spawn(sweep(app.clone(), stop.clone()));
-    tracker.spawn(app.clone().resume_removals());
+    tracker.spawn(app.clone().resume_chores());
 
     let serving = tokio::spawn(http::serve(listener, app.clone(), stop.clone()));
     if started.elapsed() > STARTUP_TARGET {

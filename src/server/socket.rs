@@ -256,7 +256,10 @@ impl Tab {
             online: everybody.iter().take(MAX_ONLINE).cloned().collect(),
             online_count: everybody.len(),
         };
-        self.say(&welcome).await?;
+        self.feed(encode(&welcome).ok_or(Over)?).await?;
+        let activity = self.activity_frame().await?;
+        self.feed(activity).await?;
+        self.flush().await?;
         match room_id {
             Some(room_id) if same => self.open_room(room_id, cursor).await,
             Some(room_id) => {
@@ -311,6 +314,17 @@ impl Tab {
             }
         };
         encode(&frame).ok_or(Over)
+    }
+
+    /// How much is new to this user, now.
+    async fn activity_frame(&mut self) -> Result<Utf8Bytes, Over> {
+        match self.app.store.count_activity(self.user.id).await {
+            Ok(unread) => encode(&ServerFrame::Activity { unread }).ok_or(Over),
+            Err(error) => {
+                self.refuse(&error).await?;
+                Err(Over)
+            }
+        }
     }
 
     async fn open_room(&mut self, room_id: RoomId, cursor: Option<Seq>) -> Result<(), Over> {
@@ -407,6 +421,7 @@ impl Tab {
             let frame = match parcel {
                 Parcel::Frame(bytes) => bytes,
                 Parcel::Room(room_id) => self.room_frame(room_id).await?,
+                Parcel::Activity => self.activity_frame().await?,
             };
             let socket = &mut self.socket;
             next = in_time(async {

@@ -10,7 +10,7 @@ use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Outgoing};
 use crate::domain::room::Involvement;
 use crate::domain::sidebar::Waiting;
-use crate::domain::{MessageId, RoomId, Timestamp};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
@@ -316,8 +316,10 @@ pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<
     struct Body<'a> {
         body: &'a str,
         client_message_id: crate::domain::message::ClientMessageId,
+        reply_to: Option<MessageId>,
     }
-    let body = Body { body: &outgoing.body, client_message_id: outgoing.client_message_id };
+    let Outgoing { body, client_message_id, reply_to, .. } = outgoing;
+    let body = Body { body, client_message_id: *client_message_id, reply_to: *reply_to };
     let request = Request::post(&format!("/api/rooms/{room_id}/messages"));
     let request = request.json(&body).map_err(unsendable)?;
     in_time(async { read(request.send().await).await }).await
@@ -344,6 +346,45 @@ pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
 pub async fn remove_message(id: MessageId) -> Answer<()> {
     let request = Request::delete(&format!("/api/messages/{id}"));
     in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Adds a boost to a message, or takes it back.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn boost(id: MessageId, content: &str, wanted: bool) -> Answer<Arc<Message>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        content: &'a str,
+    }
+    let path = format!("/api/messages/{id}/boosts");
+    let request = match wanted {
+        true => Request::post(&path).json(&Body { content }),
+        false => {
+            let content = String::from(js_sys::encode_uri_component(content));
+            Request::delete(&format!("{path}?content={content}")).build()
+        }
+    };
+    let request = request.map_err(unsendable)?;
+    in_time(async { read(request.send().await).await }).await
+}
+
+/// Notes up to which change the viewer has seen what concerns them.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn see_activity(seen: Seq) -> Answer<()> {
+    #[derive(Serialize)]
+    struct Body {
+        seen: Seq,
+    }
+    let request = Request::put("/api/activity/seen").json(&Body { seen }).map_err(unsendable)?;
+    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+}
+
+/// Reads one of the built files.
+pub async fn text_of(path: &str) -> Option<String> {
+    Request::get(path).send().await.ok()?.text().await.ok()
 }
 
 /// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.

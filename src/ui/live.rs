@@ -10,14 +10,15 @@
 //! reload loses it; and signs of typing. The other way, sounds are played as they arrive.
 
 use super::browser::{self, CallError};
-use super::log;
+use super::controls::asset;
 use super::state::{Chat, Link};
+use super::{log, message};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
-use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing};
-use crate::domain::search::Sound;
+use crate::domain::message::{Boost, ClientMessageId, Draft, Message, Outgoing, Quote};
+use crate::domain::search::{Sound, complete};
 use crate::domain::sidebar::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
-use crate::domain::{MessageId, RoomId, Timestamp};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
@@ -30,7 +31,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AudioBuffer, AudioContext};
+use web_sys::{AudioBuffer, AudioContext, Element, HtmlElement, HtmlInputElement};
 
 /// A connection that does not open in this time is given up.
 const OPEN_TIMEOUT_MS: u32 = 10_000;
@@ -165,6 +166,21 @@ fn hear(chat: Chat, text: &str, ended: &mut Ended) {
     chat.hear(frame);
 }
 
+/// Emoji found for a text at most.
+const MAX_FOUND: usize = 16;
+
+fn reaction_field() -> Option<HtmlInputElement> {
+    browser::element("react")?.query_selector("input").ok().flatten()?.dyn_into().ok()
+}
+
+fn show_found(html: &str) {
+    let picker = browser::element("react");
+    if let Some(found) = picker.and_then(|one| one.query_selector(".picker__found").ok().flatten())
+    {
+        found.set_inner_html(html);
+    }
+}
+
 fn encode(frame: &ClientFrame) -> SocketMessage {
     // Our own frames are plain data; an empty text would be refused and nothing worse.
     SocketMessage::Text(serde_json::to_string(frame).unwrap_or_default())
@@ -212,7 +228,16 @@ impl Chat {
         let room_id = self.room_id().ok_or("Choose a room first.")?;
         let id = browser::client_message_id().ok_or("This browser cannot send messages.")?;
         self.hold_room(room_id);
-        self.change(room_id, |timeline| timeline.send(id, draft.body(), browser::now()));
+        let reply_to = self.replying.with_untracked(|replying| {
+            replying.as_ref().filter(|(room, _)| *room == room_id).map(|(_, quote)| quote.id)
+        });
+        self.change(room_id, |timeline| {
+            timeline.send(id, draft.body(), browser::now());
+            timeline.answer(id, reply_to);
+        });
+        if reply_to.is_some() {
+            self.replying.set(None);
+        }
         self.notice.set(None);
         // Whoever writes has read everything before.
         self.stays_unread.set(false);
@@ -327,6 +352,115 @@ impl Chat {
             log::focus(&row);
         }
         true
+    }
+
+    /// What is written next answers this message; the draft stays.
+    pub fn reply_to(self, id: MessageId) {
+        let room_id = self.room_id();
+        let quote = room_id.and_then(|room_id| {
+            self.on(room_id, |timeline| {
+                let message = timeline.message(id)?;
+                Some(Quote::new(id, message.creator.clone(), &message.body))
+            })?
+        });
+        self.set_reply(room_id.zip(quote));
+    }
+
+    /// What is written next answers this, or nothing.
+    pub fn set_reply(self, reply: Option<(RoomId, Quote)>) {
+        self.replying.set(reply);
+        if let Some(field) = browser::element("body") {
+            log::focus(&field);
+        }
+    }
+
+    /// Adds a boost to a message of the room on screen; with `toggle`, takes it back if the viewer
+    /// has added it before.
+    pub fn boost(self, id: MessageId, content: &str, toggle: bool) {
+        let boost = match Boost::parse(content) {
+            Ok(boost) => boost,
+            Err(error) => return self.notice.set(Some(error.to_string())),
+        };
+        let own = self.viewer.with_value(|viewer| viewer.id);
+        let is_own = |message: &Arc<Message>| {
+            let mut all = message.boosts.iter();
+            all.any(|one| one.content == boost.content() && one.is_by(own))
+        };
+        let has = self.room_id().and_then(|room_id| {
+            self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own))
+        });
+        let wanted = !(toggle && has == Some(true));
+        spawn_local(async move {
+            match browser::boost(id, boost.content(), wanted).await {
+                Ok(message) => {
+                    self.change(message.room_id, |timeline| timeline.acknowledge(&message));
+                }
+                Err(error) => self.tell(error),
+            }
+        });
+    }
+
+    /// Opens the picker of reactions in a message's row.
+    pub fn start_reacting(self, row: &HtmlElement) {
+        log::lend("react", row);
+        if let Some(field) = reaction_field() {
+            field.set_value("");
+            log::focus(&field);
+        }
+        show_found("");
+    }
+
+    /// Closes it; whoever was in it goes on with the message.
+    pub fn stop_reacting(self, row: &HtmlElement) {
+        let picker = browser::element("react");
+        let stood = browser::focused().zip(picker).filter(|(at, picker)| picker.contains(Some(at)));
+        log::park("react");
+        if stood.is_some() {
+            log::focus(row);
+        }
+    }
+
+    /// Somebody types into the picker: shows the emoji that fit. The table comes from the
+    /// browser's cache after the first time.
+    pub fn look_for_reaction(self, at: Option<Element>) {
+        let field = reaction_field().filter(|field| at.as_ref() == Some(field.as_ref()));
+        let Some(field) = field else {
+            return;
+        };
+        spawn_local(async move {
+            let typed = field.value();
+            let table = browser::text_of(&asset("emoji.tsv")).await.unwrap_or_default();
+            // What has been typed since has its own turn.
+            if field.value() == typed {
+                show_found(&message::found(&complete(&table, &typed, MAX_FOUND)));
+            }
+        });
+    }
+
+    /// The picker's form was sent: adds what is typed. False if it was another form.
+    pub fn add_typed_reaction(self, at: Option<Element>) -> bool {
+        let field = reaction_field().filter(|field| at.is_some_and(|at| at.contains(Some(field))));
+        let Some((row, field)) = field.and_then(|field| Some((log::row_of(&field)?, field))) else {
+            return false;
+        };
+        let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
+        if let Some(id) = id.filter(|_| !field.value().trim().is_empty()) {
+            self.boost(id, &field.value(), false);
+            self.stop_reacting(&row);
+        }
+        true
+    }
+
+    /// What concerns the viewer is on screen, if it is: it is not new to them any more.
+    pub fn see_activity(self) {
+        let list = browser::element("activity").filter(|_| browser::is_visible());
+        let seen = list.and_then(|list| list.get_attribute("data-seen")?.parse().ok());
+        if let Some(seen) = seen.map(Seq::new) {
+            spawn_local(async move {
+                // Another look at the page tries again.
+                let _seen = browser::see_activity(seen).await;
+            });
+        }
     }
 
     /// The text of a stored message in the room on screen.

@@ -21,7 +21,9 @@ pub const ROWS: &str = "rows";
 /// Where the tools of a row wait while no row has them.
 pub const PARKING: &str = "parking";
 /// Ids of what is lent to one row at a time.
-pub const LENT: [&str; 2] = ["tools", "edit"];
+pub const LENT: [&str; 3] = ["tools", "edit", "react"];
+/// What else the Tab key reaches in the row one is on.
+const STOPS: &str = "a.message__author, a.message__time, .reply-ref, .reaction";
 /// Closer to the end than this counts as being there, in CSS pixels.
 const NEAR: i32 = 48;
 /// Closer to an edge than this, more is loaded.
@@ -161,7 +163,7 @@ pub fn localise() {
         time.set_text_content(Some(&text));
         set(&time, "data-local", "");
     }
-    for link in all(&rows, "a.message__author, a.message__time") {
+    for link in all(&rows, STOPS) {
         set(&link, "tabindex", "-1");
     }
     ensure_stop(&rows);
@@ -207,7 +209,7 @@ pub fn make_stop(row: &Element) {
         }
     }
     set(row, "tabindex", "0");
-    for link in all(row, "a.message__author, a.message__time") {
+    for link in all(row, STOPS) {
         set(&link, "tabindex", "0");
     }
 }
@@ -264,10 +266,14 @@ fn replace(rows: &Element, changed: &Row, painter: Painter<'_>) {
         set(&row, "data-id", &id.to_string());
     }
     if let Some(inside) = row.first_element_child() {
-        let focused = browser::focused().is_some_and(|focused| inside.contains(Some(&focused)));
+        let focused = browser::focused().filter(|focused| inside.contains(Some(focused)));
         inside.set_inner_html(&painter.inside(changed));
-        if focused {
-            focus(&row);
+        if let Some(before) = focused {
+            // Whoever has pressed a reaction stays on it, as long as there is one.
+            let value = before.get_attribute("value");
+            let same = |one: &Element| value.is_some() && one.get_attribute("value") == value;
+            let heir = all(&inside, ".reaction").into_iter().find(same);
+            focus(heir.and_then(|heir| heir.dyn_into().ok()).as_ref().unwrap_or(&row));
         }
     }
 }

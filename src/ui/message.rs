@@ -5,17 +5,22 @@
 //! would only cost: written like this, fifty rows take the server microseconds, the browser has
 //! nothing to take over when it comes alive, and a room that has been seen before is on screen
 //! within a frame. Everything a person wrote is escaped here, except the message text, which the
-//! server has sanitised.
+//! server has sanitised. Reactions are a form, so that they work before the page is live; the
+//! picker of reactions stands once beside the rows, and so does the line that says what is about
+//! to be answered.
 
 use super::browser;
-use super::controls::symbol;
+use super::controls::{Icon, symbol};
 use super::push_permalink;
-use super::state::{failure, is_own};
+use super::state::{Chat, failure, is_own};
 use crate::domain::account::Viewer;
-use crate::domain::message::Message;
-use crate::domain::message::{Outgoing, Row, RowContent, is_only_emoji};
+use crate::domain::message::{
+    Message, Outgoing, QUICK_BOOSTS, Quote, Row, RowContent, is_only_emoji,
+};
+use crate::domain::search::Emoji;
 use crate::domain::sidebar::{hue, initials};
-use crate::domain::{MessageId, Timestamp, UserId, push_escaped, push_padded};
+use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_escaped, push_padded};
+use leptos::prelude::*;
 
 /// Draws rows for one viewer.
 #[derive(Clone, Copy)]
@@ -144,25 +149,75 @@ impl Painter<'_> {
 
     fn push_sent(self, html: &mut String, row: &Row, message: &Message) {
         self.push_head(html, row);
-        html.push_str(
-            "<div class=\"message__main\"><div class=\"message__text rich\" dir=\"auto\">",
-        );
+        html.push_str("<div class=\"message__main\">");
+        if let Some(quote) = &message.reply_to {
+            self.push_quote(html, message.room_id, quote);
+        }
+        html.push_str("<div class=\"message__text rich\" dir=\"auto\">");
         // As the server sanitised it; never touched again.
         html.push_str(&message.body_html);
         html.push_str("</div>");
         if message.edited_at.is_some() {
             html.push_str("<span class=\"message__note message__edited\">(edited)</span>");
         }
+        if !message.boosts.is_empty() {
+            self.push_reactions(html, message);
+        }
         if self.plain && may_change(row, self.viewer) {
-            html.push_str(
-                "<noscript><a class=\"message__note\" data-action=\"edit\" href=\"/rooms/",
-            );
-            push_padded(html, message.room_id.get(), 1);
-            html.push_str("/messages/");
-            push_padded(html, message.id.get(), 1);
+            html.push_str("<noscript><a class=\"message__note\" data-action=\"edit\" href=\"");
+            push_address(html, message);
             html.push_str("/edit\">Edit or delete</a></noscript>");
         }
+        // Without scripts, a message's time leads to its page, and this to what one can do there.
+        if self.plain && self.found == Some(message.id) {
+            html.push_str("<noscript><a class=\"message__note\" href=\"");
+            push_address(html, message);
+            html.push_str("/boosts\">React or reply</a></noscript>");
+        }
         html.push_str("</div>");
+    }
+
+    /// What the message answers, as a link to it.
+    fn push_quote(self, html: &mut String, room_id: RoomId, quote: &Quote) {
+        html.push_str("<a class=\"reply-ref\" href=\"");
+        push_permalink(html, room_id, quote.id);
+        let icon = symbol("reply");
+        let start = "><svg class=\"icon icon--s icon--flip\" aria-hidden=\"true\">";
+        push_all(html, &["\"", self.stop(), start, &icon, "</svg>"]);
+        html.push_str("<span class=\"visually-hidden\">In reply to </span>");
+        html.push_str("<span class=\"reply-ref__who\" dir=\"auto\">");
+        push_escaped(html, &quote.creator.name);
+        html.push_str("</span> <span class=\"reply-ref__what truncate\" dir=\"auto\">");
+        push_escaped(html, quote.shown());
+        html.push_str("</span></a>");
+    }
+
+    fn push_reactions(self, html: &mut String, message: &Message) {
+        html.push_str("<form method=\"post\" action=\"");
+        push_address(html, message);
+        html.push_str("/boosts\"><ul class=\"reactions\" aria-label=\"Reactions\">");
+        for reaction in &message.boosts {
+            let mine = reaction.is_by(self.viewer.id);
+            let (wish, pressed) = if mine { ("remove", "true") } else { ("content", "false") };
+            let is_word = reaction.content.bytes().any(|byte| byte.is_ascii_alphabetic());
+            let class = if is_word { "reaction reaction--word" } else { "reaction" };
+            push_all(html, &["<li><button class=\"", class, "\" data-action=\"boost\" name=\""]);
+            push_all(html, &[wish, "\" aria-pressed=\"", pressed, "\" value=\""]);
+            push_escaped(html, &reaction.content);
+            html.push_str("\" title=\"");
+            push_escaped(html, &reaction.who());
+            push_all(html, &["\"", self.stop(), "><span dir=\"auto\">"]);
+            push_escaped(html, &reaction.content);
+            html.push_str("</span> <span class=\"reaction__count\">");
+            html.push_str(&reaction.user_ids.len().to_string());
+            html.push_str("</span></button></li>");
+        }
+        html.push_str("<li><a class=\"reaction reaction--add\" data-action=\"react\" href=\"");
+        push_address(html, message);
+        push_all(html, &["/boosts\" aria-label=\"Add reaction\"", self.stop(), ">"]);
+        let icon = symbol("smile-plus");
+        let start = "<svg class=\"icon icon--s\" aria-hidden=\"true\">";
+        push_all(html, &[start, &icon, "</svg></a></li></ul></form>"]);
     }
 
     fn push_outgoing(self, html: &mut String, row: &Row, outgoing: &Outgoing) {
@@ -278,6 +333,77 @@ pub fn may_change(row: &Row, viewer: &Viewer) -> bool {
 /// The part of a clock time that is figures: `1:04` of `1:04 PM`, whichever side the words are on.
 pub fn figures(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_numeric())
+}
+
+/// Where a message's own forms are.
+fn push_address(html: &mut String, message: &Message) {
+    html.push_str("/rooms/");
+    push_padded(html, message.room_id.get(), 1);
+    html.push_str("/messages/");
+    push_padded(html, message.id.get(), 1);
+}
+
+/// The inside of the picker of reactions: the quick ones, and a field with what it finds.
+pub fn picker() -> String {
+    let mut html = String::from("<span class=\"picker__row\">");
+    for (emoji, name) in QUICK_BOOSTS {
+        push_choice(&mut html, emoji, name);
+    }
+    html.push_str(
+        "</span><form class=\"picker__row\"><input class=\"input\" autocomplete=\"off\" \
+         aria-label=\"Emoji name or a few words\" placeholder=\"Emoji name or a few words\">\
+         <button class=\"button button--s\">Add</button><button type=\"button\" \
+         class=\"button button--s button--plain\" data-action=\"stop-reacting\">Close</button>\
+         </form><span class=\"picker__row picker__found\" aria-live=\"polite\"></span>",
+    );
+    html
+}
+
+/// What was found for a text in the picker.
+pub fn found(emoji: &[Emoji<'_>]) -> String {
+    let mut html = String::new();
+    for one in emoji {
+        push_choice(&mut html, one.text, &one.name.replace('_', " "));
+    }
+    html
+}
+
+fn push_choice(html: &mut String, emoji: &str, name: &str) {
+    html.push_str("<button type=\"button\" class=\"icon-button\" data-action=\"boost\" value=\"");
+    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"React with ", name, "\">"]);
+    push_all(html, &[emoji, "</button>"]);
+}
+
+/// The line above the composer that says which message is about to be answered.
+#[component]
+pub fn ReplyLine(
+    /// The chat.
+    chat: Chat,
+) -> impl IntoView {
+    let here = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
+    let quote = Memo::new(move |_| {
+        let replying = chat.replying.get();
+        replying.filter(|(room_id, _)| Some(*room_id) == here()).map(|(_, quote)| quote)
+    });
+    move || {
+        quote.get().map(|quote| {
+            let shown = quote.shown().to_owned();
+            view! {
+                <div class="composer__context">
+                    <Icon name="reply" class="icon icon--s icon--flip"/>
+                    <span class="grow truncate" dir="auto">
+                        "Replying to "<strong>{quote.creator.name}</strong>": "{shown}
+                    </span>
+                    <input type="hidden" name="reply_to" value=quote.id.to_string()/>
+                    <button type="button" class="icon-button icon-button--s with-scripts"
+                        aria-label="Stop replying" title="Stop replying"
+                        on:click=move |_| chat.set_reply(None)>
+                        <Icon name="close" class="icon icon--s"/>
+                    </button>
+                </div>
+            }
+        })
+    }
 }
 
 fn push_all(html: &mut String, parts: &[&str]) {

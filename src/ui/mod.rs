@@ -23,7 +23,7 @@ pub mod state;
 mod timeline;
 
 use crate::domain::account::{UserRef, Viewer};
-use crate::domain::message::{ClientMessageId, Message, MessagePage};
+use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, Reaction};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_padded};
@@ -93,6 +93,8 @@ pub struct RoomScreen {
     pub unsent: Option<(String, String)>,
     /// The message the address points at.
     pub found: Option<MessageId>,
+    /// The message that is about to be answered.
+    pub reply: Option<Quote>,
 }
 
 fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,11 +116,27 @@ fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::O
         created_at: Timestamp,
         #[serde(skip_serializing_if = "Option::is_none")]
         edited_at: Option<Timestamp>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_to: Option<&'a Quote>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        boosts: &'a [Reaction],
     }
     fn bare(message: &Arc<Message>) -> Bare<'_> {
         let Message { id, seq, room_id, client_message_id, created_at, edited_at, .. } = **message;
         let (creator, body) = (&message.creator, message.body.as_str());
-        Bare { id, seq, room_id, client_message_id, creator, body, created_at, edited_at }
+        let (reply_to, boosts) = (message.reply_to.as_ref(), message.boosts.as_slice());
+        Bare {
+            id,
+            seq,
+            room_id,
+            client_message_id,
+            creator,
+            body,
+            created_at,
+            edited_at,
+            reply_to,
+            boosts,
+        }
     }
     let MessagePage { ref messages, cursor, has_more } = *page;
     Page { messages: messages.iter().map(bare).collect(), cursor, has_more }.serialize(serializer)
@@ -254,9 +272,11 @@ fn come_alive(chat: Chat, found: Option<MessageId>) {
     window_event_listener(ev::focus, move |_| chat.wake());
     window_event_listener(ev::resize, move |_| chat.look_around());
     let visibility = ev::Custom::<ev::Event>::new("visibilitychange");
+    chat.see_activity();
     window_event_listener(visibility, move |_| {
         if browser::is_visible() {
             chat.wake();
+            chat.see_activity();
         }
     });
     let waiting = Memo::new(move |_| chat.sidebar.with(Sidebar::waiting));

@@ -7,13 +7,16 @@
 //! `ui::room`, so none of this is paid for in the browser.
 
 use super::Theme;
-use super::controls::{Field, FieldKind, Icon, Mark};
+use super::controls::{Avatar, Field, FieldKind, Icon, Mark};
 use super::people::{AccountPage, account_tabs, act, moment};
-use crate::domain::Timestamp;
 use crate::domain::account::{Invite, InviteTerms, RoomCreators, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::Message;
+use crate::domain::message::QUICK_BOOSTS;
+use crate::domain::message::{Message, Quote};
+use crate::domain::sidebar::{Activity, ActivityKind};
+use crate::domain::{RoomId, Timestamp};
 use leptos::prelude::*;
+use std::collections::HashMap;
 
 const ACCOUNT: FieldKind = FieldKind {
     name: "account_name",
@@ -77,6 +80,123 @@ pub fn EditMessageForm(
             </div>
         </form>
     }
+}
+
+/// What can be added to a message, and the way to answer it, for browsers without scripts.
+#[component]
+pub fn ReactForm(
+    /// The message.
+    message: Message,
+    /// What was typed, and what is wrong with it.
+    problem: Option<(String, String)>,
+) -> impl IntoView {
+    let base = format!("/rooms/{}/messages/{}/boosts", message.room_id, message.id);
+    let place = format!("/rooms/{}/@{}", message.room_id, message.id);
+    let quote = Quote::new(message.id, message.creator, &message.body);
+    let quick = QUICK_BOOSTS.map(|(emoji, name)| {
+        view! {
+            <button class="icon-button" name="content" value=emoji title=name
+                aria-label=format!("React with {name}")>{emoji}</button>
+        }
+    });
+    let (typed, problem) = problem.unzip();
+    let wrong = problem.is_some();
+    view! {
+        <a class="reply-ref" href=place.clone()>
+            <span class="reply-ref__who" dir="auto">{quote.creator.name.clone()}</span>
+            <span class="reply-ref__what truncate" dir="auto">{quote.shown().to_owned()}</span>
+        </a>
+        <div class="button-row">
+            <a class="button" href=format!("{place}?reply=1#body")>"Reply"</a>
+        </div>
+        <form class="form" action=base.clone() method="post">
+            <div class="button-row">{quick.collect_view()}</div>
+        </form>
+        <form class="form" action=base method="post">
+            <div class="field">
+                <label class="field__label" for="content">"An emoji or a few words"</label>
+                <input class="input" id="content" name="content" value=typed autocomplete="off"
+                    dir="auto" aria-invalid=wrong.then_some("true")
+                    aria-describedby=wrong.then_some("content-note")/>
+                {problem.map(|sentence| {
+                    view! { <p class="field__error" id="content-note">{sentence}</p> }
+                })}
+            </div>
+            <div class="button-row">
+                <button class="button button--primary" type="submit">"Add"</button>
+                <a class="button button--plain" href=place>"Back"</a>
+            </div>
+        </form>
+    }
+}
+
+/// What concerns the viewer, newest first.
+#[component]
+pub fn ActivityList(
+    /// What happened.
+    activity: Vec<Activity>,
+    /// What the viewer's rooms are called.
+    rooms: HashMap<RoomId, String>,
+    /// Whether there is more below.
+    has_more: bool,
+) -> impl IntoView {
+    if activity.is_empty() {
+        return view! {
+            <div class="empty">
+                <Mark/>
+                <h2 class="empty__title">"Nothing yet"</h2>
+                <p class="empty__text">
+                    "Mentions of you, replies and reactions to what you say gather here."
+                </p>
+            </div>
+        }
+        .into_any();
+    }
+    let seen = activity.first().map(|one| one.seq.get().to_string());
+    let older = activity.last().filter(|_| has_more);
+    let older = older.map(|last| format!("/activity?before={}", last.seq.get()));
+    let unread = activity.iter().any(|one| one.unread);
+    let rows = activity.into_iter().map(|one| {
+        let what = match (one.kind, one.content) {
+            (ActivityKind::Mention, _) => " mentioned you in ".to_owned(),
+            (ActivityKind::Reply, _) => " replied to you in ".to_owned(),
+            (ActivityKind::Boost, content) => {
+                format!(" added {} to your message in ", content.unwrap_or_default())
+            }
+        };
+        let room = rooms.get(&one.room_id).cloned().unwrap_or_default();
+        let (room_id, id) = (one.room_id, one.message_id);
+        view! {
+            <li class="row">
+                <Avatar id=one.user.id name=one.user.name.clone() class="avatar avatar--s"/>
+                <a class="row__main" href=format!("/rooms/{room_id}/@{id}#m-{id}")>
+                    <span class="row__name">
+                        <bdi>{one.user.name}</bdi>{what}<bdi>{room}</bdi>
+                    </span>
+                    <span class="row__note truncate" dir="auto">{one.excerpt}</span>
+                </a>
+                <span class="row__end">
+                    {one.unread.then(|| view! {
+                        <span class="tag tag--ok">"New"</span>
+                    })}
+                    <span class="row__note">{moment(one.created_at)}</span>
+                </span>
+            </li>
+        }
+    });
+    view! {
+        <ul class="panel rows" id="activity" data-seen=seen.clone()>{rows.collect_view()}</ul>
+        <div class="button-row">
+            {unread.then(|| view! {
+                <form class="without-scripts" action="/activity/seen" method="post">
+                    <input type="hidden" name="seen" value=seen/>
+                    <button class="button" type="submit">"Mark as seen"</button>
+                </form>
+            })}
+            {older.map(|older| view! { <a class="button button--plain" href=older>"Older"</a> })}
+        </div>
+    }
+    .into_any()
 }
 
 /// An invite link with a button that copies it.

@@ -86,6 +86,7 @@ pub fn SidebarNav(
             </div>
             <div><FilterField filter=filter/></div>
             <div class="sidebar__scroll" on:click=move |event| open_clicked_room(chat, &event)>
+                <ActivityLink chat=chat/>
                 <RoomGroup chat=chat filter=filter section=Section::Starred/>
                 <RoomGroup chat=chat filter=filter section=Section::Rooms/>
                 <RoomGroup chat=chat filter=filter section=Section::Directs/>
@@ -290,6 +291,23 @@ fn open_clicked_room(chat: Chat, event: &MouseEvent) {
             chat.open_room(room_id);
         }
         browser::hide_popover("sidebar");
+    }
+}
+
+/// The way to what concerns the viewer, with how much of it is new.
+#[component]
+fn ActivityLink(chat: Chat) -> impl IntoView {
+    let unread = move || chat.activity.get();
+    let class = move || if unread() > 0 { "nav-item nav-item--unread" } else { "nav-item" };
+    view! {
+        <a class=class href="/activity">
+            <Icon name="inbox"/>
+            <span class="nav-item__name truncate">"Activity"</span>
+            {move || (unread() > 0).then(|| {
+                let count = if unread() < 100 { unread().to_string() } else { "99+".to_owned() };
+                view! { <span class="badge">{count}<span class="visually-hidden">" new"</span></span> }
+            })}
+        </a>
     }
 }
 

@@ -12,7 +12,7 @@ use super::message::Painter;
 use super::{Boot, Screen};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::{ClientFrame, ServerFrame};
-use crate::domain::message::{self, Outgoing, Progress, Row, RowChange, RowContent};
+use crate::domain::message::{self, Outgoing, Progress, Quote, Row, RowChange, RowContent};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
 use crate::domain::timeline::Timeline;
@@ -76,6 +76,10 @@ pub struct Chat {
     pub may_change: RwSignal<bool>,
     /// What is written but not sent.
     pub draft: RwSignal<String>,
+    /// The message that what is written answers, and its room.
+    pub replying: RwSignal<Option<(RoomId, Quote)>>,
+    /// How much of what concerns the viewer is new to them.
+    pub activity: RwSignal<u32>,
     /// A sentence about the last thing that did not work.
     pub notice: RwSignal<Option<String>>,
     /// Whether the unread line is worth a jump: above what is in sight, and not seen yet.
@@ -121,6 +125,8 @@ impl Chat {
             edited_text: RwSignal::new(String::new()),
             may_change: RwSignal::new(false),
             draft: RwSignal::new(String::new()),
+            replying: RwSignal::new(None),
+            activity: RwSignal::new(0),
             notice: RwSignal::new(None),
             line_above: RwSignal::new(false),
             line_seen: StoredValue::new(false),
@@ -140,6 +146,7 @@ impl Chat {
             });
             chat.room.set(Some(screen.room.clone()));
             chat.begin_visit(room_id);
+            chat.replying.set(screen.reply.clone().map(|quote| (room_id, quote)));
             chat.refresh();
         }
         chat
@@ -244,6 +251,7 @@ impl Chat {
             ServerFrame::RoomActivity { room_id, message_id, mention } => {
                 self.sidebar.update(|sidebar| sidebar.activity(room_id, message_id, mention));
             }
+            ServerFrame::Activity { unread } => set_if_changed(self.activity, unread),
             ServerFrame::Read { room_id, message_id, mentions } => {
                 self.sidebar.update(|sidebar| sidebar.read(room_id, message_id, mentions));
                 if self.stays_unread.get_untracked() {

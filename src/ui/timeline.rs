@@ -54,6 +54,12 @@ pub fn MessageList(
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
                 on:keydown=move |event| keys::pressed_on_row(chat, &event)
+                on:input=move |event| chat.look_for_reaction(target(&event))
+                on:submit=move |event| {
+                    if chat.add_typed_reaction(target(&event)) {
+                        event.prevent_default();
+                    }
+                }
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
@@ -95,6 +101,17 @@ fn clicked(chat: Chat, event: &MouseEvent) {
         ("edit", _, Some(id)) => chat.start_editing(id),
         ("remove", _, Some(id)) => chat.remove_soon(id),
         ("unread", _, Some(id)) => chat.mark_unread(id),
+        ("boost", _, Some(id)) => {
+            event.prevent_default();
+            chat.boost(id, &button.get_attribute("value").unwrap_or_default(), true);
+            chat.stop_reacting(&row);
+        }
+        ("react", _, Some(_)) => {
+            event.prevent_default();
+            chat.start_reacting(&row);
+        }
+        ("stop-reacting", ..) => chat.stop_reacting(&row),
+        ("reply", _, Some(id)) => chat.reply_to(id),
         ("copy-link", _, Some(id)) => {
             if let Some(room_id) = chat.room_id() {
                 let mut link = browser::origin();
@@ -128,6 +145,11 @@ fn RowTools(chat: Chat) -> impl IntoView {
         <div id=log::PARKING hidden>
             <div class="message__tools" id="tools" role="group" aria-live="off"
                 aria-label="Message actions">
+                <button type="button" class="icon-button icon-button--s" data-action="react"
+                    aria-label="Add reaction" title="Add reaction"><Icon name="smile-plus"/></button>
+                <button type="button" class="icon-button icon-button--s" data-action="reply"
+                    aria-label="Reply" title="Reply">
+                    <Icon name="reply" class="icon icon--flip"/></button>
                 <button type="button" class="icon-button icon-button--s" data-action="copy-link"
                     aria-label="Copy link" title="Copy link"><Icon name="link"/></button>
                 <button type="button" class="icon-button icon-button--s" data-action="unread"
@@ -137,6 +159,8 @@ fn RowTools(chat: Chat) -> impl IntoView {
                 {own}
             </div>
             <div class="message__edit" id="edit" aria-live="off">{form}</div>
+            <div class="picker" id="react" role="group" aria-label="Add a reaction" aria-live="off"
+                inner_html=message::picker()></div>
         </div>
     }
 }

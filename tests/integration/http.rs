@@ -156,6 +156,15 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         "POST /searches" => form(who.browses(method, &path), "q=hello"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
+        "POST /rooms/{room_id}/messages/{id}/boosts" => {
+            form(who.browses(method, &path), "content=hi")
+        }
+        "POST /api/messages/{id}/boosts" => {
+            who.request(method, &path).json(&json!({"content": "hi"}))
+        }
+        "DELETE /api/messages/{id}/boosts" => who.request(method, &format!("{path}?content=hi")),
+        "POST /activity/seen" => form(who.browses(method, &path), "seen=1"),
+        "PUT /api/activity/seen" => who.request(method, &path).json(&json!({"seen": 1})),
         "POST /rooms/{room_id}/messages/{id}/edit" => {
             form(who.browses(method, &path), "body=better")
         }

@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod activity;
 mod faults;
 mod http;
 mod limits;

@@ -13,6 +13,7 @@ mod domain;
 mod expression;
 mod members;
 mod presence;
+mod reactions;
 mod rows;
 mod search;
 mod text;

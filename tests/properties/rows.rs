@@ -17,6 +17,7 @@ fn row(name: u8, (text, opens_day): (u8, bool)) -> Row {
         content: RowContent::Outgoing(Outgoing {
             client_message_id: ClientMessageId::new(Uuid::from_u128(name.into())),
             body: text.to_string(),
+            reply_to: None,
             created_at: Timestamp::from_ms(0),
             progress: Progress::Pending,
             attempts: 0,

@@ -4,7 +4,7 @@
 use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::event::ServerFrame;
-use campfire::domain::message::{ClientMessageId, Message, MessagePage};
+use campfire::domain::message::{ClientMessageId, Message, MessagePage, Quote};
 use campfire::domain::message::{Row, RowContent};
 use campfire::domain::timeline::{Line, MAX_ROWS, Timeline};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
@@ -32,6 +32,9 @@ impl Server {
     fn create(&mut self, name: ClientMessageId) -> Arc<Message> {
         self.seq += 1;
         let id = self.messages.len() as i64 + 1;
+        // Some answer an earlier one, as that one is now.
+        let original = self.messages.get(&(id / 2)).filter(|one| id % 3 > 0 && !one.deleted);
+        let reply_to = original.map(|one| Quote::new(one.id, one.creator.clone(), &one.body));
         self.store(Message {
             id: MessageId::new(id),
             seq: Seq::new(self.seq),
@@ -43,6 +46,8 @@ impl Server {
             created_at: Timestamp::from_ms(id),
             edited_at: None,
             deleted: false,
+            reply_to,
+            boosts: Vec::new(),
         })
     }
 
@@ -56,6 +61,7 @@ impl Server {
     }
 
     fn store(&mut self, message: Message) -> Arc<Message> {
+        Quote::renew(self.messages.values_mut(), &message);
         let message = Arc::new(message);
         self.messages.insert(message.id.get(), Arc::clone(&message));
         message

@@ -185,6 +185,7 @@ pub async fn list_messages(
 pub struct CreateMessage {
     body: String,
     client_message_id: String,
+    reply_to: Option<MessageId>,
 }
 
 /// `POST /api/rooms/{room_id}/messages`
@@ -203,7 +204,7 @@ pub async fn create_message(
     app.auth.allow_post(signed.viewer().id)?;
     let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
     let author = signed.viewer().as_author();
-    match app.writer.create_message_with_deduplication(room_id, author, id, text).await? {
+    match app.writer.create_reply((room_id, form.reply_to), author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
     }

@@ -5,6 +5,7 @@
 //! answers worth it are compressed. Rights are checked inside, by looking things up *through* the
 //! viewer.
 
+pub mod activity;
 pub mod api;
 pub mod entrance;
 pub mod pages;
@@ -95,6 +96,12 @@ pub fn router(app: App) -> Router {
         .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
         .route("/searches", get(search::search).post(search::save_search))
         .route("/searches/clear", post(search::clear_searches))
+        .route(
+            "/rooms/{room_id}/messages/{id}/boosts",
+            get(activity::react_form).post(activity::react),
+        )
+        .route("/activity", get(activity::activity))
+        .route("/activity/seen", post(activity::see))
         .merge(people_pages());
     let api = Router::new()
         .route("/api/first_run", post(api::first_run))
@@ -116,6 +123,12 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room_id}/unread", put(api::mark_unread))
         .route("/api/messages/{id}", patch(api::edit_message))
         .route("/api/messages/{id}", delete(api::remove_message))
+        .route(
+            "/api/messages/{id}/boosts",
+            post(activity::add_boost).delete(activity::remove_boost),
+        )
+        .route("/api/activity", get(activity::list_activity))
+        .route("/api/activity/seen", put(activity::put_seen))
         .route("/ws", get(api::socket))
         .merge(people_calls());
     let operations = Router::new()
@@ -421,6 +434,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Answer {
     let mut parts = path.split('/').skip(1);
     let back = match (parts.next(), parts.next()) {
         (Some("account"), _) => "/account/edit".to_owned(),
+        (Some("activity"), _) => "/activity".to_owned(),
         (Some("users"), Some(id)) if id != "me" => format!("/users/{id}"),
         (Some("session"), None) => "/session/new".to_owned(),
         (Some("searches"), _) => "/searches".to_owned(),

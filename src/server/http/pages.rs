@@ -14,12 +14,12 @@ use super::request::{
 };
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
-use crate::domain::message::{CONTEXT, Draft, PAGE_SIZE};
+use crate::domain::message::{CONTEXT, Draft, PAGE_SIZE, Quote};
 use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId, Seq};
 use crate::ui::settings::{EditMessageForm, NoRooms, WelcomeCard, Workspace};
 use crate::ui::{self, Boot, RoomScreen, Screen};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use leptos::view;
@@ -69,10 +69,16 @@ pub async fn room(
     Path(room_id): Path<String>,
     headers: HeaderMap,
 ) -> Answer {
-    room_page(&app, &signed, &headers, room_id_of(&room_id)?, None).await
+    room_page(&app, &signed, &headers, room_id_of(&room_id)?, (None, None)).await
 }
 
-/// `GET /rooms/{room_id}/@{message_id}`: the room around a message.
+/// Whether the message at an address is to be answered.
+#[derive(Deserialize)]
+pub struct Answering {
+    reply: Option<String>,
+}
+
+/// `GET /rooms/{room_id}/@{message_id}`: the room around a message, with `?reply` to answer it.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a stranger or another address; [`Error::Unavailable`].
@@ -80,30 +86,39 @@ pub async fn room_at(
     State(app): State<App>,
     Visitor(signed): Visitor,
     Path((room_id, at)): Path<(String, String)>,
+    Query(wish): Query<Answering>,
     headers: HeaderMap,
 ) -> Answer {
     let room_id = room_id_of(&room_id)?;
     let id = message(at.strip_prefix('@').ok_or(Error::NotFound)?)?;
-    let viewer = signed.viewer().id;
-    let found = app.load_page(viewer, room_id, Position::Around(id), 2 * CONTEXT + 1).await?;
-    let (page, has_newer) = found.page.around(id);
-    let found = RoomWithPage { page, ..found };
-    let found_id = found.page.messages.iter().any(|one| one.id == id).then_some(id);
-    let shown = Shown { found, has_newer, unsent: None, found_id };
-    show_room(&app, &signed, &headers, shown).await
+    let place = Some((id, wish.reply.is_some()));
+    room_page(&app, &signed, &headers, room_id, (None, place)).await
 }
 
+/// The newest messages, or those around one, which may be about to be answered.
 async fn room_page(
     app: &App,
     signed: &Signed,
     headers: &HeaderMap,
     room_id: RoomId,
-    unsent: Option<(String, String)>,
+    (unsent, place): (Option<Unsent>, Option<(MessageId, bool)>),
 ) -> Answer {
-    let found = app.load_page(signed.viewer().id, room_id, Position::Newest, PAGE_SIZE).await?;
-    let shown = Shown { found, has_newer: false, unsent, found_id: None };
+    let viewer = signed.viewer().id;
+    let Some((id, answering)) = place else {
+        let found = app.load_page(viewer, room_id, Position::Newest, PAGE_SIZE).await?;
+        let shown = Shown { found, has_newer: false, unsent, found_id: None, answering: false };
+        return show_room(app, signed, headers, shown).await;
+    };
+    let found = app.load_page(viewer, room_id, Position::Around(id), 2 * CONTEXT + 1).await?;
+    let (page, has_newer) = found.page.around(id);
+    let found = RoomWithPage { page, ..found };
+    let found_id = found.page.messages.iter().any(|one| one.id == id).then_some(id);
+    let shown = Shown { found, has_newer, unsent, found_id, answering };
     show_room(app, signed, headers, shown).await
 }
+
+/// What could not be sent, and why.
+type Unsent = (String, String);
 
 /// What a room page shows.
 struct Shown {
@@ -112,10 +127,12 @@ struct Shown {
     unsent: Option<(String, String)>,
     /// The message the address points at, if it still exists.
     found_id: Option<MessageId>,
+    /// Whether that one is to be answered.
+    answering: bool,
 }
 
 async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown) -> Answer {
-    let Shown { found, has_newer, unsent, found_id } = shown;
+    let Shown { found, has_newer, unsent, found_id, answering } = shown;
     let room = found.head.room_for(signed.viewer().id);
     let young = !found.page.has_more && found.page.messages.len() <= WELCOME_UNTIL;
     let welcome = if room.id.get() == 1 && young {
@@ -131,7 +148,9 @@ async fn show_room(app: &App, signed: &Signed, headers: &HeaderMap, shown: Shown
     let status = if unsent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = found.page;
     let found = found_id;
-    let screen = RoomScreen { room, page, has_newer, welcome, unsent, found };
+    let answered = page.messages.iter().find(|one| answering && Some(one.id) == found);
+    let reply = answered.map(|one| Quote::new(one.id, one.creator.clone(), &one.body));
+    let screen = RoomScreen { room, page, has_newer, welcome, unsent, found, reply };
     let page = chat_page(app, signed, headers, Screen::Room(Box::new(screen))).await?;
     Ok((status, remember, page).into_response())
 }
@@ -182,6 +201,8 @@ pub struct MessageForm {
     /// How far the page went that the form stood on.
     #[serde(default)]
     after: i64,
+    /// The message that is answered.
+    reply_to: Option<MessageId>,
 }
 
 /// `POST /rooms/{room_id}/messages`
@@ -205,12 +226,13 @@ pub async fn create_message(
         Ok(draft) => {
             let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
             let author = signed.viewer().as_author();
-            app.writer.create_message_with_deduplication(room_id, author, id, text).await?;
+            app.writer.create_reply((room_id, form.reply_to), author, id, text).await?;
             Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
         }
         Err(error) => {
             let unsent = Some((form.body, error.to_string()));
-            room_page(&app, &signed, &headers, room_id, unsent).await
+            let answered = form.reply_to.map(|id| (id, true));
+            room_page(&app, &signed, &headers, room_id, (unsent, answered)).await
         }
     }
 }

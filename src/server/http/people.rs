@@ -164,7 +164,12 @@ pub(super) async fn change_profile(
 async fn save_profile(app: &App, signed: &Signed, form: &ProfileForm) -> Result<(), Error> {
     let profile = Profile::parse(&form.name, &form.email_address, &form.bio)?;
     app.auth.allow_link(signed.viewer().id)?;
-    app.writer.change_profile(signed.viewer().id, profile).await
+    let (id, renamed) = (signed.viewer().id, signed.viewer().name != profile.name);
+    app.writer.change_profile(id, profile).await?;
+    if renamed {
+        app.rename_mentions_of(id);
+    }
+    Ok(())
 }
 
 /// `PATCH /api/me`

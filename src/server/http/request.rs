@@ -417,7 +417,9 @@ impl FinishedPages {
 fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
     match screen {
         Screen::Room(screen) => match &**screen {
-            RoomScreen { room, has_newer: false, unsent: None, found: None, .. } => Some(room.id),
+            RoomScreen {
+                room, has_newer: false, unsent: None, found: None, reply: None, ..
+            } => Some(room.id),
             _ => None,
         },
         Screen::Quiet { .. } => None,
@@ -440,7 +442,7 @@ fn weight(boot: &Boot) -> usize {
         Screen::Room(screen) => screen.page.messages.as_slice(),
         Screen::Quiet { .. } => &[],
     };
-    let messages = messages.iter().map(|one| one.body.len() + one.body_html.len() + 256);
+    let messages = messages.iter().map(|one| one.weight());
     1_024 + boot.rooms.len() * 128 + boot.online.len() * 64 + messages.sum::<usize>()
 }
 

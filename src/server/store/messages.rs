@@ -9,7 +9,7 @@ use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::event::ServerFrame;
-use crate::domain::message::{ClientMessageId, Message, MessagePage, plain_body};
+use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, plain_body, reactions};
 use crate::domain::room::{MAX_MENTIONS, Membership, RoomHead};
 use crate::domain::search::indexed;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
@@ -53,7 +53,16 @@ struct Packed(
     i64,
     Option<i64>,
     Option<i64>,
+    Option<PackedQuote>,
+    Option<Vec<(String, UserId, String)>>,
 );
+
+/// The message that is answered: id, author and their name, text and HTML.
+pub(super) type PackedQuote = (MessageId, UserId, String, String, String);
+
+pub(super) fn unpack_quote((id, creator, name, body, html): PackedQuote) -> Quote {
+    Quote::new(id, UserRef { id: creator, name }, &plain_body(body, &html))
+}
 
 impl Packed {
     fn unpack(self, room_id: RoomId) -> Message {
@@ -68,6 +77,13 @@ impl Packed {
             created_at: Timestamp::from_ms(self.7),
             edited_at: self.8.map(Timestamp::from_ms),
             deleted: self.9.is_some(),
+            reply_to: self.10.map(unpack_quote),
+            boosts: reactions(
+                self.11
+                    .into_iter()
+                    .flatten()
+                    .map(|(content, id, name)| (content, UserRef { id, name })),
+            ),
         }
     }
 }
@@ -76,7 +92,16 @@ impl Packed {
 macro_rules! packed_columns {
     () => {
         "json_array(m.id, m.seq, m.creator_id, u.name, m.client_message_id, m.body, m.body_html,
-                    m.created_at, m.edited_at, m.deleted_at)"
+                    m.created_at, m.edited_at, m.deleted_at,
+                    CASE WHEN m.reply_to_id IS NOT NULL THEN json((
+                        SELECT json_array(o.id, o.creator_id, a.name, o.body, o.body_html)
+                        FROM messages o JOIN users a ON a.id = o.creator_id
+                        WHERE o.id = m.reply_to_id)) END,
+                    CASE WHEN m.boosts > 0 THEN json((
+                        SELECT json_group_array(json_array(b.content, b.booster_id, a.name)
+                                                ORDER BY b.id)
+                        FROM boosts b JOIN users a ON a.id = b.booster_id
+                        WHERE b.message_id = m.id)) END)"
     };
 }
 
@@ -220,6 +245,9 @@ pub struct NewMessage {
     pub source: Option<String>,
     /// The sanitised HTML.
     pub body_html: String,
+    /// The message it answers; forgotten unless that one stands in the same room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to_id: Option<MessageId>,
     /// Who is mentioned.
     #[serde(skip)]
     pub mentions: Vec<UserId>,
@@ -237,10 +265,13 @@ pub async fn insert_messages(
 ) -> Result<Vec<MessageId>, sqlx::Error> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "INSERT INTO messages
-             (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at)
+             (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at,
+              reply_to_id)
          SELECT j.value ->> 'id', j.value ->> 'seq', ms.room_id, ms.user_id,
                 j.value ->> 'client_message_id', coalesce(j.value ->> 'source', j.value ->> 'body'),
-                j.value ->> 'body_html', ?2
+                j.value ->> 'body_html', ?2,
+                (SELECT o.id FROM messages o WHERE o.id = j.value ->> 'reply_to_id'
+                 AND o.room_id = ms.room_id AND o.deleted_at IS NULL)
          FROM json_each(?1) j CROSS JOIN memberships ms
              ON ms.user_id = j.value ->> 'creator_id' AND ms.room_id = j.value ->> 'room_id'
          CROSS JOIN users u ON u.id = ms.user_id AND u.active = 1
@@ -282,54 +313,6 @@ pub async fn insert_messages(
     .execute(tx)
     .await?;
     Ok(inserted)
-}
-
-/// Somebody mentioned in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct NewMention {
-    /// Where.
-    pub message_id: MessageId,
-    /// Who.
-    pub user_id: UserId,
-}
-
-/// Records who is mentioned, and returns whom it concerns: members of the message's room other
-/// than its author.
-///
-/// # Errors
-/// Whatever SQLite says.
-pub async fn insert_mentions(
-    tx: &mut Tx,
-    mentions: &[NewMention],
-) -> Result<Vec<NewMention>, sqlx::Error> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "INSERT INTO mentions (user_id, room_id, message_id)
-         SELECT ms.user_id, g.room_id, g.id FROM json_each(?1) j
-         JOIN messages g ON g.id = j.value ->> 'message_id'
-         JOIN memberships ms ON ms.room_id = g.room_id AND ms.user_id = j.value ->> 'user_id'
-         WHERE ms.user_id <> g.creator_id ON CONFLICT DO NOTHING RETURNING message_id, user_id",
-    )
-    .bind(to_json(mentions)?)
-    .fetch_all(tx)
-    .await?;
-    let mentions = rows.into_iter().map(|(message_id, user_id)| NewMention {
-        message_id: MessageId::new(message_id),
-        user_id: UserId::new(user_id),
-    });
-    Ok(mentions.collect())
-}
-
-/// Forgets who was mentioned in a message, and returns them.
-///
-/// # Errors
-/// Whatever SQLite says.
-pub async fn remove_mentions(tx: &mut Tx, id: MessageId) -> Result<Vec<UserId>, sqlx::Error> {
-    let rows: Vec<(i64,)> =
-        sqlx::query_as("DELETE FROM mentions WHERE message_id = ?1 RETURNING user_id")
-            .bind(id.get())
-            .fetch_all(tx)
-            .await?;
-    Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
 }
 
 /// The message that already carries a client id in a room.
@@ -393,6 +376,29 @@ pub async fn find_message_of(
     row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id))).transpose()
 }
 
+/// A message that still exists, with its stored text.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub async fn find_with_source(
+    tx: &mut Tx,
+    id: MessageId,
+) -> Result<Option<(Message, String)>, sqlx::Error> {
+    let row: Option<(i64, String, String)> = sqlx::query_as(concat!(
+        "SELECT m.room_id, m.body, ",
+        packed_columns!(),
+        " FROM messages m JOIN users u ON u.id = m.creator_id
+          WHERE m.id = ?1 AND m.deleted_at IS NULL"
+    ))
+    .bind(id.get())
+    .fetch_optional(tx)
+    .await?;
+    let found = row.map(|(room_id, source, packed)| {
+        decode(&packed, RoomId::new(room_id)).map(|message| (message, source))
+    });
+    found.transpose()
+}
+
 fn decode(packed: &str, room_id: RoomId) -> Result<Message, sqlx::Error> {
     serde_json::from_str::<Packed>(packed)
         .map(|one| one.unpack(room_id))
@@ -433,7 +439,8 @@ pub async fn remove_message(
     now: Timestamp,
 ) -> Result<Option<(MessageId, UserId)>, sqlx::Error> {
     sqlx::query(
-        "UPDATE messages SET seq = ?2, body = '', body_html = '', deleted_at = ?3 WHERE id = ?1",
+        "UPDATE messages SET seq = ?2, body = '', body_html = '', deleted_at = ?3, boosts = 0,
+                reply_to_id = NULL WHERE id = ?1",
     )
     .bind(message.id.get())
     .bind(message.seq.get())

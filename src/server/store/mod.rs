@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod account;
+pub mod boosts;
 pub mod messages;
 pub mod rooms;
 pub mod search;

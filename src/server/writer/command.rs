@@ -7,18 +7,19 @@
 
 use super::Event;
 use super::people::{PeopleCommand, public_network};
-use super::rooms::RoomCommand;
+use super::rooms::{ActivityCommand, RoomCommand};
 use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message, has_mentions};
+use crate::domain::message::{ClientMessageId, Message, Quote, has_mentions};
 use crate::domain::room::{LastMessage, NewRoom, Room, RoomKind};
 use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
-use crate::server::store::messages::{self, NewMention, NewMessage};
+use crate::server::store::boosts::{self, NewMention};
+use crate::server::store::messages::{self, NewMessage};
 use crate::server::store::{self, Tx, rooms, search};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The name of the room every account begins with (Campfire's).
@@ -39,6 +40,8 @@ pub(super) enum Command {
     SignOut { digest: TokenDigest, id: SessionId },
     /// Something about rooms and memberships.
     Rooms(RoomCommand),
+    /// Something about what concerns people.
+    Activity(ActivityCommand),
     /// A message; see [`CreateMessage`].
     CreateMessage(CreateMessage),
     /// New text for a message.
@@ -89,6 +92,8 @@ impl std::fmt::Debug for Newcomer {
 pub(super) struct CreateMessage {
     /// Where.
     pub room_id: RoomId,
+    /// Which message it answers.
+    pub reply_to: Option<MessageId>,
     /// Who.
     pub creator: UserRef,
     /// The name its sender gave it.
@@ -182,6 +187,7 @@ impl Group<'_> {
                 Ok(Outcome::Done)
             }
             Command::Rooms(command) => self.apply_to_rooms(command).await,
+            Command::Activity(command) => self.apply_to_activity(command).await,
             Command::CreateMessage(message) => {
                 let mut answers = self.create_messages(&[message]).await?;
                 answers.pop().unwrap_or(Err(Error::Unexpected)).map_err(Failure::Refused)
@@ -305,14 +311,17 @@ impl Group<'_> {
         if message.body == text.body {
             return Ok(Outcome::Message(Arc::new(message)));
         }
-        let unmentioned = self.forget_mentions(&message).await?;
+        // Whoever is mentioned still has seen it, or has not, as before.
+        let answered = message.reply_to.as_ref().map(|quote| quote.creator.id);
+        let people: Vec<UserId> = text.mentions.iter().copied().chain(answered).collect();
+        let unmentioned = self.forget_mentions(&message, &people).await?;
         self.seq = self.seq.next();
         message.seq = self.seq;
         message.body.clone_from(&text.body);
         message.body_html.clone_from(&text.html);
         message.edited_at = Some(self.now);
         messages::update_message(self.tx, &message, text.source()).await?;
-        let mentioned = self.mention(&[(&message.id, &text.mentions)]).await?;
+        let mentioned = self.mention(&[(&message.id, &people)]).await?;
         let mentioned = mentioned.into_iter().map(|mention| mention.user_id).collect();
         let message = Arc::new(message);
         let event = Arc::clone(&message);
@@ -328,12 +337,16 @@ impl Group<'_> {
 
     /// Turns a message into a tombstone.
     pub(super) async fn bury(&mut self, mut message: Message) -> Result<(), sqlx::Error> {
-        let unmentioned = self.forget_mentions(&message).await?;
+        let unmentioned = self.forget_mentions(&message, &[]).await?;
         self.seq = self.seq.next();
         message.seq = self.seq;
         message.body.clear();
         message.body_html.clear();
-        message.deleted = true;
+        (message.deleted, message.reply_to) = (true, None);
+        if !std::mem::take(&mut message.boosts).is_empty() {
+            boosts::remove_boosts(self.tx, &message, None).await?;
+            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
+        }
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
         let message = Arc::new(message);
@@ -341,12 +354,19 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Whom a message mentioned until now. Most mention nobody, which costs nothing.
-    async fn forget_mentions(&mut self, message: &Message) -> Result<Vec<UserId>, sqlx::Error> {
-        match has_mentions(&message.body_html) {
-            true => messages::remove_mentions(self.tx, message.id).await,
-            false => Ok(Vec::new()),
+    /// Whom a message mentioned until now and does not any more. Most mention nobody, which costs
+    /// nothing.
+    async fn forget_mentions(
+        &mut self,
+        message: &Message,
+        still: &[UserId],
+    ) -> Result<Vec<UserId>, sqlx::Error> {
+        if message.reply_to.is_none() && !has_mentions(&message.body_html) {
+            return Ok(Vec::new());
         }
+        let gone = boosts::remove_mentions(self.tx, message.id, still).await?;
+        self.events.push(Event::ActivityChanged { users: gone.clone() });
+        Ok(gone)
     }
 
     /// Records whom messages mention. Without any, it costs nothing.
@@ -360,10 +380,13 @@ impl Group<'_> {
                 |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
             mentions.extend(people.iter().map(mention));
         }
-        match mentions.is_empty() {
-            true => Ok(mentions),
-            false => messages::insert_mentions(self.tx, &mentions).await,
+        if mentions.is_empty() {
+            return Ok(mentions);
         }
+        let mentions = boosts::insert_mentions(self.tx, &mentions).await?;
+        let users = mentions.iter().map(|mention| mention.user_id).collect();
+        self.events.push(Event::ActivityChanged { users });
+        Ok(mentions)
     }
 
     /// A message the viewer may change: their own, or any of their rooms' for administrators.
@@ -397,17 +420,27 @@ impl Group<'_> {
                 body: command.text.body.clone(),
                 source: command.text.source.clone(),
                 body_html: command.text.html.clone(),
+                reply_to_id: command.reply_to,
                 mentions: command.text.mentions.clone(),
             });
         }
         let inserted = messages::insert_messages(self.tx, &rows, self.now).await?;
+        let replies = rows.iter().filter(|row| row.reply_to_id.is_some()).map(|row| row.id);
+        let mut quotes = match replies.collect::<Vec<_>>() {
+            none if none.is_empty() => HashMap::new(),
+            replies => boosts::list_quotes(self.tx, &replies).await?,
+        };
+        for row in &mut rows {
+            row.mentions.extend(quotes.get(&row.id).map(|quote| quote.creator.id));
+        }
         let stored_rows = rows.iter().filter(|row| inserted.contains(&row.id));
         let wanted: Vec<_> = stored_rows.map(|row| (&row.id, &row.mentions)).collect();
         let mentions = self.mention(&wanted).await?;
         let mut answers = Vec::with_capacity(rows.len());
         for (row, command) in rows.into_iter().zip(commands) {
             answers.push(if inserted.contains(&row.id) {
-                let message = Arc::new(stored(row, &command.creator, self.now));
+                let quote = quotes.remove(&row.id);
+                let message = Arc::new(stored(row, &command.creator, self.now, quote));
                 let mentioned = mentions.iter().filter(|mention| mention.message_id == message.id);
                 let mentioned = mentioned.map(|mention| mention.user_id).collect();
                 let event = Arc::clone(&message);
@@ -448,7 +481,7 @@ impl Group<'_> {
     }
 }
 
-fn stored(row: NewMessage, creator: &UserRef, now: Timestamp) -> Message {
+fn stored(row: NewMessage, creator: &UserRef, now: Timestamp, quote: Option<Quote>) -> Message {
     Message {
         id: row.id,
         seq: row.seq,
@@ -460,5 +493,7 @@ fn stored(row: NewMessage, creator: &UserRef, now: Timestamp) -> Message {
         created_at: now,
         edited_at: None,
         deleted: false,
+        reply_to: quote,
+        boosts: Vec::new(),
     }
 }

@@ -9,12 +9,12 @@
 
 use super::Event;
 use crate::domain::account::Viewer;
-use crate::domain::message::{Message, MessagePage, PAGE_SIZE};
+use crate::domain::message::{Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::room::{
     Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, rename_among,
 };
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
-use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::domain::{RoomId, Seq, UserId};
 use crate::server::memory::Bounded;
 use crate::server::store::access::{Session, TokenDigest};
 use crate::server::store::account::Account;
@@ -273,7 +273,7 @@ impl State {
             Event::MessageDeleted { message, newest, unmentioned } => {
                 self.changed.insert(message.room_id, message.seq);
                 self.set_last(message.room_id, *newest);
-                self.change_tail(message.room_id, |tail| tail.remove(message.id));
+                self.change_tail(message.room_id, |tail| tail.remove(message));
                 self.unmention(message, unmentioned);
             }
             Event::RoomRead { user_id, room_id, reading } => {
@@ -303,6 +303,7 @@ impl State {
                 self.structure += 1;
                 self.account = Some(Arc::new(account.clone()));
             }
+            Event::ActivityChanged { .. } => {}
             Event::UserJoined { .. } => self.structure += 1,
             Event::SessionBegan { digest, session } => {
                 self.structure += 1;
@@ -417,8 +418,7 @@ impl State {
 
 impl Tail {
     fn weight(&self) -> usize {
-        let text = |message: &Arc<Message>| message.body.len() + message.body_html.len() + 256;
-        self.messages.iter().map(text).sum()
+        self.messages.iter().map(|message| message.weight()).sum()
     }
 
     fn push(&mut self, message: &Arc<Message>) {
@@ -434,12 +434,14 @@ impl Tail {
     }
 
     fn replace(&mut self, message: &Arc<Message>) {
+        Quote::renew(self.messages.iter_mut(), message);
         if let Some(old) = self.messages.iter_mut().find(|old| old.id == message.id) {
             *old = Arc::clone(message);
         }
     }
 
-    fn remove(&mut self, id: MessageId) {
-        self.messages.retain(|message| message.id != id);
+    fn remove(&mut self, gone: &Message) {
+        Quote::renew(self.messages.iter_mut(), gone);
+        self.messages.retain(|message| message.id != gone.id);
     }
 }

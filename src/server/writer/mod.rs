@@ -19,7 +19,7 @@ use super::operation::Gap;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
 use super::store::messages::Reading;
-use super::store::{self, Head, Tx};
+use super::store::{self, Head, Store, Tx};
 use super::{Clock, Stop};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
@@ -38,6 +38,20 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
 const QUEUE: usize = 256;
+
+/// Messages that one command of a [`Chore`] changes.
+const AT_ONCE: u32 = 100;
+/// Between two such commands, so that everybody else's come in between.
+const CHORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Work on many messages. The wish is stored, so it goes on after a restart.
+#[derive(Clone, Copy, Debug)]
+pub enum Chore {
+    /// The messages of somebody who is banned go.
+    Remove,
+    /// Mentions of somebody show the name they have now.
+    Rename,
+}
 
 /// A committed fact.
 #[derive(Clone, Debug)]
@@ -114,6 +128,11 @@ pub enum Event {
         room_id: RoomId,
         /// Up to where, and what is left.
         reading: Reading,
+    },
+    /// Something that concerns these people is new, is seen, or has gone.
+    ActivityChanged {
+        /// Who.
+        users: Vec<UserId>,
     },
     /// A message was written.
     MessageCreated {
@@ -244,6 +263,35 @@ impl Writer {
     /// Only those of every method.
     pub async fn sweep(&self) -> Result<(), Error> {
         self.run(Command::Sweep).await.map(|_| ())
+    }
+
+    /// Does a chore, a bounded number of messages at a time, found beside the writer. Ends early
+    /// when the server stops or it is not wanted any more.
+    pub async fn work_through(&self, store: &Store, stop: &Stop, chore: Chore, user_id: UserId) {
+        let mut after = MessageId::new(0);
+        while !stop.is_cancelled() {
+            let found = match chore {
+                Chore::Remove => store.list_message_ids_of(user_id, after, AT_ONCE).await,
+                Chore::Rename => store.list_messages_naming(user_id, after, AT_ONCE).await,
+            };
+            let done = match found {
+                Ok(ids) => {
+                    let last = ids.last().copied();
+                    let written = match chore {
+                        Chore::Remove => self.remove_messages_of(user_id, ids).await,
+                        Chore::Rename => self.rename_mentions(user_id, ids).await,
+                    };
+                    written.map(|()| last)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(last)) => after = last,
+                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
+                Err(error) => tracing::warn!(%error, ?chore, "a chore failed; trying again"),
+            }
+            tokio::time::sleep(CHORE_PAUSE).await;
+        }
     }
 
     /// Whether the writer still takes commands.

@@ -11,7 +11,7 @@ use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, V
 use crate::domain::error::Error;
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
-use crate::server::store::{account, messages, rooms};
+use crate::server::store::{account, boosts, messages, rooms};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -275,10 +275,13 @@ impl Group<'_> {
     }
 
     async fn change_profile(&mut self, id: UserId, profile: &Profile) -> Applied {
-        self.viewer(id).await?;
+        let before = self.viewer(id).await?;
         if !account::update_profile(self.tx, id, profile).await? {
             let taken = "Somebody else here has that address.";
             return Err(Error::invalid("email_address", taken).into());
+        }
+        if before.name != profile.name {
+            boosts::update_renamed(self.tx, id, true).await?;
         }
         self.user_changed(id).await
     }

@@ -4,20 +4,24 @@
 //! Whoever changes a room must be in it: a stranger, administrators included, finds nothing there.
 //! Members come and go in sets, one statement however many they are, and every event names exactly
 //! whom the database let in or out, so that hot state and sockets need not guess.
+//!
+//! What members add to each other's messages, and what follows for whom it concerns, is here too.
 
 use super::command::{Applied, Command, CreateMessage, Failure, Group, Outcome};
 use super::{Event, Writer};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message};
+use crate::domain::message::{
+    Boost, ClientMessageId, MAX_BOOSTS, MAX_BOOSTS_OF_ONE, Message, plain_body, rename_mentions,
+};
 use crate::domain::room::{
     Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
     may_change_room,
 };
-use crate::domain::{MessageId, RoomId, UserId};
+use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::operation::Gap;
 use crate::server::rich_text::Rendered;
-use crate::server::store::rooms;
+use crate::server::store::{boosts, messages, rooms};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -41,6 +45,144 @@ pub(super) enum RoomCommand {
     Star { viewer: UserId, room_id: RoomId, starred: bool },
     /// Some of the messages of deleted rooms go.
     RemoveLeftovers,
+}
+
+/// A wish about what concerns people.
+#[derive(Clone, Debug)]
+pub(super) enum ActivityCommand {
+    /// A boost is added to a message, or taken back by whoever added it.
+    Boost { viewer: UserId, id: MessageId, boost: Boost, wanted: bool },
+    /// Somebody has seen what concerns them up to a change.
+    See { viewer: UserId, seen: Seq },
+    /// Mentions in these messages show the name somebody has now; without any, all do.
+    RenameMentions { user_id: UserId, ids: Vec<MessageId> },
+}
+
+impl Writer {
+    /// Adds a boost to a message, or takes one's own back. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Validation`]
+    /// beyond what one person or one message may have.
+    pub async fn boost(
+        &self,
+        viewer: UserId,
+        id: MessageId,
+        boost: Boost,
+        wanted: bool,
+    ) -> Result<Created, Error> {
+        let command = ActivityCommand::Boost { viewer, id, boost, wanted };
+        match self.run(Command::Activity(command)).await? {
+            Outcome::Message(message) => Ok(Created::New(message)),
+            Outcome::Duplicate(message) => Ok(Created::Duplicate(message)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Notes up to which change somebody has seen what concerns them.
+    ///
+    /// # Errors
+    /// Only those of every method.
+    pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
+        self.run(Command::Activity(ActivityCommand::See { viewer, seen })).await.map(|_| ())
+    }
+
+    /// Puts the name somebody has now into these messages; without any, the work is done.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is done already.
+    pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
+        let command = ActivityCommand::RenameMentions { user_id, ids };
+        self.run(Command::Activity(command)).await.map(|_| ())
+    }
+}
+
+impl Group<'_> {
+    pub(super) async fn apply_to_activity(&mut self, command: &ActivityCommand) -> Applied {
+        match command {
+            ActivityCommand::Boost { viewer, id, boost, wanted } => {
+                self.boost(*viewer, *id, boost, *wanted).await
+            }
+            ActivityCommand::See { viewer, seen } => {
+                let seen = self.seq.min(*seen);
+                if boosts::update_activity_seen(self.tx, *viewer, seen).await? {
+                    self.events.push(Event::ActivityChanged { users: vec![*viewer] });
+                }
+                Ok(Outcome::Done)
+            }
+            ActivityCommand::RenameMentions { user_id, ids } => {
+                self.rename_mentions(*user_id, ids).await
+            }
+        }
+    }
+
+    async fn boost(
+        &mut self,
+        viewer: UserId,
+        id: MessageId,
+        boost: &Boost,
+        wanted: bool,
+    ) -> Applied {
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let mut message = found.await?.ok_or(Error::NotFound)?;
+        let own = message.boosts.iter().filter(|one| one.is_by(viewer));
+        let has = own.clone().any(|one| one.content == boost.content());
+        let all: usize = message.boosts.iter().map(|one| one.user_ids.len()).sum();
+        let own = own.count();
+        if has == wanted {
+            return Ok(Outcome::Duplicate(Arc::new(message)));
+        }
+        if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
+            let many = if own >= MAX_BOOSTS_OF_ONE {
+                "You have added a lot to this message. Take something back first."
+            } else {
+                "This message has as many reactions as it can carry."
+            };
+            return Err(Error::invalid("content", many).into());
+        }
+        self.seq = self.seq.next();
+        message.seq = self.seq;
+        match wanted {
+            true => boosts::insert_boost(self.tx, &message, viewer, boost, self.now).await?,
+            false => boosts::remove_boosts(self.tx, &message, Some((viewer, boost))).await?,
+        }
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
+        self.message_updated(&message);
+        if message.creator.id != viewer {
+            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
+        }
+        Ok(Outcome::Message(message))
+    }
+
+    async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
+        let user = boosts::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
+        if ids.is_empty() {
+            boosts::update_renamed(self.tx, user_id, false).await?;
+        }
+        for id in ids {
+            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
+            else {
+                continue;
+            };
+            if let Some(html) = rename_mentions(&message.body_html, &user) {
+                self.seq = self.seq.next();
+                message.seq = self.seq;
+                message.body = plain_body(source.clone(), &html);
+                message.body_html = html;
+                messages::update_message(self.tx, &message, &source).await?;
+                self.message_updated(&Arc::new(message));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// A message looks otherwise and mentions whom it did.
+    fn message_updated(&mut self, message: &Arc<Message>) {
+        let (mentioned, unmentioned) = (Vec::new(), Vec::new());
+        let message = Arc::clone(message);
+        self.events.push(Event::MessageUpdated { message, mentioned, unmentioned });
+    }
 }
 
 /// What opening a room came to.
@@ -93,7 +235,8 @@ impl Group<'_> {
                 }
                 self.ensure_may_change(*viewer, &head).await?;
                 let everybody = Revision { grant: BTreeSet::new(), revoke: Revoked::Others };
-                rooms::revoke(self.tx, *room_id, &everybody).await?;
+                let users = rooms::revoke(self.tx, *room_id, &everybody).await?;
+                self.events.push(Event::ActivityChanged { users });
                 self.remove_empty_room(*room_id).await
             }
             RoomCommand::Leave { viewer, room_id } => self.leave(*viewer, *room_id).await,
@@ -248,6 +391,8 @@ impl Group<'_> {
         revoked: Vec<UserId>,
     ) -> Result<Arc<RoomHead>, Failure> {
         let head = Arc::new(rooms::load_head(self.tx, room_id).await?);
+        // What concerned them in there does not count any more.
+        self.events.push(Event::ActivityChanged { users: revoked.clone() });
         self.events.push(Event::RoomChanged { head: Arc::clone(&head), granted, revoked });
         Ok(head)
     }
@@ -294,7 +439,22 @@ impl Writer {
         client_message_id: ClientMessageId,
         text: Rendered,
     ) -> Result<Created, Error> {
-        let message = CreateMessage { room_id, creator, client_message_id, text };
+        self.create_reply((room_id, None), creator, client_message_id, text).await
+    }
+
+    /// The same for a message that may answer another one of its room. If that one has gone, it is
+    /// an ordinary message.
+    ///
+    /// # Errors
+    /// As for [`create_message_with_deduplication`](Self::create_message_with_deduplication).
+    pub async fn create_reply(
+        &self,
+        (room_id, reply_to): (RoomId, Option<MessageId>),
+        creator: UserRef,
+        client_message_id: ClientMessageId,
+        text: Rendered,
+    ) -> Result<Created, Error> {
+        let message = CreateMessage { room_id, reply_to, creator, client_message_id, text };
         match self.run(Command::CreateMessage(message)).await? {
             Outcome::Message(message) => Ok(Created::New(message)),
             Outcome::Duplicate(message) => {
