@@ -261,22 +261,6 @@ fn is_of_emoji(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-')
 }
 
-/// How well a name fits what was typed, both without case and accents; the smaller the better:
-/// it begins so, a word in it does, its initials do.
-pub fn fit(name: &str, typed: &str) -> Option<u8> {
-    let words = || name.split(|c: char| c.is_whitespace() || c == '-').filter(|w| !w.is_empty());
-    let initials = || words().filter_map(|word| word.chars().next()).collect::<String>();
-    let starts = name.match_indices(char::is_whitespace).any(|(at, space)| {
-        name.get(at + space.len()..).is_some_and(|rest| rest.starts_with(typed))
-    });
-    match () {
-        () if name.starts_with(typed) => Some(0),
-        () if starts || words().any(|word| word.starts_with(typed)) => Some(1),
-        () if !typed.is_empty() && initials().starts_with(typed) => Some(2),
-        () => None,
-    }
-}
-
 /// Whether a text of several lines looks like code: lines that are set in, or end or begin as
 /// hardly any sentence does.
 pub fn is_code(text: &str) -> bool {

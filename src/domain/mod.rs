@@ -228,6 +228,11 @@ pub fn push_padded(text: &mut String, number: i64, width: usize) {
     text.push_str(std::str::from_utf8(shown).unwrap_or_default());
 }
 
+/// Appends several texts.
+pub fn push_all(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
+}
+
 /// Appends text to HTML so that it stays text, in elements and in quoted attributes.
 pub fn push_escaped(html: &mut String, text: &str) {
     let mut rest = text;

@@ -149,15 +149,25 @@ pub fn rank(name: &str, wanted: &str) -> Option<u8> {
     }
 }
 
+/// Puts something behind everything that is at least as good. Lists of things to choose from are
+/// short, and a sorting algorithm of its own for each kind of them would weigh more than all else
+/// that is done with them in the browser.
+pub fn insert_ranked<K: Ord, T>(list: &mut Vec<(K, T)>, rank: K, one: T) {
+    let at = list.partition_point(|(other, _)| *other <= rank);
+    list.insert(at, (rank, one));
+}
+
 /// The rooms that answer what somebody types, the best first; among equals what waits, then what
 /// was spoken in last.
 pub fn found<'a>(rooms: &'a [SidebarRoom], wanted: &str) -> Vec<(u8, &'a SidebarRoom)> {
-    let ranked = rooms.iter().filter_map(|entry| Some((rank(&entry.name, wanted)?, entry)));
-    let mut found: Vec<_> = ranked.collect();
-    found.sort_by_key(|(rank, entry)| {
-        (*rank, !entry.is_waiting(), std::cmp::Reverse(entry.last_message_id))
-    });
-    found
+    let mut found = Vec::new();
+    for entry in rooms {
+        if let Some(rank) = rank(&entry.name, wanted) {
+            let last = entry.last_message_id.map_or(0, MessageId::get);
+            insert_ranked(&mut found, (rank, !entry.is_waiting(), -last), entry);
+        }
+    }
+    found.into_iter().map(|((rank, ..), entry)| (rank, entry)).collect()
 }
 
 /// How something concerns somebody.

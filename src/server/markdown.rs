@@ -7,12 +7,10 @@
 //! quotes) stands in a table. That tells words apart and understands no program, which is enough
 //! to read by and costs neither grammars nor an engine for patterns.
 
-use super::rich_text::{
-    EVERYBODY, Known, before, folded, longest, longest_first, may_begin, push_all,
-};
+use super::rich_text::{EVERYBODY, Known, before, folded, longest, longest_first, may_begin};
 use crate::domain::account::UserRef;
 use crate::domain::message::MENTION;
-use crate::domain::{RoomId, push_escaped};
+use crate::domain::{RoomId, push_all, push_escaped};
 use linkify::{LinkFinder, LinkKind};
 use pulldown_cmark::{
     CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd,

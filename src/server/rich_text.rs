@@ -10,7 +10,7 @@ use super::markdown::{Page, code_in, is_plain, lies_in, paragraphs};
 use crate::domain::account::UserRef;
 use crate::domain::message::Draft;
 use crate::domain::search::played;
-use crate::domain::{RoomId, UserId};
+use crate::domain::{RoomId, UserId, push_all};
 use ammonia::{Builder, UrlRelative};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -183,11 +183,6 @@ pub fn render(draft: &Draft, known: &Known<'_>) -> Rendered {
 /// A text up to a place.
 pub fn before(text: &str, at: usize) -> &str {
     text.get(..at).unwrap_or_default()
-}
-
-/// Appends several texts.
-pub fn push_all(text: &mut String, parts: &[&str]) {
-    parts.iter().for_each(|part| text.push_str(part));
 }
 
 /// Whether a mention may begin at this `@`: not within a word, an address or a link.

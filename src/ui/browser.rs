@@ -382,11 +382,6 @@ pub async fn see_activity(seen: Seq) -> Answer<()> {
     in_time(async { checked(request.send().await).await.map(|_| ()) }).await
 }
 
-/// Reads one of the built files.
-pub async fn text_of(path: &str) -> Option<String> {
-    Request::get(path).send().await.ok()?.text().await.ok()
-}
-
 /// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.
 ///
 /// # Errors
@@ -484,7 +479,7 @@ pub async fn preview(room_id: RoomId, body: &str) -> Answer<String> {
 }
 
 /// A built file, as bytes. Browsers keep them, so asking again costs nothing.
-pub async fn file(name: &str) -> Option<Vec<u8>> {
+pub async fn load_bytes(name: &str) -> Option<Vec<u8>> {
     let sent = Request::get(&super::controls::asset(name)).send().await;
     checked(sent).await.ok()?.binary().await.ok()
 }

@@ -5,75 +5,136 @@
 //! method is composing, not on touch screens), Shift+Enter breaks the line, Ctrl or Cmd+Enter
 //! always sends. The draft is kept in this browser on every keystroke, so nothing written is lost.
 //! What tools do to a text is decided in `domain::composing` and typed here, to be taken back.
+//!
+//! Tools, completions and picker are plain HTML (`composer.html`) that a few listeners of the dock
+//! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{Choice, Choices, Icon, asset, closest, icon};
-use super::live::{MUTED, Typing, is_muted};
-use super::room::{EmojiPicker, JumpPill, PICKER, TypingLine, act, recent, remember, table};
+use super::controls::{closest, icon, illustrated};
+use super::expression::{self, PICKER, is_muted};
+use super::live::Typing;
+use super::log;
+use super::message::ReplyLine;
+use super::room::{JumpPill, TypingLine};
 use super::state::Chat;
 use crate::domain::account::UserRef;
-use crate::domain::composing::{Field, Format, Kind, fit, is_code, trigger};
+use crate::domain::composing::{Field, Format, Kind, is_code, trigger};
 use crate::domain::room::RoomKind;
 use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{folded, hue, initials};
-use crate::domain::{RoomId, Seq, push_escaped};
+use crate::domain::sidebar::{hue, initials, insert_ranked, rank};
+use crate::domain::{RoomId, Seq, push_all, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
-use leptos::html::Textarea;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{ClipboardEvent, HtmlDocument, HtmlTextAreaElement};
+use web_sys::{ClipboardEvent, Element, HtmlDocument, HtmlElement, HtmlTextAreaElement};
 
 /// Completions at once.
 const MAX_CHOICES: usize = 8;
+/// The id of the list of completions.
+const CHOICES: &str = "choices";
 
 /// Everything the composer knows.
 #[derive(Clone, Copy)]
 struct Writing {
     chat: Chat,
-    field: NodeRef<Textarea>,
     problem: RwSignal<Option<String>>,
     typing: Typing,
-    choices: RwSignal<Vec<Choice>>,
-    chosen: RwSignal<usize>,
+    looking: StoredValue<Looking>,
+}
+
+/// What is looked for, and what was pasted.
+#[derive(Default)]
+struct Looking {
     /// What a completion replaces, in bytes.
-    place: StoredValue<(usize, usize)>,
+    place: (usize, usize),
     /// Counts look-ups: the answer to an older one comes too late.
-    asked: StoredValue<u32>,
-    preview: RwSignal<Option<String>>,
+    asked: u32,
     /// What was pasted and looks like code.
-    pasted: RwSignal<Option<String>>,
+    pasted: String,
+}
+
+fn field() -> Option<HtmlTextAreaElement> {
+    browser::element("body")?.dyn_into().ok()
+}
+
+/// The field, and what it holds.
+fn read() -> Option<(HtmlTextAreaElement, Field)> {
+    let element = field()?;
+    let end = element.selection_end().ok()??;
+    let start = element.selection_start().ok()??;
+    let field = Field::new(&element.value(), start, end);
+    Some((element, field))
+}
+
+fn show(id: &str, shown: bool) {
+    if let Some(element) = browser::element(id) {
+        element.set_hidden(!shown);
+    }
+}
+
+fn press(button: &str, pressed: bool) {
+    let button = ["[data-do='", button, "']"].concat();
+    let button = browser::document().and_then(|it| it.query_selector(&button).ok().flatten());
+    if let Some(button) = button {
+        log::set(&button, "aria-pressed", if pressed { "true" } else { "false" });
+    }
+}
+
+fn is_previewing() -> bool {
+    browser::element("preview").is_some_and(|preview| !preview.hidden())
+}
+
+/// Shows what the message will be in place of the field, or the field again.
+fn show_preview(html: Option<&str>) {
+    if html.is_none() && !is_previewing() {
+        return;
+    }
+    if let Some(preview) = browser::element("preview") {
+        preview.set_inner_html(html.unwrap_or_default());
+    }
+    show("preview", html.is_some());
+    show("body", html.is_none());
+    press("preview", html.is_some());
+}
+
+fn options() -> Vec<Element> {
+    browser::element(CHOICES).map_or(Vec::new(), |list| log::all(&list, "li"))
+}
+
+/// Puts a line of the list forward; the field, which keeps the focus, says which.
+fn choose(at: usize) {
+    for (place, option) in options().iter().enumerate() {
+        log::set(option, "aria-selected", if place == at { "true" } else { "false" });
+    }
+    if let Some(field) = field() {
+        let active = format!("{CHOICES}-{at}");
+        let attributes = [("role", "combobox"), ("aria-expanded", "true")];
+        attributes.into_iter().for_each(|(name, value)| log::set(&field, name, value));
+        log::set(&field, "aria-controls", CHOICES);
+        log::set(&field, "aria-activedescendant", &active);
+    }
+}
+
+/// A line of the list: a picture as HTML, a name, a note, and the text it stands for.
+fn option(at: usize, picture: &str, (name, note): (&str, &str), text: &str) -> String {
+    let mut html =
+        format!("<li class=\"menu__item\" role=\"option\" id=\"{CHOICES}-{at}\" data-text=\"");
+    push_escaped(&mut html, text);
+    push_all(&mut html, &["\">", picture, "<span class=\"truncate\" dir=\"auto\">"]);
+    push_escaped(&mut html, name);
+    html.push_str("</span><span class=\"end truncate\">");
+    push_escaped(&mut html, note);
+    html + "</span></li>"
 }
 
 impl Writing {
-    fn new(chat: Chat, problem: Option<String>) -> Self {
-        Self {
-            chat,
-            field: NodeRef::new(),
-            problem: RwSignal::new(problem),
-            typing: Typing::new(chat),
-            choices: RwSignal::new(Vec::new()),
-            chosen: RwSignal::new(0),
-            place: StoredValue::new((0, 0)),
-            asked: StoredValue::new(0),
-            preview: RwSignal::new(None),
-            pasted: RwSignal::new(None),
-        }
-    }
-
-    fn read(self) -> Option<(HtmlTextAreaElement, Field)> {
-        let element = self.field.get_untracked()?;
-        let end = element.selection_end().ok()??;
-        let start = element.selection_start().ok()??;
-        let field = Field::new(&element.value(), start, end);
-        Some((element, field))
-    }
-
     /// Types the difference between what the field holds and what it should hold.
     fn write(self, new: &Field) {
-        let Some((element, old)) = self.read() else {
+        let Some((element, old)) = read() else {
             return;
         };
+        show_preview(None);
         let (from, to, text) = old.change(new);
         let _focused = element.focus();
         if from != to || !text.is_empty() {
@@ -93,15 +154,8 @@ impl Writing {
         let _selected = element.set_selection_range(start, end);
     }
 
-    fn format(self, format: Format) {
-        if let Some((_, field)) = self.read() {
-            self.preview.set(None);
-            self.write(&field.with(format));
-        }
-    }
-
     fn changed(self) {
-        if let Some(field) = self.field.get_untracked() {
+        if let Some(field) = field() {
             let text = field.value();
             self.typing.changed(text.trim().is_empty());
             self.chat.draft.set(text);
@@ -111,8 +165,7 @@ impl Writing {
     }
 
     fn send(self) {
-        let field = self.field.get_untracked().filter(|field| !field.value().trim().is_empty());
-        let Some(field) = field else {
+        let Some(field) = field().filter(|field| !field.value().trim().is_empty()) else {
             return;
         };
         match self.chat.send(&field.value()) {
@@ -130,105 +183,116 @@ impl Writing {
     /// Nothing of what was going on concerns the text that comes next.
     fn reset(self) {
         self.problem.set(None);
-        self.preview.set(None);
-        self.pasted.set(None);
+        show_preview(None);
+        show("paste-offer", false);
         self.close();
     }
 
     fn suggest(self) {
-        let Some((_, at)) = self.read() else {
+        let Some((_, at)) = read() else {
             return;
         };
         let Some(found) = trigger(&at.text, at.start).filter(|_| at.start == at.end) else {
             return self.close();
         };
-        let asked = self.asked.get_value().wrapping_add(1);
-        self.asked.set_value(asked);
-        self.place.set_value((found.start, at.start));
+        let asked = self.ask();
+        self.looking.update_value(|looking| looking.place = (found.start, at.start));
         let (kind, typed) = (found.kind, found.typed.to_owned());
         spawn_local(async move {
             let found = self.find(kind, &typed).await;
-            if self.asked.try_get_value() == Some(asked) {
-                self.chosen.set(0);
-                self.choices.set(found);
+            let list = browser::element(CHOICES);
+            let still = self.looking.try_with_value(|looking| looking.asked) == Some(asked);
+            if let Some(list) = list.filter(|_| still) {
+                list.set_inner_html(&found);
+                list.set_hidden(found.is_empty());
+                if found.is_empty() { self.close() } else { choose(0) }
             }
         });
     }
 
-    async fn find(self, kind: Kind, typed: &str) -> Vec<Choice> {
+    /// Counts one more look-up.
+    fn ask(self) -> u32 {
+        self.looking.update_value(|looking| looking.asked = looking.asked.wrapping_add(1));
+        self.looking.with_value(|looking| looking.asked)
+    }
+
+    async fn find(self, kind: Kind, typed: &str) -> String {
+        let mut html = String::new();
         match kind {
-            Kind::Person => self.find_people(typed).await,
-            Kind::Room => self.find_rooms(typed),
+            Kind::Person => {
+                let people = match self.chat.room_id() {
+                    Some(room_id) => browser::find_people(room_id, typed).await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                for (at, user) in people.iter().take(MAX_CHOICES).enumerate() {
+                    html.push_str(&person(at, user));
+                }
+            }
+            Kind::Room => {
+                for (at, name) in self.find_rooms(typed).into_iter().enumerate() {
+                    let text = ["#", &name, " "].concat();
+                    html.push_str(&option(at, &icon("hash"), (&name, ""), &text));
+                }
+            }
             Kind::Emoji => {
-                let (emoji, recent) = (table("emoji.tsv").await, recent());
-                let mut found = complete(&emoji, typed, MAX_CHOICES);
-                found.sort_by_key(|one| !recent.iter().any(|used| used == one.text));
-                let choice = |one: Emoji<'_>| Choice::new(one.text, (one.name, ""), one.text);
-                found.into_iter().map(choice).collect()
+                let (table, recent) = (expression::table("emoji.tsv").await, expression::recent());
+                let (used, others): (Vec<_>, Vec<_>) = complete(&table, typed, MAX_CHOICES)
+                    .into_iter()
+                    .partition(|one| recent.iter().any(|used| used == one.text));
+                for (at, Emoji { text, name }) in used.into_iter().chain(others).enumerate() {
+                    html.push_str(&option(at, text, (name, ""), text));
+                }
             }
             Kind::Sound => {
-                let (sounds, typed) = (table("sounds.tsv").await, typed.to_ascii_lowercase());
-                let found = sounds.lines().filter_map(Sound::parse);
+                let (table, typed) =
+                    (expression::table("sounds.tsv").await, typed.to_ascii_lowercase());
+                let found = table.lines().filter_map(Sound::parse);
                 let found = found.filter(|one| one.name.starts_with(&typed)).take(MAX_CHOICES);
-                found.map(|one| Choice::new(one.emoji, (one.name, one.caption), one.name)).collect()
+                for (at, Sound { name, emoji, caption }) in found.enumerate() {
+                    html.push_str(&option(at, emoji, (name, caption), name));
+                }
             }
         }
+        html
     }
 
-    async fn find_people(self, typed: &str) -> Vec<Choice> {
-        let Some(room_id) = self.chat.room_id() else {
-            return Vec::new();
-        };
-        let found = browser::find_people(room_id, typed).await.unwrap_or_default();
-        let choice = |user: UserRef| {
-            let text = ["@", &user.name, " "].concat();
-            if user.id.get() == 0 {
-                return Choice::new(&icon("users"), (&user.name, "all in this room"), &text);
-            }
-            let hue = hue(user.id).to_string();
-            let start = "<span class=\"avatar avatar--s\" aria-hidden=\"true\" data-hue=\"";
-            let mut face = [start, &hue, "\">"].concat();
-            push_escaped(&mut face, &initials(&user.name, 1));
-            face.push_str("</span>");
-            Choice::new(&face, (&user.name, ""), &text)
-        };
-        found.into_iter().take(MAX_CHOICES).map(choice).collect()
-    }
-
-    fn find_rooms(self, typed: &str) -> Vec<Choice> {
-        let typed = folded(typed);
+    fn find_rooms(self, typed: &str) -> Vec<String> {
         self.chat.sidebar.with_untracked(|sidebar| {
-            let open = sidebar.rooms().iter().filter(|room| room.kind == RoomKind::Open);
-            let fits = |name: &str| fit(&folded(name), &typed);
-            let mut found: Vec<_> =
-                open.filter_map(|room| Some((fits(&room.name)?, &room.name))).collect();
-            found.sort_by_key(|(fit, _)| *fit);
-            let choice = |(_, name): (u8, &String)| {
-                Choice::new(&icon("hash"), (name, ""), &["#", name, " "].concat())
-            };
-            found.into_iter().take(MAX_CHOICES).map(choice).collect()
+            let mut found = Vec::new();
+            for room in sidebar.rooms().iter().filter(|room| room.kind == RoomKind::Open) {
+                if let Some(rank) = rank(&room.name, typed).filter(|rank| *rank < 3) {
+                    insert_ranked(&mut found, rank, room.name.clone());
+                }
+            }
+            found.into_iter().take(MAX_CHOICES).map(|(_, name)| name).collect()
         })
     }
 
     /// Closes the list; a look-up under way comes too late.
     fn close(self) {
-        self.asked.update_value(|asked| *asked = asked.wrapping_add(1));
-        if !self.choices.with_untracked(Vec::is_empty) {
-            self.choices.set(Vec::new());
+        self.ask();
+        if let Some(list) = browser::element(CHOICES).filter(|list| !list.hidden()) {
+            list.set_inner_html("");
+            list.set_hidden(true);
+        }
+        if let Some(field) = field() {
+            for name in ["role", "aria-expanded", "aria-controls", "aria-activedescendant"] {
+                let _removed = field.remove_attribute(name);
+            }
         }
     }
 
     /// Puts a completion into the text. False if it stands there already.
-    fn take(self, at: usize) -> bool {
-        let choice = self.choices.with_untracked(|choices| choices.get(at).cloned());
-        let (Some(choice), Some((_, field))) = (choice, self.read()) else {
+    fn take(self, option: Option<&Element>) -> bool {
+        let text = option.and_then(|option| option.get_attribute("data-text"));
+        let (Some(text), Some((_, field))) = (text, read()) else {
             return false;
         };
-        let (from, to) = self.place.get_value();
+        let (from, to) = self.looking.with_value(|looking| looking.place);
         let typed = field.text.get(from..to).unwrap_or_default();
-        let is_new = !typed.eq_ignore_ascii_case(choice.text.trim_end());
+        let is_new = !typed.eq_ignore_ascii_case(text.trim_end());
         if is_new {
-            self.write(&field.replaced(from, to, &choice.text));
+            self.write(&field.replaced(from, to, &text));
         }
         self.close();
         is_new
@@ -236,26 +300,34 @@ impl Writing {
 
     /// Whether a key was for the list of completions.
     fn steer(self, event: &KeyboardEvent) -> bool {
-        let count = self.choices.with_untracked(Vec::len);
+        let options = options();
+        let count = options.len();
         let more = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
         if count == 0 || more {
             return false;
         }
-        let chosen = self.chosen.get_untracked();
+        let is_chosen = |option: &Element| option.matches("[aria-selected='true']") == Ok(true);
+        let chosen = options.iter().position(is_chosen).unwrap_or(0);
         match event.key().as_str() {
-            "ArrowDown" => self.chosen.set((chosen + 1) % count),
-            "ArrowUp" => self.chosen.set((chosen + count - 1) % count),
+            "ArrowDown" => choose((chosen + 1) % count),
+            "ArrowUp" => choose((chosen + count - 1) % count),
             "Escape" => {
                 event.stop_propagation();
                 self.close();
             }
             "Tab" => {
-                self.take(chosen);
+                self.take(options.get(chosen));
             }
-            "Enter" => return self.take(chosen),
+            "Enter" => return self.take(options.get(chosen)),
             _ => return false,
         }
         true
+    }
+
+    fn format(self, format: Format) {
+        if let Some((_, field)) = read() {
+            self.write(&field.with(format));
+        }
     }
 
     /// Whether a key was a shortcut of the toolbar's.
@@ -286,22 +358,20 @@ impl Writing {
         }
     }
 
-    fn pasted(self, event: &Event) {
-        let text = event
-            .dyn_ref::<ClipboardEvent>()
-            .and_then(ClipboardEvent::clipboard_data)
-            .and_then(|data| data.get_data("text/plain").ok());
+    fn pasted(self, event: &ClipboardEvent) {
+        let text = event.clipboard_data().and_then(|data| data.get_data("text/plain").ok());
         let text = text.unwrap_or_default().replace("\r\n", "\n");
-        let in_code = self.read().is_some_and(|(_, at)| {
+        let in_code = read().is_some_and(|(_, at)| {
             at.text.get(..at.start).is_some_and(|before| before.matches("```").count() % 2 == 1)
         });
-        self.pasted.set(Some(text).filter(|text| !in_code && is_code(text)));
+        show("paste-offer", !in_code && is_code(&text));
+        self.looking.update_value(|looking| looking.pasted = text);
     }
 
     fn fence_pasted(self) {
-        let pasted = self.pasted.get_untracked().unwrap_or_default();
-        self.pasted.set(None);
-        if let Some((_, field)) = self.read()
+        show("paste-offer", false);
+        let pasted = self.looking.with_value(|looking| looking.pasted.clone());
+        if let Some((_, field)) = read()
             && let Some(start) = field.text.rfind(&pasted)
         {
             let end = start + pasted.trim_end_matches('\n').len();
@@ -311,17 +381,14 @@ impl Writing {
 
     /// Shows what the server would show, or the source again.
     fn toggle_preview(self) {
-        let Some(room_id) =
-            self.chat.room_id().filter(|_| self.preview.with_untracked(Option::is_none))
-        else {
-            self.preview.set(None);
-            return;
+        let Some(room_id) = self.chat.room_id().filter(|_| !is_previewing()) else {
+            return show_preview(None);
         };
         self.close();
         let text = self.chat.draft.get_untracked();
         spawn_local(async move {
             match browser::preview(room_id, &text).await {
-                Ok(html) => self.preview.set(Some(html)),
+                Ok(html) => show_preview(Some(&html)),
                 Err(CallError::Refused(why)) => self.problem.set(Some(why.message)),
                 Err(_) => self.chat.notice.set(Some("The preview did not come. Try again.".into())),
             }
@@ -330,12 +397,72 @@ impl Writing {
 
     /// Puts an emoji of the picker into the text.
     fn put_emoji(self, emoji: &str) {
-        if let Some((_, field)) = self.read() {
+        if let Some((_, field)) = read() {
             self.write(&field.replaced(field.start, field.end, emoji));
         }
-        remember(emoji);
+        expression::remember(emoji);
         browser::hide_popover(PICKER);
     }
+
+    fn clicked(self, event: &MouseEvent) {
+        let format = closest(event, "[data-format]").and_then(|it| it.get_attribute("data-format"));
+        let format = format.and_then(|at| Format::ALL.get(at.parse::<usize>().ok()?));
+        if let Some((format, _)) = format {
+            return self.format(*format);
+        }
+        if let Some(button) = closest(event, ".emoji__grid button") {
+            return self.put_emoji(&button.text_content().unwrap_or_default());
+        }
+        let wanted = closest(event, "[data-do]").and_then(|it| it.get_attribute("data-do"));
+        match wanted.as_deref() {
+            Some("tools") => {
+                let shown = browser::element("formatting").is_some_and(|tools| tools.hidden());
+                show("formatting", shown);
+                press("tools", shown);
+                press("mute", is_muted());
+            }
+            Some("preview") => self.toggle_preview(),
+            Some("mute") => {
+                expression::toggle_sounds();
+                press("mute", is_muted());
+            }
+            Some("emoji") => expression::opened(),
+            Some("fence") => self.fence_pasted(),
+            Some("leave") => show("paste-offer", false),
+            _ => {}
+        }
+    }
+
+    /// A press that must not take the focus from the field.
+    fn pressed(self, event: &MouseEvent) {
+        let option = closest(event, "[data-text]");
+        if option.is_some() || closest(event, "#formatting").is_some() {
+            event.prevent_default();
+        }
+        if option.is_some() {
+            self.take(option.as_ref());
+        }
+    }
+}
+
+/// Somebody to mention.
+fn person(at: usize, user: &UserRef) -> String {
+    let text = ["@", &user.name, " "].concat();
+    // Everybody at once.
+    if user.id.get() == 0 {
+        return option(at, &icon("users"), (&user.name, "all in this room"), &text);
+    }
+    let hue = hue(user.id).to_string();
+    let start = "<span class=\"avatar avatar--s\" aria-hidden=\"true\" data-hue=\"";
+    let mut face = [start, &hue, "\">"].concat();
+    push_escaped(&mut face, &initials(&user.name, 1));
+    option(at, &(face + "</span>"), (&user.name, ""), &text)
+}
+
+/// Whether something happened in the field itself, and not in what lies beside it.
+fn is_in_field(event: &Event) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|target| target.id() == "body")
 }
 
 /// Everything below the message list.
@@ -351,22 +478,39 @@ pub fn Composer(
     waits: bool,
 ) -> impl IntoView {
     let (typed, problem) = unsent.unzip();
-    let writing = Writing::new(chat, problem);
+    let looking = StoredValue::new(Looking::default());
+    let problem = RwSignal::new(problem);
+    let writing = Writing { chat, problem, typing: Typing::new(chat), looking };
     let action =
         move || chat.room.with(|room| Some(format!("/rooms/{}/messages", room.as_ref()?.id)));
     let placeholder = move || {
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Message {}", name.unwrap_or_default())
     };
-    let tools = RwSignal::new(false);
     follow_draft(writing, waits);
-    Effect::new(move || drop(window_event_listener(ev::click, move |event| act(chat, &event))));
-    let take = Callback::new(move |at| {
-        writing.take(at);
+    Effect::new(move || {
+        drop(window_event_listener(ev::click, move |event| super::room::act(chat, &event)))
     });
-    let previewing = move || writing.preview.with(Option::is_some);
+    let input = move |event: Event| {
+        if is_in_field(&event) { writing.changed() } else { expression::typed(&event) }
+    };
+    let key = move |event: KeyboardEvent| {
+        if is_in_field(&event) { writing.keys(&event) } else { expression::walk(&event) }
+    };
+    let paste = move |event: ClipboardEvent| {
+        if is_in_field(&event) {
+            writing.pasted(&event);
+        }
+    };
+    let left = move |event: ev::FocusEvent| {
+        if is_in_field(&event) {
+            writing.close();
+        }
+    };
     view! {
-        <div class="dock" hidden=move || chat.gone.get()>
+        <div class="dock" hidden=move || chat.gone.get() on:input=input on:keydown=key
+            on:paste=paste on:focusout=left on:click=move |event| writing.clicked(&event)
+            on:mousedown=move |event| writing.pressed(&event)>
             <JumpPill chat=chat/>
             <TypingLine chat=chat/>
             <form class="composer" action=action method="post" aria-label="New message"
@@ -374,91 +518,24 @@ pub fn Composer(
                     event.prevent_default();
                     writing.send();
                 }>
-                {move || writing.problem.get().map(|sentence| view! {
-                    <p class="composer__context composer__problem" role="alert">
-                        <Icon name="warning" class="icon icon--s"/>{sentence}
-                    </p>
+                {move || problem.get().map(|sentence| view! {
+                    <p class="composer__context composer__problem" role="alert">{sentence}</p>
                 })}
-                <PasteOffer writing=writing/>
-                <Toolbar writing=writing shown=tools/>
+                <ReplyLine chat=chat/>
+                <div class="composer__beside" inner_html=illustrated(include_str!("composer.html"))></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>
-                <div class="composer__preview rich" dir="auto" tabindex="0" role="region"
-                    aria-label="Preview" hidden=move || !previewing()
-                    inner_html=move || writing.preview.get().unwrap_or_default()></div>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
-                        placeholder=placeholder aria-label=placeholder node_ref=writing.field
-                        hidden=previewing aria-autocomplete="list"
-                        on:input=move |_| writing.changed() on:blur=move |_| writing.close()
-                        on:paste=move |event| writing.pasted(&event)
-                        on:keydown=move |event| writing.keys(&event)>{typed}</textarea>
-                    <button type="button" class="icon-button optional with-scripts"
-                        aria-label="Formatting" title="Formatting" aria-pressed=move || on(tools.get())
-                        on:click=move |_| tools.update(|shown| *shown = !*shown)>
-                        <Icon name="text"/>
-                    </button>
-                    <button type="button" class="icon-button with-scripts" aria-label="Emoji"
-                        title="Emoji" popovertarget=PICKER><Icon name="smile"/></button>
-                    <button type="submit" class="icon-button send" aria-label="Send message"
-                        title="Send message"><Icon name="send"/></button>
+                        placeholder=placeholder aria-label=placeholder
+                        aria-autocomplete="list">{typed}</textarea>
+                    <span class="composer__beside"
+                        inner_html=illustrated(include_str!("composer_buttons.html"))></span>
                 </div>
-                <Choices choices=writing.choices chosen=writing.chosen field="body" take=take/>
+                <ul class="plate menu menu--docked" id=CHOICES role="listbox"
+                    aria-label="Suggestions" hidden></ul>
             </form>
-            <EmojiPicker put=Callback::new(move |emoji: String| writing.put_emoji(&emoji))/>
+            <div inner_html=illustrated(include_str!("emoji.html"))></div>
         </div>
-    }
-}
-
-fn on(pressed: bool) -> &'static str {
-    if pressed { "true" } else { "false" }
-}
-
-/// The tools that edit the source, the preview, and whether sounds are heard.
-#[component]
-fn Toolbar(writing: Writing, shown: RwSignal<bool>) -> impl IntoView {
-    let html = include_str!("toolbar.html").replace("{icons}", &asset("icons.svg"));
-    let used = move |event: MouseEvent| {
-        let at = closest(&event, "[data-format]").and_then(|it| it.get_attribute("data-format"));
-        let at = at.and_then(|at| at.parse::<usize>().ok());
-        if let Some((format, _)) = at.and_then(|at| Format::ALL.get(at)) {
-            writing.format(*format);
-        }
-    };
-    let muted = RwSignal::new(false);
-    Effect::new(move || muted.set(is_muted()));
-    let mute = move |_| {
-        muted.update(|muted| *muted = !*muted);
-        browser::store(MUTED, if muted.get_untracked() { "1" } else { "" });
-    };
-    view! {
-        <div class="composer__format" role="toolbar" aria-label="Formatting"
-            hidden=move || !shown.get() on:mousedown=|event| event.prevent_default()>
-            <span class="composer__tools" inner_html=html on:click=used></span>
-            <hr/>
-            <button type="button" class="icon-button" aria-label="Preview" title="Preview"
-                aria-pressed=move || on(writing.preview.with(Option::is_some))
-                on:click=move |_| writing.toggle_preview()>
-                <Icon name="eye" class="icon icon--s"/>
-            </button>
-            <button type="button" class="icon-button" aria-label="Mute sounds"
-                title="Mute sounds" aria-pressed=move || on(muted.get()) on:click=mute>
-                <Icon name="mute" class="icon icon--s"/>
-            </button>
-        </div>
-    }
-}
-
-/// Pasted code is better off in a block of its own.
-#[component]
-fn PasteOffer(writing: Writing) -> impl IntoView {
-    view! {
-        <p class="composer__context" role="status" hidden=move || writing.pasted.with(Option::is_none)>
-            <span class="grow">"That looks like code."</span>
-            <button type="button" class="link-button"
-                on:click=move |_| writing.fence_pasted()>"Make it a code block"</button>
-            <button type="button" class="link-button"
-                on:click=move |_| writing.pasted.set(None)>"Leave it"</button>
-        </p>
     }
 }
 
@@ -477,11 +554,11 @@ pub fn sends(event: &KeyboardEvent) -> bool {
 
 /// Keeps field and draft equal. What was typed before the page came alive wins over nothing.
 fn follow_draft(writing: Writing, waits: bool) {
-    let Writing { chat, field, .. } = writing;
+    let chat = writing.chat;
     Effect::new(move |seen: Option<Option<RoomId>>| {
         let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id));
         let draft = chat.draft.get();
-        let field = field.get()?;
+        let field = field()?;
         let typed = field.value();
         if seen.flatten().is_none() && !typed.is_empty() {
             chat.draft.set(typed);

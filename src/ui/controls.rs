@@ -4,10 +4,9 @@
 //!
 //! Nothing here knows about the chat's state.
 
-use super::browser;
+use crate::domain::UserId;
 use crate::domain::error::Error;
 use crate::domain::sidebar::{hue, initials};
-use crate::domain::{UserId, push_escaped};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;
@@ -405,82 +404,6 @@ pub fn Problem(
     }
 }
 
-/// The id of the list of completions.
-pub const CHOICES: &str = "choices";
-
-/// One of several things to choose.
-#[derive(Clone)]
-pub struct Choice {
-    /// What the list shows, as HTML.
-    pub html: String,
-    /// What choosing it means.
-    pub text: String,
-}
-
-impl Choice {
-    /// A picture as HTML, a name, a note, and what choosing it means.
-    pub fn new(picture: &str, (name, note): (&str, &str), text: &str) -> Self {
-        let mut html = picture.to_owned();
-        html.push_str("<span class=\"truncate\" dir=\"auto\">");
-        push_escaped(&mut html, name);
-        html.push_str("</span><span class=\"end truncate\">");
-        push_escaped(&mut html, note);
-        html.push_str("</span>");
-        Self { html, text: text.to_owned() }
-    }
-}
-
-/// A list to choose from beside a field that keeps the focus; hidden while it is empty. The field
-/// says which line is chosen.
-#[component]
-pub fn Choices(
-    /// The lines.
-    choices: RwSignal<Vec<Choice>>,
-    /// Which of them is chosen.
-    chosen: RwSignal<usize>,
-    /// The field's id.
-    field: &'static str,
-    /// Takes the line that is pressed.
-    take: Callback<usize>,
-) -> impl IntoView {
-    Effect::new(move || {
-        let (open, chosen) = (!choices.with(Vec::is_empty), chosen.get());
-        let Some(field) = browser::element(field) else {
-            return;
-        };
-        let active = format!("{CHOICES}-{chosen}");
-        for (name, value) in [
-            ("role", "combobox"),
-            ("aria-expanded", "true"),
-            ("aria-controls", CHOICES),
-            ("aria-activedescendant", &active),
-        ] {
-            let _set = match open {
-                true => field.set_attribute(name, value),
-                false => field.remove_attribute(name),
-            };
-        }
-    });
-    let line = move |(at, choice): (usize, &Choice)| {
-        let (at, on) = (at.to_string(), if at == chosen.get() { "true" } else { "false" });
-        let start = "<li class=\"menu__item\" role=\"option\" id=\"choices-";
-        [start, &at, "\" data-at=\"", &at, "\" aria-selected=\"", on, "\">", &choice.html, "</li>"]
-            .concat()
-    };
-    let lines = move || choices.with(|all| all.iter().enumerate().map(line).collect::<String>());
-    let pressed = move |event: MouseEvent| {
-        event.prevent_default();
-        let at = closest(&event, "[data-at]").and_then(|line| line.get_attribute("data-at"));
-        if let Some(at) = at.and_then(|at| at.parse().ok()) {
-            take.run(at);
-        }
-    };
-    view! {
-        <ul class="plate menu menu--docked" id=CHOICES role="listbox" aria-label="Suggestions"
-            hidden=move || choices.with(Vec::is_empty) inner_html=lines on:mousedown=pressed></ul>
-    }
-}
-
 /// What was clicked, or what it lies in, if it is one of these.
 pub fn closest(event: &MouseEvent, selector: &str) -> Option<Element> {
     let target = event.target()?.dyn_into::<Element>().ok()?;
@@ -490,4 +413,19 @@ pub fn closest(event: &MouseEvent, selector: &str) -> Option<Element> {
 /// A small icon of the sprite, as HTML.
 pub fn icon(name: &str) -> String {
     ["<svg class=\"icon icon--s\" aria-hidden=\"true\">", &symbol(name), "</svg>"].concat()
+}
+
+/// HTML in which `{name}` stands for a small icon, and `{=name}` for one of the usual size.
+pub fn illustrated(html: &str) -> String {
+    let mut shown = String::with_capacity(html.len() * 2);
+    for (at, part) in html.split('{').enumerate() {
+        let (name, rest) = part.split_once('}').filter(|_| at > 0).unwrap_or(("", part));
+        match name.strip_prefix('=') {
+            _ if name.is_empty() => {}
+            None => shown.push_str(&icon(name)),
+            Some(name) => shown.push_str(&icon(name).replace(" icon--s", "")),
+        }
+        shown.push_str(rest);
+    }
+    shown
 }

@@ -15,7 +15,7 @@ use super::{Theme, browser, log};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::ClientFrame;
 use crate::domain::message::CONTEXT;
-use crate::domain::sidebar::{SidebarRoom, found, hue, initials, rank};
+use crate::domain::sidebar::{SidebarRoom, found, hue, initials, insert_ranked, rank};
 use crate::domain::timeline::{Line, Timeline};
 use crate::domain::{MessageId, RoomId, push_escaped};
 use gloo_timers::future::TimeoutFuture;
@@ -232,7 +232,7 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
             if chat.room_id() != Some(entry.id) {
                 let link = find(&format!("#sidebar [data-room='{}']", entry.id));
                 let inside = link.map_or_else(|| named(&entry.name), |link| link.inner_html());
-                hits.push((rank, option(&format!("/rooms/{}", entry.id), &inside)));
+                insert_ranked(&mut hits, rank, option(&format!("/rooms/{}", entry.id), &inside));
             }
         }
         for user in people.iter().chain(sidebar.online()) {
@@ -243,8 +243,9 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
             let name = "</span>".to_owned() + &named(&user.name);
             let html = option(&format!("person:{}", user.id), &(face + &name));
             let twice = hits.iter().any(|(_, other)| *other == html);
-            if !twice && !sidebar.rooms().iter().any(known) {
-                hits.extend(rank(&user.name, wanted).map(|rank| (rank, html)));
+            let rank = rank(&user.name, wanted).filter(|_| !twice);
+            if let Some(rank) = rank.filter(|_| !sidebar.rooms().iter().any(known)) {
+                insert_ranked(&mut hits, rank, html);
             }
         }
     });
@@ -255,10 +256,9 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
         let leads = go.starts_with('/') || find(&go).is_some();
         let name = action.text_content().unwrap_or_default();
         if let Some(rank) = rank(&name, wanted).filter(|_| offered && leads) {
-            hits.push((rank, action.outer_html()));
+            insert_ranked(&mut hits, rank, action.outer_html());
         }
     }
-    hits.sort_by_key(|(rank, _)| *rank);
     list.set_inner_html(&hits.into_iter().take(MAX_HITS).map(|(_, html)| html).collect::<String>());
     let options = log::all(&list, "li");
     let same = |option: &&Element| option.get_attribute("data-go") == kept;

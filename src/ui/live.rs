@@ -10,12 +10,10 @@
 //! reload loses it; and signs of typing. The other way, sounds are played as they arrive.
 
 use super::browser::{self, CallError};
-use super::controls::asset;
+use super::log;
 use super::state::{Chat, Link};
-use super::{log, message};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
-use crate::domain::message::{Boost, ClientMessageId, Draft, Message, Outgoing, Quote};
-use crate::domain::search::{Sound, complete};
+use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing, Quote};
 use crate::domain::sidebar::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
@@ -24,14 +22,10 @@ use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
 use gloo_net::websocket::futures::WebSocket;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::Uint8Array;
 use leptos::prelude::*;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AudioBuffer, AudioContext, Element, HtmlElement, HtmlInputElement};
+use wasm_bindgen_futures::spawn_local;
 
 /// A connection that does not open in this time is given up.
 const OPEN_TIMEOUT_MS: u32 = 10_000;
@@ -164,21 +158,6 @@ fn hear(chat: Chat, text: &str, ended: &mut Ended) {
         _ => {}
     }
     chat.hear(frame);
-}
-
-/// Emoji found for a text at most.
-const MAX_FOUND: usize = 16;
-
-fn reaction_field() -> Option<HtmlInputElement> {
-    browser::element("react")?.query_selector("input").ok().flatten()?.dyn_into().ok()
-}
-
-fn show_found(html: &str) {
-    let picker = browser::element("react");
-    if let Some(found) = picker.and_then(|one| one.query_selector(".picker__found").ok().flatten())
-    {
-        found.set_inner_html(html);
-    }
 }
 
 fn encode(frame: &ClientFrame) -> SocketMessage {
@@ -374,83 +353,6 @@ impl Chat {
         }
     }
 
-    /// Adds a boost to a message of the room on screen; with `toggle`, takes it back if the viewer
-    /// has added it before.
-    pub fn boost(self, id: MessageId, content: &str, toggle: bool) {
-        let boost = match Boost::parse(content) {
-            Ok(boost) => boost,
-            Err(error) => return self.notice.set(Some(error.to_string())),
-        };
-        let own = self.viewer.with_value(|viewer| viewer.id);
-        let is_own = |message: &Arc<Message>| {
-            let mut all = message.boosts.iter();
-            all.any(|one| one.content == boost.content() && one.is_by(own))
-        };
-        let has = self.room_id().and_then(|room_id| {
-            self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own))
-        });
-        let wanted = !(toggle && has == Some(true));
-        spawn_local(async move {
-            match browser::boost(id, boost.content(), wanted).await {
-                Ok(message) => {
-                    self.change(message.room_id, |timeline| timeline.acknowledge(&message));
-                }
-                Err(error) => self.tell(error),
-            }
-        });
-    }
-
-    /// Opens the picker of reactions in a message's row.
-    pub fn start_reacting(self, row: &HtmlElement) {
-        log::lend("react", row);
-        if let Some(field) = reaction_field() {
-            field.set_value("");
-            log::focus(&field);
-        }
-        show_found("");
-    }
-
-    /// Closes it; whoever was in it goes on with the message.
-    pub fn stop_reacting(self, row: &HtmlElement) {
-        let picker = browser::element("react");
-        let stood = browser::focused().zip(picker).filter(|(at, picker)| picker.contains(Some(at)));
-        log::park("react");
-        if stood.is_some() {
-            log::focus(row);
-        }
-    }
-
-    /// Somebody types into the picker: shows the emoji that fit. The table comes from the
-    /// browser's cache after the first time.
-    pub fn look_for_reaction(self, at: Option<Element>) {
-        let field = reaction_field().filter(|field| at.as_ref() == Some(field.as_ref()));
-        let Some(field) = field else {
-            return;
-        };
-        spawn_local(async move {
-            let typed = field.value();
-            let table = browser::text_of(&asset("emoji.tsv")).await.unwrap_or_default();
-            // What has been typed since has its own turn.
-            if field.value() == typed {
-                show_found(&message::found(&complete(&table, &typed, MAX_FOUND)));
-            }
-        });
-    }
-
-    /// The picker's form was sent: adds what is typed. False if it was another form.
-    pub fn add_typed_reaction(self, at: Option<Element>) -> bool {
-        let field = reaction_field().filter(|field| at.is_some_and(|at| at.contains(Some(field))));
-        let Some((row, field)) = field.and_then(|field| Some((log::row_of(&field)?, field))) else {
-            return false;
-        };
-        let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
-        if let Some(id) = id.filter(|_| !field.value().trim().is_empty()) {
-            self.boost(id, &field.value(), false);
-            self.stop_reacting(&row);
-        }
-        true
-    }
-
     /// What concerns the viewer is on screen, if it is: it is not new to them any more.
     pub fn see_activity(self) {
         let list = browser::element("activity").filter(|_| browser::is_visible());
@@ -557,8 +459,6 @@ impl Chat {
 
 /// A sign of typing is repeated at most this often (Campfire's value).
 const TYPING_EVERY_MS: i64 = 1_000;
-/// Kept in this browser: that sounds are off.
-pub const MUTED: &str = "campfire:muted";
 
 /// Says that the viewer is writing, but not all the time.
 #[derive(Clone, Copy)]
@@ -592,47 +492,4 @@ impl Typing {
             self.chat.say(ClientFrame::TypingStart { room_id });
         }
     }
-}
-
-thread_local! {
-    static AUDIO: RefCell<Option<AudioContext>> = const { RefCell::new(None) };
-}
-
-/// Whether sounds are off in this browser.
-pub fn is_muted() -> bool {
-    browser::stored(MUTED).is_some()
-}
-
-/// Plays the sound of a message that has just arrived, unless sounds are off. In what people
-/// write `<` is always escaped, so only a sound is one.
-pub fn sound(body_html: &str) {
-    let name =
-        body_html.split_once("<button ").and_then(|(_, rest)| rest.split_once("data-sound=\""));
-    if let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"'))
-        && !is_muted()
-    {
-        spawn_local(play(name.to_owned()));
-    }
-}
-
-/// Fetched and decoded as a whole: a media element would ask for pieces of the file.
-pub async fn play(name: String) {
-    let _played = async {
-        let bytes = browser::file(&Sound { name: &name, emoji: "", caption: "" }.path()).await?;
-        let context = AUDIO.with_borrow_mut(|audio| {
-            if audio.is_none() {
-                *audio = AudioContext::new().ok();
-            }
-            audio.clone()
-        })?;
-        // Asleep until somebody has touched the page; then there is nothing to hear.
-        let _awake = context.resume();
-        let data = Uint8Array::from(bytes.as_slice()).buffer();
-        let decoded = JsFuture::from(context.decode_audio_data(&data).ok()?).await.ok()?;
-        let source = context.create_buffer_source().ok()?;
-        source.set_buffer(decoded.dyn_ref::<AudioBuffer>());
-        source.connect_with_audio_node(&context.destination()).ok()?;
-        source.start().ok()
-    }
-    .await;
 }

@@ -14,12 +14,9 @@ use super::controls::{Icon, symbol};
 use super::push_permalink;
 use super::state::{Chat, failure, is_own};
 use crate::domain::account::Viewer;
-use crate::domain::message::{
-    Message, Outgoing, QUICK_BOOSTS, Quote, Row, RowContent, is_only_emoji,
-};
-use crate::domain::search::Emoji;
+use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent, is_only_emoji};
 use crate::domain::sidebar::{hue, initials};
-use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_escaped, push_padded};
+use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
 use leptos::prelude::*;
 
 /// Draws rows for one viewer.
@@ -343,37 +340,6 @@ fn push_address(html: &mut String, message: &Message) {
     push_padded(html, message.id.get(), 1);
 }
 
-/// The inside of the picker of reactions: the quick ones, and a field with what it finds.
-pub fn picker() -> String {
-    let mut html = String::from("<span class=\"picker__row\">");
-    for (emoji, name) in QUICK_BOOSTS {
-        push_choice(&mut html, emoji, name);
-    }
-    html.push_str(
-        "</span><form class=\"picker__row\"><input class=\"input\" autocomplete=\"off\" \
-         aria-label=\"Emoji name or a few words\" placeholder=\"Emoji name or a few words\">\
-         <button class=\"button button--s\">Add</button><button type=\"button\" \
-         class=\"button button--s button--plain\" data-action=\"stop-reacting\">Close</button>\
-         </form><span class=\"picker__row picker__found\" aria-live=\"polite\"></span>",
-    );
-    html
-}
-
-/// What was found for a text in the picker.
-pub fn found(emoji: &[Emoji<'_>]) -> String {
-    let mut html = String::new();
-    for one in emoji {
-        push_choice(&mut html, one.text, &one.name.replace('_', " "));
-    }
-    html
-}
-
-fn push_choice(html: &mut String, emoji: &str, name: &str) {
-    html.push_str("<button type=\"button\" class=\"icon-button\" data-action=\"boost\" value=\"");
-    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"React with ", name, "\">"]);
-    push_all(html, &[emoji, "</button>"]);
-}
-
 /// The line above the composer that says which message is about to be answered.
 #[component]
 pub fn ReplyLine(
@@ -404,8 +370,4 @@ pub fn ReplyLine(
             }
         })
     }
-}
-
-fn push_all(html: &mut String, parts: &[&str]) {
-    parts.iter().for_each(|part| html.push_str(part));
 }

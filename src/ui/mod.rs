@@ -10,6 +10,7 @@
 pub mod browser;
 mod composer;
 pub mod controls;
+mod expression;
 mod keys;
 mod live;
 pub mod log;

@@ -1,26 +1,19 @@
-//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen; and
-//! what lies over it: the emoji to choose from.
+//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen.
 
 use super::browser::CallError;
-use super::composer::{Composer, is_composing};
+use super::composer::Composer;
 use super::controls::{Icon, Mark, closest};
 use super::keys::UnreadPill;
-use super::live;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
 use super::timeline::MessageList;
-use super::{ConnectionBanner, RoomScreen, Theme, browser};
-use crate::domain::message::QUICK_BOOSTS;
+use super::{ConnectionBanner, RoomScreen, Theme, browser, expression};
+use crate::domain::RoomId;
 use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::search::{Emoji, complete};
 use crate::domain::sidebar::{Sidebar, SidebarRoom, folded};
-use crate::domain::{RoomId, push_escaped};
-use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
+use leptos::ev::{Event, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
@@ -352,154 +345,10 @@ pub fn TypingLine(chat: Chat) -> impl IntoView {
     }
 }
 
-/// Emoji found at once, and remembered.
-const MAX_FOUND: usize = 64;
-const MAX_RECENT: usize = 16;
-/// Kept in this browser: the emoji used last.
-const RECENT: &str = "campfire:emoji";
-/// The id of the picker.
-pub const PICKER: &str = "emoji-picker";
-
-/// Emoji to choose from. The table is fetched, and the grid drawn, when it is first opened.
-#[component]
-pub fn EmojiPicker(
-    /// Takes the one that is chosen.
-    put: Callback<String>,
-) -> impl IntoView {
-    let grid = RwSignal::new(String::new());
-    let fill = move |typed: String| {
-        spawn_local(async move {
-            let html = emoji_grid(&table("emoji.tsv").await, &typed);
-            grid.try_set(html);
-        });
-    };
-    let toggled = move |event: &Event| {
-        let picker = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-        let field = picker.filter(|picker| picker.matches(":popover-open").unwrap_or(false));
-        let field = field.and_then(|picker| picker.query_selector("input").ok().flatten());
-        if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlInputElement>().ok()) {
-            field.set_value("");
-            let _focused = field.focus();
-            fill(String::new());
-        }
-    };
-    let typed = move |event: Event| {
-        let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-        fill(field.map(|field| field.value()).unwrap_or_default());
-    };
-    let clicked = move |event: MouseEvent| {
-        if let Some(button) = closest(&event, ".emoji__grid button") {
-            put.run(button.text_content().unwrap_or_default());
-        }
-    };
-    view! {
-        <div class="plate emoji" id=PICKER popover="" role="group" aria-label="Emoji"
-            on:toggle=move |event| toggled(&event) on:click=clicked on:keydown=|event| walk(&event)>
-            <label class="input-group">
-                <Icon name="search" class="icon icon--s"/>
-                <input class="input input--s" type="search" placeholder="Find an emoji"
-                    aria-label="Find an emoji" autocomplete="off" on:input=typed/>
-            </label>
-            <div class="emoji__scroll" tabindex="-1" role="group" aria-label="Emoji list"
-                inner_html=move || grid.get()></div>
-        </div>
-    }
-}
-
-fn emoji_grid(emoji: &str, typed: &str) -> String {
-    let mut html = String::new();
-    let open = |html: &mut String, title: &str| {
-        html.push_str("<p class=\"emoji__title\">");
-        push_escaped(html, title);
-        html.push_str("</p><div class=\"emoji__grid\">");
-    };
-    let push = |html: &mut String, one: Emoji<'_>| {
-        html.push_str("<button type=\"button\" tabindex=\"-1\" aria-label=\"");
-        push_escaped(html, &one.name.replace('_', " "));
-        html.push_str("\">");
-        push_escaped(html, one.text);
-        html.push_str("</button>");
-    };
-    if !typed.trim().is_empty() {
-        open(&mut html, "Found");
-        complete(emoji, typed, MAX_FOUND).into_iter().for_each(|one| push(&mut html, one));
-        return html + "</div>";
-    }
-    open(&mut html, "Recent");
-    for text in recent() {
-        let known = emoji.lines().filter_map(Emoji::parse).find(|one| one.text == text);
-        push(&mut html, known.unwrap_or(Emoji { text: &text, name: &text }));
-    }
-    for line in emoji.lines() {
-        match Emoji::parse(line) {
-            Some(one) => push(&mut html, one),
-            None => {
-                html.push_str("</div>");
-                open(&mut html, line);
-            }
-        }
-    }
-    html + "</div>"
-}
-
-/// Arrow keys walk through the picker.
-fn walk(event: &KeyboardEvent) {
-    let key = event.key();
-    let here = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-    let Some(here) = here.filter(|_| !is_composing(event)) else {
-        return;
-    };
-    let next = match (here.tag_name() == "INPUT", key.as_str()) {
-        (true, "ArrowDown") => browser::element(PICKER)
-            .and_then(|picker| picker.query_selector(".emoji__grid button").ok().flatten()),
-        (false, "ArrowDown" | "ArrowRight") => here.next_element_sibling(),
-        (false, "ArrowUp" | "ArrowLeft") => here.previous_element_sibling(),
-        _ => None,
-    };
-    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
-        event.prevent_default();
-        let _focused = next.focus();
-    }
-}
-
-/// The emoji used last; at first, those that are offered everywhere.
-pub fn recent() -> Vec<String> {
-    match browser::stored(RECENT) {
-        Some(used) => used.split(' ').map(str::to_owned).collect(),
-        None => QUICK_BOOSTS.iter().map(|(emoji, _)| (*emoji).to_owned()).collect(),
-    }
-}
-
-/// Puts an emoji before the others that were used.
-pub fn remember(emoji: &str) {
-    let mut used = recent();
-    used.retain(|one| one != emoji);
-    used.insert(0, emoji.to_owned());
-    used.truncate(MAX_RECENT);
-    browser::store(RECENT, &used.join(" "));
-}
-
-thread_local! {
-    static TABLES: RefCell<HashMap<&'static str, Rc<str>>> = RefCell::default();
-}
-
-/// A table among the built files; empty if it cannot be had now.
-pub async fn table(name: &'static str) -> Rc<str> {
-    if let Some(known) = TABLES.with_borrow(|tables| tables.get(name).cloned()) {
-        return known;
-    }
-    let Some(bytes) = browser::file(name).await else {
-        return Rc::from("");
-    };
-    let text: Rc<str> = String::from_utf8(bytes).unwrap_or_default().into();
-    TABLES.with_borrow_mut(|tables| tables.insert(name, Rc::clone(&text)));
-    text
-}
-
 /// A click on a sound plays it; one on a link to a room of the viewer's shows it in place.
 pub fn act(chat: Chat, event: &MouseEvent) {
     if let Some(name) = closest(event, ".sound").and_then(|it| it.get_attribute("data-sound")) {
-        spawn_local(live::play(name));
+        spawn_local(expression::play(name));
         return;
     }
     let plain = event.button() == 0

@@ -14,6 +14,7 @@
 use super::browser;
 use super::composer::{is_composing, sends};
 use super::controls::Icon;
+use super::expression;
 use super::keys;
 use super::log;
 use super::message;
@@ -160,7 +161,7 @@ fn RowTools(chat: Chat) -> impl IntoView {
             </div>
             <div class="message__edit" id="edit" aria-live="off">{form}</div>
             <div class="picker" id="react" role="group" aria-label="Add a reaction" aria-live="off"
-                inner_html=message::picker()></div>
+                inner_html=expression::picker()></div>
         </div>
     }
 }

@@ -68,7 +68,11 @@ fn a_renamed_mention_is_what_rendering_it_anew_would_give() {
             return Ok(());
         };
         let people = |name: &String| [UserRef { id: UserId::new(7), name: name.clone() }, user(8)];
-        let (before, after) = (render(&draft, &people(&old)), render(&draft, &people(&new)));
+        let shown = |name: &String| {
+            let known = Known { people: &people(name), everyone: false, rooms: &[] };
+            render(&draft, &known)
+        };
+        let (before, after) = (shown(&old), shown(&new));
         let [renamed, _] = people(&new);
         let html = rename_mentions(&before.html, &renamed).unwrap_or_else(|| before.html.clone());
         same(&html, &after.html, "the HTML")?;

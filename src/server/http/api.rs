@@ -4,7 +4,7 @@
 use super::super::App;
 use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
-use super::super::rich_text::{EVERYBODY, folded, may_mention};
+use super::super::rich_text::{EVERYBODY, may_mention};
 use super::super::socket;
 use super::super::store::messages::Position;
 use super::super::store::search::{Nameable, Place};
@@ -13,12 +13,11 @@ use super::pages::{save_account, save_styles};
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
 use super::{metrics_text, request};
 use crate::domain::account::{NewUser, UserRef};
-use crate::domain::composing;
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
 use crate::domain::room::Involvement;
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::sidebar::{SidebarRoom, rank};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use axum::Json;
 use axum::extract::ws::WebSocketUpgrade;
@@ -378,8 +377,7 @@ pub async fn list_people(
     if wanted.room.is_some() && (is_creator || signed.viewer().may_administer()) {
         people.push(UserRef { id: UserId::new(0), name: EVERYBODY.to_owned() });
     }
-    let typed = String::from_iter(folded(wanted.q.trim()));
-    let fit = |user: &UserRef| composing::fit(&String::from_iter(folded(&user.name)), &typed);
+    let fit = |user: &UserRef| rank(&user.name, &wanted.q).filter(|rank| *rank < 3);
     people.retain(|user| fit(user).is_some());
     people.sort_by_cached_key(fit);
     people.truncate(MAX_FOUND);
