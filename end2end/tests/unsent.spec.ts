@@ -270,7 +270,7 @@ for (const stage of ["before it reached the server", "before its answer came bac
   });
 }
 
-/** Waits until a browser has written texts of its pages' storage to the disk, as it does within seconds. */
+/** Waits until a browser has put texts of its pages on the disk, as it does within seconds. */
 async function written(folder: string, ...texts: string[]): Promise<void> {
   const storage = join(folder, "Default", "Local Storage", "leveldb");
   await expect
