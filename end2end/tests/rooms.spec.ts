@@ -174,6 +174,13 @@ test("rooms work on a small screen", async ({ david }) => {
   await expect(bell(david)).toHaveAccessibleName("Notifications: everything");
   const wide = await david.evaluate(() => document.documentElement.scrollWidth > innerWidth);
   expect(wide, "the page scrolls sideways").toBe(false);
+  await enter(david, "/rooms/directs/new");
+  const title = david.locator(".bar__name");
+  await expect(title).toHaveText("New direct message");
+  const cut = await title.evaluate((title) => title.scrollWidth > title.clientWidth);
+  expect(cut, "the title is cut off").toBe(false);
+  await david.getByRole("link", { name: "Back to the chat" }).click();
+  await expect(david).toHaveURL(/\/rooms\/\d+$/);
 });
 
 test("every form of a room works without scripts", async ({ david, jason, visitor, guard }) => {

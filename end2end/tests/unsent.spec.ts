@@ -1,6 +1,12 @@
 // What is written but not sent, or sent but not stored: it is never lost and never said twice.
-import { answered, expect, openRoom, serverIsDown, stored, test } from "../campfire.ts";
-import { banner, composer, enter, hydrated, live, message, roomLink, say, texts } from "../chat.ts";
+import { answered, expect, openRoom, people, serverIsDown, signIn, stored } from "../campfire.ts";
+import { test } from "../campfire.ts";
+import { banner, composer, enter, hydrated, live, message, overhear } from "../chat.ts";
+import { roomLink, say, texts } from "../chat.ts";
+import type { BrowserContext, Page } from "@playwright/test";
+import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const posting = /\/api\/rooms\/\d+\/messages$/;
 const refusal = { error: { code: "validation", field: "body", message: "Not in this house." } };
@@ -200,3 +206,90 @@ test("what is unsent in another room is sent from wherever one is", async ({
     .poll(async () => (await stored(again.request, id)).map((one) => one.body))
     .toEqual(["For the designers", "And one more"]);
 });
+
+for (const stage of ["before it reached the server", "before its answer came back"]) {
+  test(`a message is sent once and a draft is kept when the browser is killed ${stage}`, async ({
+    david,
+    jason,
+    playwright,
+    launchOptions,
+    baseURL,
+    guard,
+  }) => {
+    guard.allow(serverIsDown);
+    await david.goto("about:blank");
+    const folder = await mkdtemp(join(tmpdir(), "campfire-browser-"));
+    const open = async (): Promise<[BrowserContext, Page]> => {
+      const options = { ...launchOptions, baseURL: baseURL! };
+      const context = await playwright.chromium.launchPersistentContext(folder, options);
+      guard.watch(context);
+      overhear(context);
+      return [context, await context.newPage()];
+    };
+    try {
+      // Signed in the day before: a browser keeps new cookies to itself for half a minute.
+      const [yesterday] = await open();
+      await signIn(yesterday.request, people.david);
+      await yesterday.close();
+
+      const [context, page] = await open();
+      await enter(page, "/rooms/1");
+      if (stage === "before it reached the server") {
+        await context.setOffline(true);
+      } else {
+        await page.route(posting, async (route) => {
+          await page.context().setOffline(true);
+          await route.fetch();
+        });
+      }
+      await say(page, "From a dead network");
+      await expect(message(page, "From a dead network")).toHaveClass(/message--pending/);
+      await composer(page).fill("Half a thought");
+      await written(folder, "From a dead network", "Half a thought");
+      await expect
+        .poll(async () => (await stored(jason.request, 1)).length)
+        .toBe(stage === "before it reached the server" ? 0 : 1);
+      await kill(folder, context);
+
+      const [, again] = await open();
+      await enter(again, "/rooms/1");
+      await expect(message(jason, "From a dead network")).toBeVisible({ timeout: 40_000 });
+      for (const one of [again, jason]) {
+        await expect(texts(one)).toHaveText(["From a dead network"]);
+        await expect(one.locator(".message--pending, .message--failed")).toHaveCount(0);
+      }
+      await expect(composer(again)).toHaveValue("Half a thought");
+      await live(again, () => again.reload());
+      await expect(texts(again)).toHaveText(["From a dead network"]);
+      await expect(composer(again)).toHaveValue("Half a thought");
+      expect(await stored(jason.request, 1)).toHaveLength(1);
+      await again.context().close();
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  });
+}
+
+/** Waits until a browser has put texts of its pages on the disk, as it does within seconds. */
+async function written(folder: string, ...texts: string[]): Promise<void> {
+  const storage = join(folder, "Default", "Local Storage", "leveldb");
+  await expect
+    .poll(
+      async () => {
+        const files = (await readdir(storage)).filter((name) => /\.(log|ldb)$/.test(name));
+        const all = await Promise.all(files.map((name) => readFile(join(storage, name), "latin1")));
+        return texts.filter((text) => !all.join("").includes(text));
+      },
+      { message: "what is not on the disk", timeout: 40_000 },
+    )
+    .toEqual([]);
+}
+
+/** Ends a browser at once, as a crash or a power cut would. Its folder names its process. */
+async function kill(folder: string, context: BrowserContext): Promise<void> {
+  const process_id = /-(\d+)$/.exec(await readlink(join(folder, "SingletonLock")))?.[1];
+  if (process_id === undefined) throw new Error(`No browser runs in ${folder}.`);
+  const gone = context.waitForEvent("close");
+  process.kill(Number(process_id), "SIGKILL");
+  await gone;
+}
