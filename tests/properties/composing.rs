@@ -7,7 +7,7 @@ use campfire::domain::account::UserRef;
 use campfire::domain::composing::{Field, Format, Kind, is_code, trigger};
 use campfire::domain::message::Draft;
 use campfire::domain::{RoomId, UserId};
-use campfire::server::rich_text::{Known, folded, render, sanitize};
+use campfire::server::rich_text::{Known, render, sanitize};
 use proptest::prelude::*;
 
 /// Texts made of marks, letters of one, two, three and four bytes, and lines.

@@ -5,7 +5,7 @@ use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::message::{Draft, MAX_NAMED, Quote, plain_body, reactions, rename_mentions};
 use campfire::domain::{MessageId, UserId};
-use campfire::server::rich_text::render;
+use campfire::server::rich_text::{Known, render};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
