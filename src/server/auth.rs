@@ -118,7 +118,8 @@ impl Auth {
         done
     }
 
-    /// Creates a user by invite code.
+    /// Creates a user by invite code. Whoever asks again, because the answer was lost on its way to
+    /// them, gets in as the one they have become, by e-mail and password.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a wrong code; [`Error::AlreadyMember`]; [`Error::RateLimited`];
@@ -130,10 +131,25 @@ impl Auth {
         client: &Client,
     ) -> Result<SignedIn, Error> {
         self.allow_guess(client.ip)?;
-        self.find_invite(code).await?;
-        let password_digest = self.hash(user.password.clone()).await?;
-        let newcomer = |session| Newcomer::new(&user, &password_digest, session);
-        self.begin(client, |session| self.writer.join(code, newcomer(session))).await
+        let refused = match self.find_invite(code).await {
+            Ok(_) => {
+                let password_digest = self.hash(user.password.clone()).await?;
+                let newcomer = |session| Newcomer::new(&user, &password_digest, session);
+                match self.begin(client, |session| self.writer.join(code, newcomer(session))).await
+                {
+                    Err(error) => error,
+                    done => return done,
+                }
+            }
+            Err(error) => error,
+        };
+        if !matches!(refused, Error::AlreadyMember | Error::NotFound) {
+            return Err(refused);
+        }
+        match self.enter(&user.email_address, &user.password, client).await {
+            Err(Error::WrongCredentials) => Err(refused),
+            done => done,
+        }
     }
 
     /// The invite link of a code.
@@ -167,8 +183,17 @@ impl Auth {
         if email_address.len() > account::MAX_EMAIL_BYTES {
             return Err(Error::WrongCredentials);
         }
-        self.allow_by(|limits| limits.guess_at(&email_address))?;
-        let proved = self.prove(&email_address, password).await?;
+        self.enter(&email_address, password, client).await
+    }
+
+    async fn enter(
+        &self,
+        email_address: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<SignedIn, Error> {
+        self.allow_by(|limits| limits.guess_at(email_address))?;
+        let proved = self.prove(email_address, password).await?;
         self.begin(client, |session| self.writer.sign_in(proved.clone(), session)).await
     }
 

@@ -129,7 +129,11 @@ fn press(row: &Element, action: &str) -> Option<HtmlElement> {
 }
 
 fn tool(row: &Element, selector: &str) -> Option<HtmlElement> {
-    row.query_selector(&format!("#tools button{selector}")).ok().flatten()?.dyn_into().ok()
+    row.query_selector(&format!("#tools button:not([hidden]){selector}"))
+        .ok()
+        .flatten()?
+        .dyn_into()
+        .ok()
 }
 
 /// Opens the next room of the list, or the next one with something unread.

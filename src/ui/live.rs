@@ -283,7 +283,7 @@ impl Chat {
         let Some(room_id) = self.room_id() else {
             return;
         };
-        if self.editing.get_untracked() == Some(id) {
+        if self.editing.get_value() == Some(id) {
             self.stop_editing();
         }
         self.remove_now();

@@ -69,11 +69,7 @@ pub struct Chat {
     /// Whether the reader has scrolled away from the newest message.
     pub away: RwSignal<bool>,
     /// The message being edited in place.
-    pub editing: RwSignal<Option<MessageId>>,
-    /// Its text so far; kept here because a row may be drawn again at any time.
-    pub edited_text: RwSignal<String>,
-    /// Whether the message that has the tools may be changed by the viewer.
-    pub may_change: RwSignal<bool>,
+    pub editing: StoredValue<Option<MessageId>>,
     /// What is written but not sent.
     pub draft: RwSignal<String>,
     /// The message that what is written answers, and its room.
@@ -121,9 +117,7 @@ impl Chat {
             ready: RwSignal::new(true),
             unseen: RwSignal::new(0),
             away: RwSignal::new(false),
-            editing: RwSignal::new(None),
-            edited_text: RwSignal::new(String::new()),
-            may_change: RwSignal::new(false),
+            editing: StoredValue::new(None),
             draft: RwSignal::new(String::new()),
             replying: RwSignal::new(None),
             activity: RwSignal::new(0),
@@ -426,15 +420,15 @@ impl Chat {
     /// A message that is deleted while it is edited takes its form along, but not the text: that
     /// goes to the composer.
     fn keep_edited_text(self) {
-        let Some(id) = self.editing.get_untracked() else {
+        let Some(id) = self.editing.get_value() else {
             return;
         };
         let stands = |row: &Row| super::message::id_of(row) == Some(id);
         if self.rows.with_value(|rows| rows.iter().any(stands)) {
             return;
         }
-        self.editing.set(None);
-        let text = self.edited_text.get_untracked();
+        self.editing.set_value(None);
+        let text = self.edited_text();
         self.draft.update(|draft| {
             if !draft.is_empty() {
                 draft.push('\n');

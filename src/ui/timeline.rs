@@ -13,7 +13,7 @@
 
 use super::browser;
 use super::composer::{is_composing, sends};
-use super::controls::Icon;
+use super::controls::illustrated;
 use super::expression;
 use super::keys;
 use super::log;
@@ -27,11 +27,10 @@ use crate::domain::timeline::{RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
-use leptos::html::Textarea;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, HtmlTextAreaElement};
 
 /// The scrolling history of the room on screen. Children stand above the first message.
 #[component]
@@ -48,25 +47,21 @@ pub fn MessageList(
         format!("Messages in {}", name.unwrap_or_default())
     };
     let busy = move || if chat.loading.get() { "true" } else { "false" };
-    let tools = move || chat.alive.get().then(|| view! { <RowTools chat=chat/> });
+    let tools = move || if chat.alive.get() { row_tools() } else { String::new() };
     view! {
         <div class="sheet__main sheet__main--end" id=log::HISTORY tabindex="0" role="region"
             aria-label="Message history" on:scroll=move |_| chat.look_around()>
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
-                on:keydown=move |event| keys::pressed_on_row(chat, &event)
+                on:keydown=move |event| pressed(chat, &event)
                 on:input=move |event| chat.look_for_reaction(target(&event))
-                on:submit=move |event| {
-                    if chat.add_typed_reaction(target(&event)) {
-                        event.prevent_default();
-                    }
-                }
+                on:submit=move |event| submitted(chat, &event)
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
                 {children()}
                 <div class="log__rows" id=log::ROWS inner_html=rows></div>
-                {tools}
+                <div id=log::PARKING hidden inner_html=tools></div>
             </div>
         </div>
     }
@@ -111,6 +106,7 @@ fn clicked(chat: Chat, event: &MouseEvent) {
             event.prevent_default();
             chat.start_reacting(&row);
         }
+        ("stop-editing", ..) => chat.stop_editing(),
         ("stop-reacting", ..) => chat.stop_reacting(&row),
         ("reply", _, Some(id)) => chat.reply_to(id),
         ("copy-link", _, Some(id)) => {
@@ -126,43 +122,38 @@ fn clicked(chat: Chat, event: &MouseEvent) {
     }
 }
 
-/// The parking place with everything that is lent to rows.
-#[component]
-fn RowTools(chat: Chat) -> impl IntoView {
-    let form = move || chat.editing.get().map(|id| view! { <EditForm chat=chat id=id/> });
-    let own = move || {
-        chat.may_change.get().then(|| {
-            view! {
-                <button type="button" class="icon-button icon-button--s" data-action="edit"
-                    aria-label="Edit message" title="Edit message"><Icon name="edit"/></button>
-                <button type="button" class="icon-button icon-button--s icon-button--danger"
-                    data-action="remove" aria-label="Delete message" title="Delete message">
-                    <Icon name="trash"/>
-                </button>
-            }
-        })
-    };
-    view! {
-        <div id=log::PARKING hidden>
-            <div class="message__tools" id="tools" role="group" aria-live="off"
-                aria-label="Message actions">
-                <button type="button" class="icon-button icon-button--s" data-action="react"
-                    aria-label="Add reaction" title="Add reaction"><Icon name="smile-plus"/></button>
-                <button type="button" class="icon-button icon-button--s" data-action="reply"
-                    aria-label="Reply" title="Reply">
-                    <Icon name="reply" class="icon icon--flip"/></button>
-                <button type="button" class="icon-button icon-button--s" data-action="copy-link"
-                    aria-label="Copy link" title="Copy link"><Icon name="link"/></button>
-                <button type="button" class="icon-button icon-button--s" data-action="unread"
-                    aria-label="Mark unread from here" title="Mark unread from here">
-                    <Icon name="inbox"/>
-                </button>
-                {own}
-            </div>
-            <div class="message__edit" id="edit" aria-live="off">{form}</div>
-            <div class="picker" id="react" role="group" aria-label="Add a reaction" aria-live="off"
-                inner_html=expression::picker()></div>
-        </div>
+/// Everything that is lent to rows, as HTML.
+fn row_tools() -> String {
+    illustrated(include_str!("row_tools.html")) + &expression::picker() + "</div>"
+}
+
+fn edit_field() -> Option<HtmlTextAreaElement> {
+    browser::element("edit-text")?.dyn_into().ok()
+}
+
+/// Whether something happened in the form in which a message is edited.
+fn is_in_edit(event: &Event) -> bool {
+    target(event).is_some_and(|at| at.closest("#edit").is_ok_and(|form| form.is_some()))
+}
+
+fn pressed(chat: Chat, event: &KeyboardEvent) {
+    if !is_in_edit(event) {
+        keys::pressed_on_row(chat, event);
+    } else if target(event).is_some_and(|at| at.id() == "edit-text") && sends(event) {
+        event.prevent_default();
+        chat.save_edit();
+    } else if event.key() == "Escape" && !is_composing(event) {
+        event.prevent_default();
+        chat.stop_editing();
+    }
+}
+
+fn submitted(chat: Chat, event: &Event) {
+    if is_in_edit(event) {
+        event.prevent_default();
+        chat.save_edit();
+    } else if chat.add_typed_reaction(target(event)) {
+        event.prevent_default();
     }
 }
 
@@ -179,10 +170,13 @@ impl Chat {
         match shown {
             Some(shown) if !busy => {
                 let may = self.viewer.with_value(|viewer| message::may_change(&shown, viewer));
-                if self.may_change.get_untracked() != may {
-                    self.may_change.set(may);
-                }
                 log::lend("tools", row);
+                for action in ["edit", "remove"] {
+                    let tool = format!("#tools [data-action='{action}']");
+                    if let Some(tool) = log::all(row, &tool).first() {
+                        let _shown = tool.toggle_attribute_with_force("hidden", !may);
+                    }
+                }
             }
             _ => {}
         }
@@ -193,22 +187,49 @@ impl Chat {
         let (Some(row), Some(body)) = (log::row_of_message(id), self.body_of(id)) else {
             return;
         };
-        if self.editing.get_untracked() == Some(id) {
+        if self.editing.get_value() == Some(id) {
             return;
         }
         self.stop_editing();
-        let _marked = row.set_attribute("data-editing", "");
+        log::set(&row, "data-editing", "");
         log::lend("edit", &row);
-        self.edited_text.set(body);
-        self.editing.set(Some(id));
+        self.editing.set_value(Some(id));
+        if let Some(field) = edit_field() {
+            field.set_value(&body);
+            let _focused = field.focus();
+        }
+    }
+
+    /// What stands in the form in which a message is edited.
+    pub fn edited_text(self) -> String {
+        edit_field().map(|field| field.value()).unwrap_or_default()
+    }
+
+    /// Sends the new text of a message, once.
+    fn save_edit(self) {
+        let save =
+            browser::element("edit").and_then(|form| log::all(&form, "[type='submit']").pop());
+        let (Some(id), Some(save)) = (self.editing.get_value(), save) else {
+            return;
+        };
+        if save.has_attribute("disabled") {
+            return;
+        }
+        log::set(&save, "disabled", "");
+        spawn_local(async move {
+            if self.edit(id, &self.edited_text()).await && self.editing.get_value() == Some(id) {
+                self.stop_editing();
+            }
+            let _enabled = save.remove_attribute("disabled");
+        });
     }
 
     /// Closes the edit form; whoever was in it goes on with the message.
     pub fn stop_editing(self) {
-        let Some(id) = self.editing.get_untracked() else {
+        let Some(id) = self.editing.get_value() else {
             return;
         };
-        self.editing.set(None);
+        self.editing.set_value(None);
         if let Some(row) = log::row_of_message(id) {
             let _unmarked = row.remove_attribute("data-editing");
             log::focus(&row);
@@ -219,63 +240,6 @@ impl Chat {
     fn row_at(self, row: &Element) -> Option<Row> {
         let key = row.get_attribute("data-key")?;
         self.rows.with_value(|rows| rows.iter().find(|row| row.key().to_string() == key).cloned())
-    }
-}
-
-/// The plain form in which a message is edited in place.
-#[component]
-fn EditForm(chat: Chat, id: MessageId) -> impl IntoView {
-    let field = NodeRef::<Textarea>::new();
-    let busy = RwSignal::new(false);
-    let text = chat.edited_text.get_untracked();
-    Effect::new(move || {
-        if let Some(field) = field.get() {
-            // The field of the message edited before may have been kept, with what was typed there.
-            field.set_value(&chat.edited_text.get_untracked());
-            let _focused = field.focus();
-        }
-    });
-    let save = move || {
-        if busy.get_untracked() {
-            return;
-        }
-        let text = chat.edited_text.get_untracked();
-        busy.set(true);
-        spawn_local(async move {
-            if chat.edit(id, &text).await && chat.editing.get_untracked() == Some(id) {
-                chat.stop_editing();
-            }
-            busy.try_set(false);
-        });
-    };
-    let keys = move |event: KeyboardEvent| {
-        if sends(&event) {
-            event.prevent_default();
-            save();
-        } else if event.key() == "Escape" && !is_composing(&event) {
-            event.prevent_default();
-            chat.stop_editing();
-        }
-    };
-    let input = move |_| {
-        if let Some(field) = field.get_untracked() {
-            chat.edited_text.set(field.value());
-        }
-    };
-    view! {
-        <form class="edit-form" aria-label="Edit message" on:submit=move |event| {
-            event.prevent_default();
-            save();
-        }>
-            <textarea class="input" name="body" aria-label="Message text" node_ref=field
-                on:input=input on:keydown=keys>{text}</textarea>
-            <div class="button-row">
-                <button type="submit" class="button button--s button--primary"
-                    disabled=move || busy.get()>"Save"</button>
-                <button type="button" class="button button--s button--plain"
-                    on:click=move |_| chat.stop_editing()>"Cancel"</button>
-            </div>
-        </form>
     }
 }
 

@@ -114,8 +114,31 @@ async fn a_join_that_fails_leaves_nothing() {
     assert_eq!(sql.row_counts().await, before);
     sql.run("DROP TRIGGER no").await;
     assert_eq!(app.post_as_nobody(&path, &sign_up("jason")).await.status, 201);
-    let again = app.post_as_nobody(&path, &sign_up("jason")).await;
+    let mut other = sign_up("jason");
+    other["password"] = json!("not the same at all");
+    let again = app.post_as_nobody(&path, &other).await;
     assert_eq!(again.refusal(), (409, "already_member".into(), None));
+}
+
+#[tokio::test]
+async fn whoever_asks_again_to_join_is_let_in_as_the_one_they_became() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let once = david.post("/api/invites", &json!({"days": 1, "max_uses": 1})).await;
+    let code = once.json::<Value>()["code"].as_str().unwrap().to_owned();
+    let path = format!("/api/join/{code}");
+    let first = app.post_as_nobody(&path, &sign_up("jason")).await;
+    let again = app.post_as_nobody(&path, &sign_up("jason")).await;
+    assert_eq!((first.status, again.status), (201, 201), "the answer may have been lost");
+    let mut sql = app.sql().await;
+    assert_eq!(sql.texts("SELECT name FROM users ORDER BY id").await, ["david", "jason"]);
+    // A link that is used up says nothing to anybody else.
+    let mut guess = sign_up("jason");
+    guess["password"] = json!("not the same at all");
+    for person in [guess, sign_up("kevin")] {
+        let refused = app.post_as_nobody(&path, &person).await;
+        assert_eq!(refused.refusal(), (404, "not_found".into(), None));
+    }
 }
 
 #[tokio::test]
