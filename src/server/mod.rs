@@ -98,9 +98,6 @@ pub struct Parts {
 
 impl App {
     /// The account, once first run is done: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_account(&self) -> Result<Option<Arc<Account>>, Error> {
         if let Some(account) = self.hot.account() {
             return Ok(Some(account));

@@ -3,7 +3,8 @@
 //!
 //! Only event handlers and effects call these, so none runs on the server.
 //!
-//! The calls to the JSON API are here as well, with the same types the server answers with.
+//! The calls to the JSON API are here as well, with the same types the server answers with. They
+//! fail with a [`CallError`].
 
 use crate::domain::account::UserRef;
 use crate::domain::error::{ErrorBody, ErrorDetail};
@@ -308,9 +309,6 @@ pub enum CallError {
 type Answer<T> = Result<T, CallError>;
 
 /// Sends a message; sending it again is harmless.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<Message>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -326,9 +324,6 @@ pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<
 }
 
 /// Gives a message new text.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -340,18 +335,12 @@ pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
 }
 
 /// Deletes a message.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn remove_message(id: MessageId) -> Answer<()> {
     let request = Request::delete(&format!("/api/messages/{id}"));
     in_time(async { checked(request.send().await).await.map(|_| ()) }).await
 }
 
 /// Adds a boost to a message, or takes it back.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn boost(id: MessageId, content: &str, wanted: bool) -> Answer<Arc<Message>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -370,9 +359,6 @@ pub async fn boost(id: MessageId, content: &str, wanted: bool) -> Answer<Arc<Mes
 }
 
 /// Notes up to which change the viewer has seen what concerns them.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn see_activity(seen: Seq) -> Answer<()> {
     #[derive(Serialize)]
     struct Body {
@@ -383,18 +369,12 @@ pub async fn see_activity(seen: Seq) -> Answer<()> {
 }
 
 /// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
     let request = Request::get(&format!("/api/rooms/{room_id}/messages?{query}"));
     in_time(async { read(request.send().await).await }).await
 }
 
 /// Marks a room unread from a message on.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn mark_unread(room_id: RoomId, message_id: MessageId) -> Answer<()> {
     put(format!("/api/rooms/{room_id}/unread"), format!("{{\"message_id\":{message_id}}}")).await
 }
@@ -408,9 +388,6 @@ pub fn send_on_leaving(path: &str) {
 }
 
 /// People with a word in their name that begins so, or the first of all.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn list_people(name: &str) -> Answer<Vec<UserRef>> {
     let name = String::from(js_sys::encode_uri_component(name));
     let request = Request::get(&format!("/api/people?q={name}"));
@@ -418,27 +395,18 @@ pub async fn list_people(name: &str) -> Answer<Vec<UserRef>> {
 }
 
 /// The text of a built file.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn load_text(path: &str) -> Answer<String> {
     let sent = async { checked(Request::get(path).send().await).await };
     in_time(sent).await?.text().await.map_err(|_| CallError::Passing)
 }
 
 /// Records how much the viewer wants to hear of a room.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
     let body = format!("{{\"involvement\":\"{}\"}}", involvement.as_str());
     put(format!("/api/rooms/{room_id}/involvement"), body).await
 }
 
 /// Records whether the viewer keeps a room at the top.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
     put(format!("/api/rooms/{room_id}/star"), format!("{{\"starred\":{starred}}}")).await
 }
@@ -450,9 +418,6 @@ async fn put(path: String, json: String) -> Answer<()> {
 }
 
 /// People of a room to mention, those that fit best first.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn find_people(room_id: RoomId, typed: &str) -> Answer<Vec<UserRef>> {
     let typed = String::from(js_sys::encode_uri_component(typed));
     let request = Request::get(&format!("/api/people?q={typed}&room={room_id}"));
@@ -460,9 +425,6 @@ pub async fn find_people(room_id: RoomId, typed: &str) -> Answer<Vec<UserRef>> {
 }
 
 /// What a message would look like, as HTML of the server's.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn preview(room_id: RoomId, body: &str) -> Answer<String> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -485,9 +447,6 @@ pub async fn load_bytes(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether the session still runs.
-///
-/// # Errors
-/// [`CallError`].
 pub async fn check_session() -> Answer<()> {
     in_time(async { checked(Request::get("/api/me").send().await).await.map(|_| ()) }).await
 }

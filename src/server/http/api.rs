@@ -68,9 +68,6 @@ pub struct SignUp {
 }
 
 /// `POST /api/first_run`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn first_run(
     State(app): State<App>,
     client: Client,
@@ -82,9 +79,6 @@ pub async fn first_run(
 }
 
 /// `POST /api/join/{code}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn join(
     State(app): State<App>,
     Path(code): Path<String>,
@@ -103,9 +97,6 @@ pub struct SignIn {
 }
 
 /// `POST /api/session`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn sign_in(
     State(app): State<App>,
     client: Client,
@@ -115,9 +106,6 @@ pub async fn sign_in(
 }
 
 /// `DELETE /api/session`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn sign_out(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
     app.auth.sign_out(&signed.by.token, &signed.by.session).await?;
     let cookie = expired_cookie(&app.config);
@@ -130,9 +118,6 @@ pub async fn me(signed: Signed) -> Json<Me> {
 }
 
 /// `GET /api/rooms`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn list_rooms(
     State(app): State<App>,
     signed: Signed,
@@ -151,9 +136,6 @@ pub struct History {
 }
 
 /// `GET /api/rooms/{room_id}/messages`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn list_messages(
     State(app): State<App>,
     signed: Signed,
@@ -188,9 +170,6 @@ pub struct CreateMessage {
 }
 
 /// `POST /api/rooms/{room_id}/messages`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn create_message(
     State(app): State<App>,
     signed: Signed,
@@ -216,9 +195,6 @@ pub struct EditMessage {
 }
 
 /// `PATCH /api/messages/{id}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn edit_message(
     State(app): State<App>,
     signed: Signed,
@@ -232,9 +208,6 @@ pub async fn edit_message(
 }
 
 /// `DELETE /api/messages/{id}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn remove_message(
     State(app): State<App>,
     signed: Signed,
@@ -252,9 +225,6 @@ pub struct ReadRoom {
 }
 
 /// `PUT /api/rooms/{room_id}/read`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn read_room(
     State(app): State<App>,
     signed: Signed,
@@ -267,9 +237,6 @@ pub async fn read_room(
 }
 
 /// `PUT /api/rooms/{room_id}/unread`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn mark_unread(
     State(app): State<App>,
     signed: Signed,
@@ -282,9 +249,6 @@ pub async fn mark_unread(
 }
 
 /// `PATCH /api/account`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn patch_account(
     State(app): State<App>,
     signed: Signed,
@@ -294,9 +258,6 @@ pub async fn patch_account(
 }
 
 /// `PUT /api/account/styles`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn put_styles(
     State(app): State<App>,
     signed: Signed,
@@ -312,9 +273,6 @@ pub struct Involve {
 }
 
 /// `PUT /api/rooms/{room_id}/involvement`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn change_involvement(
     State(app): State<App>,
     signed: Signed,
@@ -334,9 +292,6 @@ pub struct Star {
 }
 
 /// `PUT /api/rooms/{room_id}/star`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn star_room(
     State(app): State<App>,
     signed: Signed,
@@ -359,9 +314,7 @@ pub struct Wanted {
 
 /// `GET /api/people?q=&room=`: active people whose name, a word of it or whose initials begin so,
 /// at most 50. Whoever may mention everybody in the room finds `everyone` among them, with id 0.
-///
-/// # Errors
-/// As JSON; [`Error::NotFound`] for a stranger to the room.
+/// Errors: As JSON; [`Error::NotFound`] for a stranger to the room.
 pub async fn list_people(
     State(app): State<App>,
     signed: Signed,
@@ -397,9 +350,6 @@ pub struct Previewed {
 }
 
 /// `POST /api/rooms/{room_id}/preview`: the HTML that a message would have. Nothing is stored.
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn preview(
     State(app): State<App>,
     signed: Signed,
@@ -416,10 +366,8 @@ pub async fn preview(
     Ok(Json(Previewed { body_html: text.html }))
 }
 
-/// `GET /ws`
-///
-/// # Errors
-/// As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
+/// `GET /ws`.
+/// Errors: As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
 pub async fn socket(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let (mut parts, _) = request.into_parts();
     let signed = Signed::from_request_parts(&mut parts, &app).await?;
@@ -462,9 +410,7 @@ pub async fn up() -> StatusCode {
 }
 
 /// `GET /metrics`: for administrators, and for programs on the same computer.
-///
-/// # Errors
-/// [`Error::NotFound`] for everybody else.
+/// Errors: [`Error::NotFound`] for everybody else.
 pub async fn metrics(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

@@ -28,9 +28,6 @@ use leptos::view;
 use serde::{Deserialize, Serialize};
 
 /// `GET /first_run`
-///
-/// # Errors
-/// [`Error::Unavailable`].
 pub async fn first_run_form(State(app): State<App>, headers: HeaderMap) -> Answer {
     if app.find_account().await?.is_some() {
         return Ok(Redirect::to("/").into_response());
@@ -60,9 +57,6 @@ impl SignUp {
 }
 
 /// `POST /first_run`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn first_run(
     State(app): State<App>,
     client: Client,
@@ -91,9 +85,6 @@ fn first_run_page(theme: Theme, typed: Typed, error: Option<Error>) -> Response 
 }
 
 /// `GET /session/new`
-///
-/// # Errors
-/// [`Error::Unavailable`].
 pub async fn sign_in_form(
     State(app): State<App>,
     visitor: Result<Signed, Error>,
@@ -113,9 +104,6 @@ pub struct SignInForm {
 }
 
 /// `POST /session`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn sign_in(
     State(app): State<App>,
     client: Client,
@@ -144,20 +132,14 @@ async fn sign_in_page(app: &App, theme: Theme, typed: Typed, error: Option<Error
     Ok(page_with(failed.as_ref(), page))
 }
 
-/// `POST /session/end`
-///
-/// # Errors
-/// Those of the writer.
+/// `POST /session/end`. Errors: Those of the writer.
 pub async fn sign_out(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
     app.auth.sign_out(&signed.by.token, &signed.by.session).await?;
     let cookie = [(header::SET_COOKIE, expired_cookie(&app.config))];
     Ok((cookie, Redirect::to("/session/new")).into_response())
 }
 
-/// `GET /join/{code}`
-///
-/// # Errors
-/// [`Error::NotFound`] for a wrong code; [`Error::Unavailable`].
+/// `GET /join/{code}`. Errors: [`Error::NotFound`] for a wrong code; [`Error::Unavailable`].
 pub async fn join_form(
     State(app): State<App>,
     Path(code): Path<String>,
@@ -172,9 +154,6 @@ pub async fn join_form(
 }
 
 /// `POST /join/{code}`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn join(
     State(app): State<App>,
     Path(code): Path<String>,
@@ -427,10 +406,7 @@ pub struct ThemeForm {
     theme: Theme,
 }
 
-/// `POST /theme`
-///
-/// # Errors
-/// [`Error::Malformed`].
+/// `POST /theme`. Errors: [`Error::Malformed`].
 pub async fn choose_theme(Visitor(signed): Visitor, FormBody(form): FormBody<ThemeForm>) -> Answer {
     let cookie = [(header::SET_COOKIE, plain_cookie("theme", form.theme.as_str()))];
     let back = format!("/users/{}", signed.viewer().id);

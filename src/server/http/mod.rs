@@ -4,6 +4,9 @@
 //! request from another site may not change anything; every answer carries the security headers;
 //! answers worth it are compressed. Rights are checked inside, by looking things up *through* the
 //! viewer.
+//!
+//! A handler fails with an `Error`, which becomes JSON below `/api` and a page elsewhere; what a
+//! form can mend comes back as the form. Only failures that are not plain from this say so.
 
 pub mod activity;
 pub mod api;

@@ -29,9 +29,6 @@ use serde::Deserialize;
 const WELCOME_UNTIL: usize = 40;
 
 /// `GET /`: the room last visited, or whatever comes before it.
-///
-/// # Errors
-/// [`Error::Unavailable`].
 pub async fn root(
     State(app): State<App>,
     visitor: Result<Signed, Error>,
@@ -59,10 +56,7 @@ pub async fn root(
     }
 }
 
-/// `GET /rooms/{room_id}`
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
+/// `GET /rooms/{room_id}`. Errors: [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
 pub async fn room(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -79,9 +73,7 @@ pub struct Answering {
 }
 
 /// `GET /rooms/{room_id}/@{message_id}`: the room around a message, with `?reply` to answer it.
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger or another address; [`Error::Unavailable`].
+/// Errors: [`Error::NotFound`] for a stranger or another address; [`Error::Unavailable`].
 pub async fn room_at(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -206,9 +198,6 @@ pub struct MessageForm {
 }
 
 /// `POST /rooms/{room_id}/messages`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn create_message(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -238,9 +227,7 @@ pub async fn create_message(
 }
 
 /// `POST /rooms/{room_id}/read`: for browsers without scripts.
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; those of the writer.
+/// Errors: [`Error::NotFound`] for a stranger; those of the writer.
 pub async fn read_room(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -254,9 +241,7 @@ pub async fn read_room(
 }
 
 /// `GET /rooms/{room_id}/messages/{id}/edit`: for browsers without scripts.
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for another's message.
+/// Errors: [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for another's message.
 pub async fn edit_message_form(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -286,10 +271,8 @@ async fn edit_page(
     Ok((status, page).into_response())
 }
 
-/// `POST /rooms/{room_id}/messages/{id}/edit`
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
+/// `POST /rooms/{room_id}/messages/{id}/edit`.
+/// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
 pub async fn edit_message(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -313,10 +296,8 @@ pub async fn edit_message(
     }
 }
 
-/// `POST /rooms/{room_id}/messages/{id}/delete`
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
+/// `POST /rooms/{room_id}/messages/{id}/delete`.
+/// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
 pub async fn remove_message(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -353,10 +334,7 @@ async fn workspace_page(
     Ok((status, page).into_response())
 }
 
-/// `GET /account/settings`
-///
-/// # Errors
-/// [`Error::Forbidden`] for members; [`Error::Unavailable`].
+/// `GET /account/settings`. Errors: [`Error::Forbidden`] for members; [`Error::Unavailable`].
 pub async fn workspace(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -388,9 +366,6 @@ pub(super) async fn save_account(
 }
 
 /// `POST /account`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn change_account(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -425,9 +400,6 @@ pub(super) async fn save_styles(app: &App, signed: &Signed, styles: &str) -> Res
 }
 
 /// `POST /account/styles`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn change_styles(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -445,9 +417,7 @@ pub async fn change_styles(
 }
 
 /// `GET /account/styles/{file}`: the account's stylesheet, under a name that changes with it.
-///
-/// # Errors
-/// [`Error::NotFound`] under any other name; [`Error::Unavailable`].
+/// Errors: [`Error::NotFound`] under any other name; [`Error::Unavailable`].
 pub async fn styles(State(app): State<App>, _signed: Signed, Path(file): Path<String>) -> Answer {
     let account = app.find_account().await?.ok_or(Error::NotFound)?;
     let name = account.styles.as_ref().filter(|name| file == format!("{name}.css"));

@@ -44,9 +44,6 @@ pub struct CreateRoom {
 }
 
 /// `POST /api/rooms`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn create_room(
     State(app): State<App>,
     signed: Signed,
@@ -88,9 +85,6 @@ async fn view_room(app: &App, viewer: UserId, room_id: RoomId) -> Result<RoomVie
 }
 
 /// `GET /api/rooms/{room_id}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn show_room(
     State(app): State<App>,
     signed: Signed,
@@ -109,9 +103,6 @@ pub struct ChangeRoom {
 }
 
 /// `PATCH /api/rooms/{room_id}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn change_room(
     State(app): State<App>,
     signed: Signed,
@@ -133,9 +124,6 @@ pub async fn change_room(
 }
 
 /// `DELETE /api/rooms/{room_id}`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn remove_room(
     State(app): State<App>,
     signed: Signed,
@@ -154,9 +142,6 @@ async fn remove(app: &App, viewer: &Viewer, room_id: RoomId) -> Result<(), Error
 }
 
 /// `POST /api/rooms/{room_id}/leave`
-///
-/// # Errors
-/// As JSON; see [`Error`].
 pub async fn leave_room(
     State(app): State<App>,
     signed: Signed,
@@ -189,9 +174,6 @@ impl Typed {
 }
 
 /// `GET /rooms/new`
-///
-/// # Errors
-/// [`Error::Unavailable`].
 pub async fn new_room_form(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -238,9 +220,6 @@ async fn choices(
 }
 
 /// `POST /rooms`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn post_room(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -266,9 +245,6 @@ fn to_room(room_id: RoomId) -> Response {
 }
 
 /// `GET /rooms/directs/new`
-///
-/// # Errors
-/// [`Error::Unavailable`].
 pub async fn new_direct_form(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -292,9 +268,6 @@ async fn direct_page(
 }
 
 /// `POST /rooms/directs`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn post_direct(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -308,10 +281,7 @@ pub async fn post_direct(
     }
 }
 
-/// `GET /rooms/{room_id}/edit`
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
+/// `GET /rooms/{room_id}/edit`. Errors: [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
 pub async fn settings(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -376,9 +346,6 @@ fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error
 }
 
 /// `POST /rooms/{room_id}/edit`
-///
-/// # Errors
-/// Only those that no form can mend.
 pub async fn change_settings(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -404,10 +371,8 @@ pub async fn change_settings(
     }
 }
 
-/// `GET /rooms/{room_id}/delete`
-///
-/// # Errors
-/// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
+/// `GET /rooms/{room_id}/delete`.
+/// Errors: [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
 pub async fn delete_form(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -424,10 +389,8 @@ pub async fn delete_form(
     quiet_page(&app, &signed, &headers, ("Delete room", html)).await
 }
 
-/// `POST /rooms/{room_id}/delete`
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
+/// `POST /rooms/{room_id}/delete`.
+/// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
 pub async fn delete_room(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -437,10 +400,7 @@ pub async fn delete_room(
     Ok(Redirect::to("/").into_response())
 }
 
-/// `POST /rooms/{room_id}/leave`
-///
-/// # Errors
-/// [`Error::NotFound`]; those of the writer.
+/// `POST /rooms/{room_id}/leave`. Errors: [`Error::NotFound`]; those of the writer.
 pub async fn leave(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -451,10 +411,8 @@ pub async fn leave(
     Ok(Redirect::to("/").into_response())
 }
 
-/// `POST /rooms/{room_id}/involvement`
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Validation`] for a word that is no involvement.
+/// `POST /rooms/{room_id}/involvement`.
+/// Errors: [`Error::NotFound`]; [`Error::Validation`] for a word that is no involvement.
 pub async fn involve(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -472,10 +430,7 @@ pub async fn involve(
     Ok(to_room(room_id))
 }
 
-/// `POST /rooms/{room_id}/star`
-///
-/// # Errors
-/// [`Error::NotFound`]; those of the writer.
+/// `POST /rooms/{room_id}/star`. Errors: [`Error::NotFound`]; those of the writer.
 pub async fn star(
     State(app): State<App>,
     Visitor(signed): Visitor,

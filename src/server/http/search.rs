@@ -38,9 +38,7 @@ const ENDINGS: [&str; 36] = [
 
 /// `GET /searches?q=`: any text at all is answered. `before` is the oldest hit of the page above;
 /// `in` is a room to begin with.
-///
-/// # Errors
-/// [`Error::Unavailable`](crate::domain::error::Error::Unavailable).
+/// Errors: [`Error::Unavailable`](crate::domain::error::Error::Unavailable).
 pub async fn search(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -100,9 +98,7 @@ pub struct SearchForm {
 }
 
 /// `POST /searches`: keeps what was searched for and leads to what it finds.
-///
-/// # Errors
-/// Those of the writer.
+/// Errors: Those of the writer.
 pub async fn save_search(
     State(app): State<App>,
     Visitor(signed): Visitor,
@@ -116,10 +112,7 @@ pub async fn save_search(
     Ok(Redirect::to(&address(&text, None)).into_response())
 }
 
-/// `POST /searches/clear`
-///
-/// # Errors
-/// Those of the writer.
+/// `POST /searches/clear`. Errors: Those of the writer.
 pub async fn clear_searches(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
     app.auth.allow_post(signed.viewer().id)?;
     app.writer.clear_searches(signed.viewer().id).await?;

@@ -128,9 +128,6 @@ impl Store {
     }
 
     /// Somebody's running sessions, the latest first, at most 100. `current` is the one that asks.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_devices(
         &self,
         user_id: UserId,
@@ -164,9 +161,6 @@ impl Store {
 
     /// The invite links, the newest first, at most 100; those that have ended only for
     /// administrators.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_invites(
         &self,
         viewer: &Viewer,
@@ -182,9 +176,6 @@ impl Store {
     }
 
     /// An invite link by its code, if it still lets people in.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_invite(&self, code: &str, now: Timestamp) -> Result<Option<Invite>, Error> {
         let row: Option<InviteRow> =
             sqlx::query_as(concat!(invite_columns!(), "WHERE i.code = ?1"))
@@ -209,9 +200,6 @@ impl Store {
     }
 
     /// Whom a link lets in, if it still works.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_link(
         &self,
         digest: &TokenDigest,
@@ -233,9 +221,6 @@ impl Store {
 }
 
 /// Whether a session with this token exists, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?1")
         .bind(digest.as_slice())
@@ -245,9 +230,6 @@ pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> Result<bool, s
 }
 
 /// Begins a session; `None` when there is no such active user.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_session(
     tx: &mut Tx,
     user_id: UserId,
@@ -271,9 +253,6 @@ pub async fn insert_session(
 }
 
 /// Records that a session is in use and moves its end. False if it has ended meanwhile.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_session_use(
     tx: &mut Tx,
     id: SessionId,
@@ -290,17 +269,11 @@ pub async fn update_session_use(
 }
 
 /// Ends a session. Ending it twice is no error.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_session(tx: &mut Tx, id: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(id.get()).execute(tx).await.map(|_| ())
 }
 
 /// Removes sessions and links that have run out.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM links WHERE expires_at <= ?1")
         .bind(now.ms())
@@ -325,9 +298,6 @@ pub enum Sessions {
 }
 
 /// Ends some of a user's sessions. Returns those that ran.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_sessions(
     tx: &mut Tx,
     user_id: UserId,
@@ -355,9 +325,6 @@ pub async fn remove_sessions(
 }
 
 /// Stores an invite link.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_invite(
     tx: &mut Tx,
     (creator, code): (UserId, &str),
@@ -379,9 +346,6 @@ pub async fn insert_invite(
 }
 
 /// Counts one more use of an invite link. False if it lets nobody in any more.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "UPDATE invites SET uses = uses + 1 WHERE code = ?1 AND revoked_at IS NULL
@@ -396,9 +360,6 @@ pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool,
 }
 
 /// Whether an invite link lets people in, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "SELECT 1 FROM invites WHERE code = ?1 AND revoked_at IS NULL
@@ -413,9 +374,6 @@ pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<b
 }
 
 /// Who made an invite link.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> Result<Option<UserId>, sqlx::Error> {
     let row: Option<(i64,)> = sqlx::query_as("SELECT creator_id FROM invites WHERE id = ?1")
         .bind(id.get())
@@ -425,9 +383,6 @@ pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> Result<Option<Use
 }
 
 /// Ends an invite link. Ending it twice is no error.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")
         .bind(id.get())
@@ -438,9 +393,6 @@ pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> Result<
 }
 
 /// Stores a link that works once; an older one of the same purpose ends.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_link(tx: &mut Tx, link: &Link, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT OR REPLACE INTO links
@@ -459,9 +411,6 @@ pub async fn insert_link(tx: &mut Tx, link: &Link, now: Timestamp) -> Result<(),
 }
 
 /// Uses a link up. Returns whom it lets in and who made it; nothing if it does not work.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn take_link(
     tx: &mut Tx,
     digest: &TokenDigest,
@@ -481,9 +430,6 @@ pub async fn take_link(
 }
 
 /// Ends every link that would let a user in.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_links(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM links WHERE user_id = ?1")
         .bind(user_id.get())

@@ -62,9 +62,6 @@ macro_rules! person_columns {
 }
 impl Store {
     /// The account, once first run is done.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_account(&self) -> Result<Option<Account>, Error> {
         let row: Option<AccountRow> =
             sqlx::query_as(ACCOUNT).fetch_optional(self.reader()).await.map_err(read_failed)?;
@@ -136,9 +133,6 @@ impl Store {
     }
 
     /// Whose messages are still to be removed.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
         let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")
             .fetch_all(self.reader())
@@ -194,9 +188,6 @@ pub(super) fn viewer(
 }
 
 /// Creates the account, or finds that it exists.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_account(
     tx: &mut Tx,
     account: &Account,
@@ -215,9 +206,6 @@ pub async fn insert_account(
 }
 
 /// Creates a user; `None` when the address is taken.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_user(
     tx: &mut Tx,
     user: &NewUser,
@@ -240,18 +228,12 @@ pub async fn insert_user(
 }
 
 /// The account as it now is, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_account(tx: &mut Tx) -> Result<Option<Account>, sqlx::Error> {
     let row: Option<AccountRow> = sqlx::query_as(ACCOUNT).fetch_optional(tx).await?;
     Ok(row.map(account))
 }
 
 /// Gives the account a name and a rule.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_account(
     tx: &mut Tx,
     name: &str,
@@ -266,17 +248,11 @@ pub async fn update_account(
 }
 
 /// Gives the account a stylesheet.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_styles(tx: &mut Tx, styles: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE accounts SET styles = ?1").bind(styles).execute(tx).await.map(|_| ())
 }
 
 /// An active user as they now are, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_viewer(tx: &mut Tx, id: UserId) -> Result<Option<Viewer>, sqlx::Error> {
     let row: Option<(String, String, String)> =
         sqlx::query_as("SELECT name, role, email_address FROM users WHERE id = ?1 AND active = 1")
@@ -289,9 +265,6 @@ pub async fn find_viewer(tx: &mut Tx, id: UserId) -> Result<Option<Viewer>, sqlx
 }
 
 /// Whether nobody could administer the account without this user.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
     let (others,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM users WHERE role = 'administrator' AND active = 1 AND id <> ?1",
@@ -303,9 +276,6 @@ pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> Result<bool, sqlx
 }
 
 /// Stores what somebody changed about themselves. False when the address is another's.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_profile(
     tx: &mut Tx,
     id: UserId,
@@ -322,9 +292,6 @@ pub async fn update_profile(
 }
 
 /// Gives a user a new password; `reset_by` made the link it was set by.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_password(
     tx: &mut Tx,
     id: UserId,
@@ -344,9 +311,6 @@ pub async fn update_password(
 }
 
 /// Gives a person, active or not, another role. False when there is no such person.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> Result<bool, sqlx::Error> {
     sqlx::query("UPDATE users SET role = ?2 WHERE id = ?1 AND role <> 'bot'")
         .bind(id.get())
@@ -358,9 +322,6 @@ pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> Result<bool, sq
 
 /// Lets a person in or keeps them out. What was to be removed of theirs is, unless they are not
 /// banned any more. False when there is no such person.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_status(
     tx: &mut Tx,
     id: UserId,
@@ -382,9 +343,6 @@ pub async fn update_status(
 }
 
 /// Notes that somebody's messages are to be removed, or that they have been.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE users SET removing_messages = ?2 WHERE id = ?1")
         .bind(id.get())
@@ -395,9 +353,6 @@ pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> Result<()
 }
 
 /// The addresses of a user's sessions, and those of everybody else who may come in.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn list_addresses(
     tx: &mut Tx,
     user_id: UserId,
@@ -415,9 +370,6 @@ pub async fn list_addresses(
 }
 
 /// Keeps newcomers from a network out while a user is banned.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_ban(
     tx: &mut Tx,
     user_id: UserId,
@@ -437,9 +389,6 @@ pub async fn insert_ban(
 }
 
 /// Forgets from where a user came.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM bans WHERE user_id = ?1")
         .bind(user_id.get())
@@ -449,9 +398,6 @@ pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error
 }
 
 /// Whether newcomers from a network are kept out.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_banned(tx: &mut Tx, network: &str) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT 1 FROM bans WHERE network = ?1")
         .bind(network)
@@ -461,9 +407,6 @@ pub async fn is_banned(tx: &mut Tx, network: &str) -> Result<bool, sqlx::Error> 
 }
 
 /// Whether this is still the digest of an active user's password.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND password_digest = ?2 AND active = 1")
         .bind(id.get())
@@ -474,9 +417,6 @@ pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> Result<bool, 
 }
 
 /// Whether somebody's messages are to be removed.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND removing_messages = 1")
         .bind(id.get())

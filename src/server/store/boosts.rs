@@ -20,9 +20,6 @@ type ActivityRow = (String, i64, i64, String, i64, i64, String, String, Option<S
 
 impl Store {
     /// What concerns the viewer, newest first: what happened before a change, or lately.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_activity(
         &self,
         viewer: UserId,
@@ -61,9 +58,6 @@ impl Store {
     }
 
     /// How much of it is new to the viewer, up to a hundred.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn count_activity(&self, viewer: UserId) -> Result<u32, Error> {
         let (count,): (u32,) = sqlx::query_as(
             "SELECT min(100, (SELECT count(*) FROM (
@@ -86,9 +80,6 @@ impl Store {
 
     /// Messages after an id whose text mentions somebody, at most `limit`. Reads the history once
     /// from end to end, beside the writer.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_messages_naming(
         &self,
         user_id: UserId,
@@ -109,9 +100,6 @@ impl Store {
     }
 
     /// Whose mentions still carry an earlier name.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_renamed_users(&self) -> Result<Vec<UserId>, Error> {
         let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE renamed = 1")
             .fetch_all(self.reader())
@@ -143,9 +131,6 @@ fn activity(row: ActivityRow) -> Activity {
 }
 
 /// Adds a boost to a message that carries the seq of this change already.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_boost(
     tx: &mut Tx,
     message: &Message,
@@ -170,9 +155,6 @@ pub async fn insert_boost(
 
 /// Takes a boost away from a message that carries the seq of this change already; without a
 /// booster, all boosts of it.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_boosts(
     tx: &mut Tx,
     message: &Message,
@@ -204,9 +186,6 @@ async fn recount_boosts(tx: &mut Tx, message: &Message) -> Result<(), sqlx::Erro
 
 /// Notes up to which change somebody has seen what concerns them. True if that is further than
 /// before.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_activity_seen(
     tx: &mut Tx,
     viewer: UserId,
@@ -221,9 +200,6 @@ pub async fn update_activity_seen(
 }
 
 /// Notes that mentions of somebody carry an earlier name, or that none does any more.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE users SET renamed = ?2 WHERE id = ?1")
         .bind(id.get())
@@ -234,9 +210,6 @@ pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> Result<()
 }
 
 /// Somebody whose mentions carry an earlier name, by the one they have now.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_renamed(tx: &mut Tx, id: UserId) -> Result<Option<UserRef>, sqlx::Error> {
     let row: Option<(String,)> =
         sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
@@ -247,9 +220,6 @@ pub async fn find_renamed(tx: &mut Tx, id: UserId) -> Result<Option<UserRef>, sq
 }
 
 /// What these messages answer, of those that answer anything.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn list_quotes(
     tx: &mut Tx,
     replies: &[MessageId],
@@ -280,9 +250,6 @@ pub struct NewMention {
 
 /// Records who is mentioned, and returns whom it newly concerns: members of the message's room
 /// other than its author.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_mentions(
     tx: &mut Tx,
     mentions: &[NewMention],
@@ -305,9 +272,6 @@ pub async fn insert_mentions(
 }
 
 /// Forgets who was mentioned in a message, all but those who still are, and returns them.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_mentions(
     tx: &mut Tx,
     id: MessageId,

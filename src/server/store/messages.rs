@@ -316,9 +316,6 @@ pub async fn insert_messages(
 }
 
 /// The message that already carries a client id in a room.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_by_client_id(
     tx: &mut Tx,
     room_id: RoomId,
@@ -338,9 +335,6 @@ pub async fn find_by_client_id(
 }
 
 /// A message of a room the viewer is in, unless it is deleted.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_message_of_member(
     tx: &mut Tx,
     viewer: UserId,
@@ -355,9 +349,6 @@ pub async fn find_message_of_member(
 }
 
 /// A message that a user wrote, unless it is deleted.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_message_of(
     tx: &mut Tx,
     creator: UserId,
@@ -377,9 +368,6 @@ pub async fn find_message_of(
 }
 
 /// A message that still exists, with its stored text.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_with_source(
     tx: &mut Tx,
     id: MessageId,
@@ -406,9 +394,6 @@ fn decode(packed: &str, room_id: RoomId) -> Result<Message, sqlx::Error> {
 }
 
 /// Stores a message's new text and its search row.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_message(
     tx: &mut Tx,
     message: &Message,
@@ -430,9 +415,6 @@ pub async fn update_message(
 
 /// Turns a message into a tombstone: its text and search row go, its place stays. The room's
 /// newest message becomes the newest one left, which is returned.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_message(
     tx: &mut Tx,
     message: &Message,
@@ -500,9 +482,6 @@ impl Reading {
 
 /// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
 /// there already, or the user is not in the room.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_read_cursor(
     tx: &mut Tx,
     user_id: UserId,
@@ -528,9 +507,6 @@ pub async fn update_read_cursor(
 
 /// Marks a room unread from a message on: the read cursor goes to just before it. `None` for a
 /// stranger to the room.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn mark_unread(
     tx: &mut Tx,
     user_id: UserId,

@@ -4,6 +4,10 @@
 //! writer task holds. Reads of rooms and messages start from the viewer's membership: without
 //! one there is nothing to find, so a forgotten check finds nothing. Statements are literals with
 //! bound values, and every read is counted, so that a test can hold each route to its limit.
+//!
+//! Reads fail with `Error::Unavailable` when the database does, and with `Error::Unexpected` for a
+//! row that no writer of ours can have left. What works on a [`Tx`] fails with whatever SQLite
+//! says; the writer makes an `Error` of it. Only what can fail otherwise says so.
 
 pub mod access;
 pub mod account;
@@ -190,9 +194,6 @@ async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx
 }
 
 /// Records where the sequence stands, in the transaction that moved it.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_head(tx: &mut Tx, seq: Seq, message_id: MessageId) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE sequence SET last_seq = ?1, last_message_id = ?2")
         .bind(seq.get())
@@ -230,18 +231,12 @@ pub async fn checkpoint_beside(mut connection: SqliteConnection, wal: PathBuf, s
 
 /// Copies the whole WAL into the database and empties it. Waits for readers; the writer calls it
 /// between groups when the WAL has grown too far, and at the end.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn checkpoint_fully(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(|_| ())
 }
 
 /// Like [`checkpoint_fully`], but waits for readers only a moment: it stands between two groups of
 /// writes. False if a reader was in the way.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn checkpoint_briefly(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     sqlx::query("PRAGMA busy_timeout = 50").execute(&mut *connection).await?;
     let done: Result<(i64, i64, i64), _> =
@@ -251,9 +246,6 @@ pub async fn checkpoint_briefly(connection: &mut SqliteConnection) -> Result<boo
 }
 
 /// Ends the writer's connection in good order.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn close(connection: SqliteConnection) -> Result<(), sqlx::Error> {
     connection.close().await
 }

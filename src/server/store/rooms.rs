@@ -201,9 +201,6 @@ impl Store {
 }
 
 /// Creates a room without members. `None` for a direct room whose people have one already.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_room(
     tx: &mut Tx,
     creator: UserId,
@@ -227,9 +224,6 @@ pub async fn insert_room(
 }
 
 /// The direct room of exactly these people.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_direct(
     tx: &mut Tx,
     people: &BTreeSet<UserId>,
@@ -242,9 +236,6 @@ pub async fn find_direct(
 }
 
 /// A room and what a member's place in it says, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn find_room_of_member(
     tx: &mut Tx,
     viewer: UserId,
@@ -272,9 +263,6 @@ pub async fn load_head(tx: &mut Tx, room_id: RoomId) -> Result<RoomHead, sqlx::E
 }
 
 /// Stores a room's name, topic and kind.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_room(tx: &mut Tx, room: &Room) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE rooms SET name = ?2, topic = ?3, kind = ?4 WHERE id = ?1")
         .bind(room.id.get())
@@ -287,9 +275,6 @@ pub async fn update_room(tx: &mut Tx, room: &Room) -> Result<(), sqlx::Error> {
 }
 
 /// Deletes a room if it has no members any more; its messages wait for [`remove_leftovers`].
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_empty_room(
     tx: &mut Tx,
     room_id: RoomId,
@@ -308,9 +293,6 @@ pub async fn remove_empty_room(
 
 /// Removes some of the messages of deleted rooms, and the rooms that have none left. True if there
 /// is more to do.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::Error> {
     // A trigger takes the search row of each along.
     let gone = sqlx::query(
@@ -330,9 +312,6 @@ pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::E
 }
 
 /// How many of these are active users.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> Result<usize, sqlx::Error> {
     let (count,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM users WHERE active = 1 AND id IN (SELECT value FROM json_each(?1))",
@@ -345,9 +324,6 @@ pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> Result<usiz
 
 /// Lets everybody in who is not there yet, and returns them. What was said before they came is
 /// not unread to them.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn grant_everybody(
     tx: &mut Tx,
     room_id: RoomId,
@@ -368,9 +344,6 @@ pub async fn grant_everybody(
 }
 
 /// Lets these people in who are active and not there yet, and returns them.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn grant(
     tx: &mut Tx,
     (room_id, involvement): (RoomId, Involvement),
@@ -394,9 +367,6 @@ pub async fn grant(
 }
 
 /// Removes people from a room and returns those who were there.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn revoke(
     tx: &mut Tx,
     room_id: RoomId,
@@ -423,9 +393,6 @@ fn users(rows: Vec<(i64,)>) -> Vec<UserId> {
 }
 
 /// Lets a new user into every open room. What was said before they came is not unread to them.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_open_memberships(
     tx: &mut Tx,
     user_id: UserId,
@@ -446,9 +413,6 @@ pub async fn insert_open_memberships(
 }
 
 /// Whether an active user is in a room, in this transaction.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id AND u.active = 1
@@ -462,9 +426,6 @@ pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> Result<
 }
 
 /// Stores how a member wants a room: all but the read cursor and the mentions.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn update_membership(
     tx: &mut Tx,
     (user_id, room_id): (UserId, RoomId),

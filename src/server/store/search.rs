@@ -173,9 +173,6 @@ fn unpack(packed: Packed) -> Result<Hit, Error> {
 
 /// Keeps what somebody searched for as their newest search, and forgets those beyond the tenth.
 /// False for somebody who may not come in.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn insert_search(
     tx: &mut Tx,
     viewer: UserId,
@@ -206,9 +203,6 @@ pub async fn insert_search(
 }
 
 /// Forgets what somebody searched for.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn remove_searches(tx: &mut Tx, viewer: UserId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM searches WHERE user_id = ?1")
         .bind(viewer.get())
@@ -218,9 +212,6 @@ pub async fn remove_searches(tx: &mut Tx, viewer: UserId) -> Result<(), sqlx::Er
 }
 
 /// Stores the search row of a message, new or edited.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
         .bind(id.get())
@@ -232,9 +223,6 @@ pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> Result<(),
 
 /// Indexes the messages that were there before the index, newest first. Goes on where it was
 /// interrupted; with nothing to do it is one read.
-///
-/// # Errors
-/// Whatever SQLite says.
 pub async fn index_backlog(tx: &mut Tx) -> Result<(), sqlx::Error> {
     while let Some((newest,)) = sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog")
         .fetch_optional(&mut *tx)
@@ -295,9 +283,6 @@ pub enum Place {
 
 impl Store {
     /// Whom one may choose for a room: its members first, then the others, by name.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_candidates(
         &self,
         room_id: Option<RoomId>,
@@ -326,9 +311,6 @@ impl Store {
 
     /// The names of everybody active: in a room of the viewer's, or in the account. Nobody, if the
     /// viewer is a stranger to the room. With a room, in the same statement, their open rooms.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Nameable, Error> {
         let statement = match place {
             Place::Account => {
@@ -380,9 +362,6 @@ impl Store {
 
     /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
     /// takes to find them, beside the writer.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_message_ids_of(
         &self,
         creator: UserId,

@@ -213,17 +213,11 @@ impl Writer {
     }
 
     /// Records a session's use and its new end.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn use_session(&self, digest: TokenDigest, session: Session) -> Result<(), Error> {
         self.run(Command::UseSession { digest, session }).await.map(|_| ())
     }
 
     /// Ends a session; its sockets close.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn sign_out(&self, digest: TokenDigest, id: SessionId) -> Result<(), Error> {
         self.run(Command::SignOut { digest, id }).await.map(|_| ())
     }
@@ -237,9 +231,6 @@ impl Writer {
     }
 
     /// Forgets what a viewer searched for.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn clear_searches(&self, viewer: UserId) -> Result<(), Error> {
         self.run(Command::ClearSearches { viewer }).await.map(|_| ())
     }
@@ -258,9 +249,6 @@ impl Writer {
     }
 
     /// Removes expired sessions.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn sweep(&self) -> Result<(), Error> {
         self.run(Command::Sweep).await.map(|_| ())
     }

@@ -80,9 +80,6 @@ impl Writer {
     }
 
     /// Notes up to which change somebody has seen what concerns them.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
         self.run(Command::Activity(ActivityCommand::See { viewer, seen })).await.map(|_| ())
     }
@@ -575,9 +572,6 @@ impl Writer {
     }
 
     /// Removes what deleted rooms have left behind, a little at a time: others write in between.
-    ///
-    /// # Errors
-    /// Only those of every method.
     pub async fn remove_leftovers(&self) -> Result<(), Error> {
         while let Outcome::More(true) =
             self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await?
