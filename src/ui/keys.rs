@@ -420,13 +420,21 @@ impl Chat {
         self.read_pending.set_value(true);
         spawn_local(async move {
             TimeoutFuture::new(READ_DELAY_MS).await;
-            self.read_pending.set_value(false);
-            let seen = browser::is_visible() && !self.away.get_untracked();
-            let stays = self.stays_unread.get_untracked();
-            if let Some(room_id) = self.room_id().filter(|_| seen && !stays) {
-                self.say_read(room_id, self.last_id(room_id));
-            }
+            self.read_now();
         });
+    }
+
+    /// Says what is due to be said, before another room takes the place of this one at the latest.
+    pub(super) fn read_now(self) {
+        if !self.read_pending.get_value() {
+            return;
+        }
+        self.read_pending.set_value(false);
+        let seen = browser::is_visible() && !self.away.get_untracked();
+        let stays = self.stays_unread.get_untracked();
+        if let Some(room_id) = self.room_id().filter(|_| seen && !stays) {
+            self.say_read(room_id, self.last_id(room_id));
+        }
     }
 
     fn say_read(self, room_id: RoomId, newest: Option<MessageId>) {

@@ -254,6 +254,7 @@ impl Chat {
         let Some(room) = known.filter(|_| self.room_id() != Some(room_id)) else {
             return;
         };
+        self.read_now();
         self.stop_editing();
         self.gone.set(false);
         self.room.set(Some(room));
