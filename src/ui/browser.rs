@@ -13,12 +13,12 @@ use crate::domain::room::Involvement;
 use crate::domain::sidebar::Waiting;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::{FutureExt, select_biased};
-use gloo_net::http::{Request, Response};
+use gloo_net::http::{Method, Request, RequestBuilder, Response};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Date, Function, Intl, JsString, Object, Promise, Reflect};
 use leptos::prelude::{request_animation_frame, set_timeout};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -308,75 +308,73 @@ pub enum CallError {
 
 type Answer<T> = Result<T, CallError>;
 
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    // Nothing in a text can fail to be written.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+fn encoded(text: &str) -> String {
+    js_sys::encode_uri_component(text).into()
+}
+
 /// Sends a message; sending it again is harmless.
 pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<Message>> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        body: &'a str,
-        client_message_id: crate::domain::message::ClientMessageId,
-        reply_to: Option<MessageId>,
-    }
     let Outgoing { body, client_message_id, reply_to, .. } = outgoing;
-    let body = Body { body, client_message_id: *client_message_id, reply_to: *reply_to };
-    let request = Request::post(&format!("/api/rooms/{room_id}/messages"));
-    let request = request.json(&body).map_err(unsendable)?;
-    in_time(async { read(request.send().await).await }).await
+    let reply_to = reply_to.map_or("null".to_owned(), |id| id.to_string());
+    let body = quoted(body);
+    let json = format!(
+        "{{\"body\":{body},\"client_message_id\":\"{client_message_id}\",\"reply_to\":{reply_to}}}"
+    );
+    ask(Method::POST, format!("/api/rooms/{room_id}/messages"), json).await
 }
 
 /// Gives a message new text.
 pub async fn edit_message(id: MessageId, body: &str) -> Answer<Arc<Message>> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        body: &'a str,
-    }
-    let request = Request::patch(&format!("/api/messages/{id}"));
-    let request = request.json(&Body { body }).map_err(unsendable)?;
-    in_time(async { read(request.send().await).await }).await
+    let json = format!("{{\"body\":{}}}", quoted(body));
+    ask(Method::PATCH, format!("/api/messages/{id}"), json).await
 }
 
 /// Deletes a message.
 pub async fn remove_message(id: MessageId) -> Answer<()> {
-    let request = Request::delete(&format!("/api/messages/{id}"));
-    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+    call(Method::DELETE, format!("/api/messages/{id}"), String::new()).await.map(|_| ())
 }
 
 /// Adds a boost to a message, or takes it back.
 pub async fn boost(id: MessageId, content: &str, wanted: bool) -> Answer<Arc<Message>> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        content: &'a str,
-    }
     let path = format!("/api/messages/{id}/boosts");
-    let request = match wanted {
-        true => Request::post(&path).json(&Body { content }),
-        false => {
-            let content = String::from(js_sys::encode_uri_component(content));
-            Request::delete(&format!("{path}?content={content}")).build()
-        }
-    };
-    let request = request.map_err(unsendable)?;
-    in_time(async { read(request.send().await).await }).await
+    if wanted {
+        ask(Method::POST, path, format!("{{\"content\":{}}}", quoted(content))).await
+    } else {
+        let path = format!("{path}?content={}", encoded(content));
+        ask(Method::DELETE, path, String::new()).await
+    }
 }
 
 /// Notes up to which change the viewer has seen what concerns them.
 pub async fn see_activity(seen: Seq) -> Answer<()> {
-    #[derive(Serialize)]
-    struct Body {
-        seen: Seq,
-    }
-    let request = Request::put("/api/activity/seen").json(&Body { seen }).map_err(unsendable)?;
-    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
+    put("/api/activity/seen".to_owned(), format!("{{\"seen\":{}}}", seen.get())).await
 }
 
 /// Reads history: `query` is empty for the newest page, or `before=7`, or `after=7`.
 pub async fn load_page(room_id: RoomId, query: &str) -> Answer<MessagePage> {
-    let request = Request::get(&format!("/api/rooms/{room_id}/messages?{query}"));
-    in_time(async { read(request.send().await).await }).await
+    get(format!("/api/rooms/{room_id}/messages?{query}")).await
 }
 
 /// Marks a room unread from a message on.
 pub async fn mark_unread(room_id: RoomId, message_id: MessageId) -> Answer<()> {
     put(format!("/api/rooms/{room_id}/unread"), format!("{{\"message_id\":{message_id}}}")).await
+}
+
+/// Records how much the viewer wants to hear of a room.
+pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
+    let json = format!("{{\"involvement\":\"{}\"}}", involvement.as_str());
+    put(format!("/api/rooms/{room_id}/involvement"), json).await
+}
+
+/// Records whether the viewer keeps a room at the top.
+pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
+    put(format!("/api/rooms/{room_id}/star"), format!("{{\"starred\":{starred}}}")).await
 }
 
 /// Sends an empty form that outlives the page.
@@ -387,60 +385,30 @@ pub fn send_on_leaving(path: &str) {
     }
 }
 
-/// People with a word in their name that begins so, or the first of all.
-pub async fn list_people(name: &str) -> Answer<Vec<UserRef>> {
-    let name = String::from(js_sys::encode_uri_component(name));
-    let request = Request::get(&format!("/api/people?q={name}"));
-    in_time(async { read(request.send().await).await }).await
-}
-
-/// The text of a built file.
-pub async fn load_text(path: &str) -> Answer<String> {
-    let sent = async { checked(Request::get(path).send().await).await };
-    in_time(sent).await?.text().await.map_err(|_| CallError::Passing)
-}
-
-/// Records how much the viewer wants to hear of a room.
-pub async fn change_involvement(room_id: RoomId, involvement: Involvement) -> Answer<()> {
-    let body = format!("{{\"involvement\":\"{}\"}}", involvement.as_str());
-    put(format!("/api/rooms/{room_id}/involvement"), body).await
-}
-
-/// Records whether the viewer keeps a room at the top.
-pub async fn star_room(room_id: RoomId, starred: bool) -> Answer<()> {
-    put(format!("/api/rooms/{room_id}/star"), format!("{{\"starred\":{starred}}}")).await
-}
-
-async fn put(path: String, json: String) -> Answer<()> {
-    let request = Request::put(&path).header("content-type", "application/json");
-    let request = request.body(json).map_err(unsendable)?;
-    in_time(async { checked(request.send().await).await.map(|_| ()) }).await
-}
-
-/// People of a room to mention, those that fit best first.
-pub async fn find_people(room_id: RoomId, typed: &str) -> Answer<Vec<UserRef>> {
-    let typed = String::from(js_sys::encode_uri_component(typed));
-    let request = Request::get(&format!("/api/people?q={typed}&room={room_id}"));
-    in_time(async { read(request.send().await).await }).await
+/// People whose name fits what was typed, those that fit best first; in a room, those to mention.
+pub async fn find_people(room_id: Option<RoomId>, typed: &str) -> Answer<Vec<UserRef>> {
+    let room = room_id.map_or(String::new(), |id| format!("&room={id}"));
+    get(format!("/api/people?q={}{room}", encoded(typed))).await
 }
 
 /// What a message would look like, as HTML of the server's.
 pub async fn preview(room_id: RoomId, body: &str) -> Answer<String> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        body: &'a str,
-    }
     #[derive(Deserialize)]
     struct Shown {
         body_html: String,
     }
-    let request = Request::post(&format!("/api/rooms/{room_id}/preview"));
-    let request = request.json(&Body { body }).map_err(unsendable)?;
-    let shown = in_time(async { read::<Shown>(request.send().await).await }).await?;
-    Ok(shown.body_html)
+    let json = format!("{{\"body\":{}}}", quoted(body));
+    let shown: Answer<Shown> =
+        ask(Method::POST, format!("/api/rooms/{room_id}/preview"), json).await;
+    Ok(shown?.body_html)
 }
 
-/// A built file, as bytes. Browsers keep them, so asking again costs nothing.
+/// The text of a built file. Browsers keep them, so asking again costs nothing.
+pub async fn load_text(path: String) -> Answer<String> {
+    call(Method::GET, path, String::new()).await
+}
+
+/// A built file, as bytes.
 pub async fn load_bytes(name: &str) -> Option<Vec<u8>> {
     let sent = Request::get(&super::controls::asset(name)).send().await;
     checked(sent).await.ok()?.binary().await.ok()
@@ -448,21 +416,35 @@ pub async fn load_bytes(name: &str) -> Option<Vec<u8>> {
 
 /// Whether the session still runs.
 pub async fn check_session() -> Answer<()> {
-    in_time(async { checked(Request::get("/api/me").send().await).await.map(|_| ()) }).await
+    call(Method::GET, "/api/me".to_owned(), String::new()).await.map(|_| ())
 }
 
-fn unsendable(_: gloo_net::Error) -> CallError {
-    CallError::Passing
+async fn put(path: String, json: String) -> Answer<()> {
+    call(Method::PUT, path, json).await.map(|_| ())
 }
 
-async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> Answer<T> {
-    checked(sent).await?.json().await.map_err(|_| CallError::Passing)
+async fn get<T: DeserializeOwned>(path: String) -> Answer<T> {
+    ask(Method::GET, path, String::new()).await
 }
 
-/// Waits for an answer, but not for ever: a network that swallows packets never says so.
-async fn in_time<T>(request: impl Future<Output = Answer<T>>) -> Answer<T> {
+async fn ask<T: DeserializeOwned>(method: Method, path: String, json: String) -> Answer<T> {
+    serde_json::from_str(&call(method, path, json).await?).map_err(|_| CallError::Passing)
+}
+
+/// Sends a request and returns the text of a good answer. Waits for it, but not for ever: a network
+/// that swallows packets never says so.
+async fn call(method: Method, path: String, json: String) -> Answer<String> {
+    let answer = async {
+        let request = RequestBuilder::new(&path).method(method);
+        let request = match json.is_empty() {
+            true => request.build(),
+            false => request.header("content-type", "application/json").body(json),
+        };
+        let sent = request.map_err(|_| CallError::Passing)?.send().await;
+        checked(sent).await?.text().await.map_err(|_| CallError::Passing)
+    };
     select_biased! {
-        answer = Box::pin(request).fuse() => answer,
+        answer = Box::pin(answer).fuse() => answer,
         () = TimeoutFuture::new(ANSWER_TIMEOUT_MS).fuse() => Err(CallError::Passing),
     }
 }

@@ -221,7 +221,9 @@ impl Writing {
         match kind {
             Kind::Person => {
                 let people = match self.chat.room_id() {
-                    Some(room_id) => browser::find_people(room_id, typed).await.unwrap_or_default(),
+                    Some(room_id) => {
+                        browser::find_people(Some(room_id), typed).await.unwrap_or_default()
+                    }
                     None => Vec::new(),
                 };
                 for (at, user) in people.iter().take(MAX_CHOICES).enumerate() {

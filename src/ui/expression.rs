@@ -34,7 +34,7 @@ pub const PICKER: &str = "emoji-picker";
 
 /// A table among the built files; empty if it cannot be had now.
 pub async fn table(name: &str) -> String {
-    browser::load_text(&asset(name)).await.unwrap_or_default()
+    browser::load_text(asset(name)).await.unwrap_or_default()
 }
 
 /// The emoji used last; at first, those that are offered everywhere.

@@ -176,7 +176,7 @@ fn dialog(id: &str) -> Option<HtmlDialogElement> {
 fn show_dialog(chat: Chat, id: &'static str) -> bool {
     spawn_local(async move {
         if dialog(id).is_none()
-            && let Ok(html) = browser::load_text(&asset("dialogs.html")).await
+            && let Ok(html) = browser::load_text(asset("dialogs.html")).await
             && dialog(id).is_none()
             && let Some(body) = find("body")
         {
@@ -214,7 +214,7 @@ fn look_for(chat: Chat) {
     };
     draw(chat, &wanted, &[], None);
     spawn_local(async move {
-        if let Ok(people) = browser::list_people(wanted.trim()).await
+        if let Ok(people) = browser::find_people(None, wanted.trim()).await
             && field().is_some_and(|field| field.value() == wanted)
         {
             let kept = selected().and_then(|option| option.get_attribute("data-go"));
