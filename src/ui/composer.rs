@@ -10,7 +10,7 @@
 //! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{closest, icon, illustrated};
+use super::controls::{closest, icon, illustrated, push_face};
 use super::expression::{self, PICKER, is_muted};
 use super::live::Typing;
 use super::log;
@@ -21,7 +21,7 @@ use crate::domain::account::UserRef;
 use crate::domain::composing::{Field, Format, Kind, is_code, trigger};
 use crate::domain::room::RoomKind;
 use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{hue, initials, insert_ranked, rank};
+use crate::domain::sidebar::{insert_ranked, rank};
 use crate::domain::{RoomId, Seq, push_all, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
@@ -454,11 +454,9 @@ fn person(at: usize, user: &UserRef) -> String {
     if user.id.get() == 0 {
         return option(at, &icon("users"), (&user.name, "all in this room"), &text);
     }
-    let hue = hue(user.id).to_string();
-    let start = "<span class=\"avatar avatar--s\" aria-hidden=\"true\" data-hue=\"";
-    let mut face = [start, &hue, "\">"].concat();
-    push_escaped(&mut face, &initials(&user.name, 1));
-    option(at, &(face + "</span>"), (&user.name, ""), &text)
+    let mut face = String::new();
+    push_face(&mut face, user, false);
+    option(at, &face, (&user.name, ""), &text)
 }
 
 /// Whether something happened in the field itself, and not in what lies beside it.

@@ -4,9 +4,10 @@
 //!
 //! Nothing here knows about the chat's state.
 
-use crate::domain::UserId;
+use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::sidebar::{hue, initials};
+use crate::domain::{UserId, push_all, push_escaped};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;
@@ -75,6 +76,17 @@ pub fn Avatar(
             {letters} {online.then(|| view! { <span class="presence"></span> })}
         </span>
     }
+}
+
+/// A small face as HTML, and whether they are online.
+pub fn push_face(html: &mut String, user: &UserRef, online: bool) {
+    let hue = hue(user.id).to_string();
+    push_all(
+        html,
+        &["<span class=\"avatar avatar--s\" aria-hidden=\"true\" data-hue=\"", &hue, "\">"],
+    );
+    push_escaped(html, &initials(&user.name, 1));
+    html.push_str(if online { "<span class=\"presence\"></span></span>" } else { "</span>" });
 }
 
 /// What a form field is for.

@@ -7,7 +7,7 @@
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
 use super::composer::is_composing;
-use super::controls::{Icon, asset};
+use super::controls::{Icon, asset, push_face};
 use super::message::id_of;
 use super::room::choose_theme;
 use super::state::{Chat, Link, is_own, set_if_changed};
@@ -15,7 +15,7 @@ use super::{Theme, browser, log};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::event::ClientFrame;
 use crate::domain::message::CONTEXT;
-use crate::domain::sidebar::{SidebarRoom, found, hue, initials, insert_ranked, rank};
+use crate::domain::sidebar::{SidebarRoom, found, insert_ranked, rank};
 use crate::domain::timeline::{Line, Timeline};
 use crate::domain::{MessageId, RoomId, push_escaped};
 use gloo_timers::future::TimeoutFuture;
@@ -241,11 +241,9 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
         }
         for user in people.iter().chain(sidebar.online()) {
             let known = |entry: &SidebarRoom| matches!(&*entry.people, [one] if one.id == user.id);
-            let mut face =
-                format!("<span class=\"avatar avatar--s\" data-hue=\"{}\">", hue(user.id));
-            push_escaped(&mut face, &initials(&user.name, 1));
-            let name = "</span>".to_owned() + &named(&user.name);
-            let html = option(&format!("person:{}", user.id), &(face + &name));
+            let mut face = String::new();
+            push_face(&mut face, user, false);
+            let html = option(&format!("person:{}", user.id), &(face + &named(&user.name)));
             let twice = hits.iter().any(|(_, other)| *other == html);
             let rank = rank(&user.name, wanted).filter(|_| !twice);
             if let Some(rank) = rank.filter(|_| !sidebar.rooms().iter().any(known)) {

@@ -1,14 +1,16 @@
 //! The sidebar: rooms in sections, who is online, you. A drawer that needs no script on small
-//! screens. Rows are keyed by all that they show, so a change draws one row and moves the others
-//! at most.
+//! screens. Lines are HTML like the rows of messages, and compared as such: a change draws what it
+//! concerns. As components they would weigh 12 kB more, and hundreds of rooms would be hundreds of
+//! things to bring to life before anything else is.
 
 use super::browser;
-use super::controls::{Avatar, Icon, Mark};
+use super::controls::{Avatar, Icon, Mark, icon, illustrated, push_face};
+use super::log;
 use super::state::Chat;
-use crate::domain::RoomId;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom, folded, hue, sort};
+use crate::domain::{RoomId, push_all, push_escaped};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -149,26 +151,80 @@ fn FilterField(filter: RwSignal<String>) -> impl IntoView {
     }
 }
 
+/// The HTML of a list whose lines change: what it shows first. In the browser, lines that differ
+/// are drawn anew from then on and the others are left alone, so whoever typing changes none.
+fn lines(id: &'static str, lines: Box<dyn Fn() -> Vec<String> + Send + Sync>) -> String {
+    let drawn = StoredValue::new(untrack(&lines));
+    Effect::new(move || {
+        let new = lines();
+        if let Some(list) = browser::element(id) {
+            drawn.update_value(|old| {
+                patch(&list, old, &new);
+                *old = new;
+            });
+        }
+    });
+    drawn.with_value(|lines| lines.concat())
+}
+
+/// Exchanges the lines between those that are the same at both ends. Whoever stands in one of them
+/// stays there, if it still leads to the same place.
+fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
+    let above = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let ends = old.iter().skip(above).rev().zip(new.iter().skip(above).rev());
+    let below = ends.take_while(|(old, new)| old == new).count();
+    if old.len() == above + below && new.len() == old.len() {
+        return;
+    }
+    let stood = browser::focused().filter(|at| list.contains(Some(at)));
+    let stood = stood.and_then(|at| at.get_attribute("href"));
+    let place = u32::try_from(above).unwrap_or(u32::MAX);
+    for _ in above..old.len() - below {
+        if let Some(line) = list.children().item(place) {
+            line.remove();
+        }
+    }
+    let html: String = new.iter().take(new.len() - below).skip(above).map(String::as_str).collect();
+    // Refused only by an element that is not in the document.
+    let _added = match list.children().item(place) {
+        Some(next) => next.insert_adjacent_html("beforebegin", &html),
+        None => list.insert_adjacent_html("beforeend", &html),
+    };
+    if let Some(href) = stood.filter(|_| browser::focused().is_none()) {
+        let link = log::all(list, &format!("a[href='{href}']")).pop();
+        if let Some(link) = link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
+            log::focus(&link);
+        }
+    }
+}
+
 #[component]
 fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl IntoView {
-    // Only what differs reaches the rows: somebody typing changes none.
-    let rooms = Memo::new(move |_| {
-        filter.with(|filter| chat.sidebar.with(|sidebar| section.rooms(sidebar, filter)))
-    });
-    let shown = move || rooms.get();
-    let absent = move || section == Section::Starred && rooms.with(Vec::is_empty);
     let (title, key) = section.words();
+    let list = move || {
+        let here = chat.room.with(|room| room.as_ref().map(|room| room.id));
+        // What is on screen is being read; a mark would only flicker.
+        let quiet = here.filter(|_| !chat.stays_unread.get());
+        let you = chat.viewer.with_value(Viewer::as_author);
+        let line = |entry: &SidebarRoom| {
+            let (marked, here) = (quiet != Some(entry.id), here == Some(entry.id));
+            room_line(entry, marked && entry.is_waiting(), here, &you)
+        };
+        let rooms = |filter: &String| chat.sidebar.with(|sidebar| section.rooms(sidebar, filter));
+        filter.with(rooms).iter().map(line).collect::<Vec<_>>()
+    };
+    let rows = lines(key, Box::new(list));
+    let absent = Memo::new(move |_| {
+        section == Section::Starred
+            && chat.sidebar.with(|sidebar| section.rooms(sidebar, "")).is_empty()
+    });
     view! {
-        <section class="group" aria-label=title hidden=absent>
+        <section class="group" aria-label=title hidden=move || absent.get()>
             <details open data-section=key on:toggle=move |event| remember_section(key, &event)>
                 <summary class="group__title">
                     <Icon name="chevron-right" class="icon icon--s"/>{title}
                 </summary>
-                <ul>
-                    <For each=shown key=row_key let:entry>
-                        <RoomLink chat=chat entry=entry/>
-                    </For>
-                </ul>
+                <ul id=key inner_html=rows></ul>
             </details>
             {section.more(chat.may_create_rooms).map(|(path, label)| view! {
                 <a class="icon-button group__add icon-button--s" href=path aria-label=label
@@ -200,73 +256,60 @@ fn restore_sections() {
     }
 }
 
-/// A line is drawn anew when any of this changes.
-fn row_key(entry: &SidebarRoom) -> (RoomId, String, (bool, u32, bool), Involvement, RoomKind) {
-    let marks = (entry.unread, entry.mentions, entry.online);
-    (entry.id, entry.name.clone(), marks, entry.involvement, entry.kind)
+const UNSEEN: &str = "<span class=\"visually-hidden\">";
+
+/// A room's line: its name, how it stands, and whether it is on screen.
+fn room_line(entry: &SidebarRoom, marked: bool, here: bool, you: &UserRef) -> String {
+    let muted = entry.involvement == Involvement::Nothing;
+    let class = match (marked, muted) {
+        (true, _) => " nav-item--unread",
+        (false, true) => " nav-item--muted",
+        (false, false) => "",
+    };
+    let id = entry.id.to_string();
+    let current = if here { "\" aria-current=\"page" } else { "" };
+    let mut html = String::with_capacity(512);
+    push_all(&mut html, &["<li><a class=\"nav-item", class, "\" href=\"/rooms/", &id]);
+    push_all(&mut html, &["\" data-room=\"", &id, current, "\">"]);
+    push_room_face(&mut html, entry, you);
+    push_name(&mut html, &entry.name);
+    if entry.online {
+        push_all(&mut html, &[UNSEEN, ", online</span>"]);
+    }
+    if muted {
+        push_all(&mut html, &[&icon("bell-none"), UNSEEN, ", muted</span>"]);
+    }
+    match entry.mentions {
+        _ if !marked => {}
+        0 => push_all(&mut html, &["<span class=\"pip\"></span>", UNSEEN, ", unread</span>"]),
+        count => {
+            let count = count.to_string();
+            let end = " mentions</span></span>";
+            push_all(&mut html, &["<span class=\"badge\">", &count, UNSEEN, end]);
+        }
+    }
+    html + "</a></li>"
 }
 
-#[component]
-fn RoomLink(chat: Chat, entry: SidebarRoom) -> impl IntoView {
-    let (id, mentions, waiting) = (entry.id, entry.mentions, entry.is_waiting());
-    let muted = entry.involvement == Involvement::Nothing;
-    let here = move || chat.room.with(|on_screen| on_screen.as_ref().is_some_and(|r| r.id == id));
-    // What is on screen is being read; a mark would only flicker.
-    let marked = move || waiting && (!here() || chat.stays_unread.get());
-    let class = move || match (marked(), muted) {
-        (true, _) => "nav-item nav-item--unread",
-        (false, true) => "nav-item nav-item--muted",
-        (false, false) => "nav-item",
-    };
-    let (online, name) = (entry.online, entry.name.clone());
-    view! {
-        <li>
-            <a class=class href=format!("/rooms/{id}") data-room=id.to_string()
-                aria-current=move || here().then_some("page")>
-                <RoomFace chat=chat entry=entry/>
-                <span class="nav-item__name truncate" dir="auto">{name}</span>
-                {online.then(|| view! { <span class="visually-hidden">", online"</span> })}
-                {muted.then(|| view! {
-                    <Icon name="bell-none" class="icon icon--s"/>
-                    <span class="visually-hidden">", muted"</span>
-                })}
-                {move || marked().then(|| match mentions {
-                    0 => view! {
-                        <span class="pip"></span><span class="visually-hidden">", unread"</span>
-                    }.into_any(),
-                    count => view! {
-                        <span class="badge">
-                            {count}<span class="visually-hidden">" mentions"</span>
-                        </span>
-                    }.into_any(),
-                })}
-            </a>
-        </li>
-    }
+fn push_name(html: &mut String, name: &str) {
+    html.push_str("<span class=\"nav-item__name truncate\" dir=\"auto\">");
+    push_escaped(html, name);
+    html.push_str("</span>");
 }
 
 /// What stands before a room's name: its kind, or the face of whom one writes to.
-#[component]
-fn RoomFace(chat: Chat, entry: SidebarRoom) -> impl IntoView {
+fn push_room_face(html: &mut String, entry: &SidebarRoom, you: &UserRef) {
     match (entry.kind, entry.people.as_slice()) {
-        (RoomKind::Open, _) => view! { <Icon name="hash"/> }.into_any(),
-        (RoomKind::Closed, _) => view! { <Icon name="lock"/> }.into_any(),
-        (RoomKind::Direct, [_, _, ..]) => {
-            let count = entry.people.len();
-            let hue = entry.people.first().map(|user| hue(user.id).to_string());
-            view! {
-                <span class="avatar avatar--s" data-hue=hue aria-hidden="true">{count}</span>
-            }
-            .into_any()
+        (RoomKind::Open, _) => html.push_str(&illustrated("{=hash}")),
+        (RoomKind::Closed, _) => html.push_str(&illustrated("{=lock}")),
+        (RoomKind::Direct, [first, _, ..]) => {
+            let (hue, count) = (hue(first.id).to_string(), entry.people.len().to_string());
+            push_all(html, &["<span class=\"avatar avatar--s\" data-hue=\"", &hue]);
+            push_all(html, &["\" aria-hidden=\"true\">", &count, "</span>"]);
         }
         (RoomKind::Direct, others) => {
-            let you = chat.viewer.with_value(Viewer::as_author);
-            let who = others.first().cloned().unwrap_or(you);
-            let online = entry.online || others.is_empty();
-            view! {
-                <Avatar id=who.id name=who.name class="avatar avatar--s" online=online/>
-            }
-            .into_any()
+            let who = others.first().unwrap_or(you);
+            push_face(html, who, entry.online || others.is_empty());
         }
     }
 }
@@ -314,12 +357,19 @@ fn ActivityLink(chat: Chat) -> impl IntoView {
 #[component]
 fn OnlineGroup(chat: Chat) -> impl IntoView {
     let count = Memo::new(move |_| chat.sidebar.with(Sidebar::online_count));
-    let named = move |sidebar: &Sidebar| {
-        sidebar.online().iter().take(MAX_ONLINE).cloned().collect::<Vec<_>>()
+    let list = move || {
+        chat.sidebar.with(|sidebar| {
+            let shown = sidebar.online().iter().take(MAX_ONLINE);
+            let mut lines: Vec<String> = shown.map(person_line).collect();
+            let rest = sidebar.online_count().saturating_sub(lines.len());
+            if rest > 0 {
+                let line = format!("<li class=\"nav-item nav-item--muted\">and {rest} more</li>");
+                lines.push(line);
+            }
+            lines
+        })
     };
-    let online = Memo::new(move |_| chat.sidebar.with(named));
-    let shown = move || online.get();
-    let rest = move || count.get().saturating_sub(online.with(Vec::len));
+    let rows = lines("online", Box::new(list));
     view! {
         <section class="group" aria-label="Online">
             <details open>
@@ -328,24 +378,19 @@ fn OnlineGroup(chat: Chat) -> impl IntoView {
                     "Online"
                     <span class="muted online-count">{move || count.get()}</span>
                 </summary>
-                <ul>
-                    <For each=shown key=UserRef::clone let:user>
-                        <li>
-                            <a class="nav-item" href=format!("/users/{}", user.id)>
-                                <Avatar id=user.id name=user.name.clone()
-                                    class="avatar avatar--s" online=true/>
-                                <span class="nav-item__name truncate" dir="auto">{user.name}</span>
-                                <span class="visually-hidden">", online"</span>
-                            </a>
-                        </li>
-                    </For>
-                </ul>
-                {move || (rest() > 0).then(|| view! {
-                    <p class="nav-item nav-item--muted">{format!("and {} more", rest())}</p>
-                })}
+                <ul id="online" inner_html=rows></ul>
             </details>
         </section>
     }
+}
+
+fn person_line(user: &UserRef) -> String {
+    let id = user.id.to_string();
+    let mut html = String::with_capacity(384);
+    push_all(&mut html, &["<li><a class=\"nav-item\" href=\"/users/", &id, "\">"]);
+    push_face(&mut html, user, true);
+    push_name(&mut html, &user.name);
+    html + UNSEEN + ", online</span></a></li>"
 }
 
 /// The button that opens the drawer on small screens, marked when something is unread.
