@@ -10,18 +10,17 @@
 //! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{closest, icon, illustrated, push_face};
+use super::controls::{closest, icon, illustrated, live, push_face};
 use super::expression::{self, PICKER, is_muted};
 use super::live::Typing;
 use super::log;
-use super::message::ReplyLine;
-use super::room::{JumpPill, TypingLine};
+use super::message::reply_line;
 use super::state::Chat;
 use crate::domain::account::UserRef;
 use crate::domain::composing::{Field, Format, Kind, is_code, trigger};
 use crate::domain::room::RoomKind;
 use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{insert_ranked, rank};
+use crate::domain::sidebar::{Sidebar, insert_ranked, rank};
 use crate::domain::{RoomId, Seq, push_all, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
@@ -431,6 +430,8 @@ impl Writing {
             Some("emoji") => expression::opened(),
             Some("fence") => self.fence_pasted(),
             Some("leave") => show("paste-offer", false),
+            Some("jump") => self.chat.jump_to_newest(),
+            Some("stop-reply") => self.chat.set_reply(None),
             _ => {}
         }
     }
@@ -457,6 +458,25 @@ fn person(at: usize, user: &UserRef) -> String {
     let mut face = String::new();
     push_face(&mut face, user, false);
     option(at, &face, (&user.name, ""), &text)
+}
+
+/// The way back to the newest message, with the number of those not seen yet.
+fn jump_pill(unseen: u32) -> String {
+    let text = match unseen {
+        0 => "Jump to newest".to_owned(),
+        1 => "1 new message".to_owned(),
+        count => format!("{count} new messages"),
+    };
+    let start = "<button type=\"button\" class=\"jump\" data-do=\"jump\">";
+    [start, &icon("arrow-down"), &text, "</button>"].concat()
+}
+
+/// Who is writing.
+fn typing_line(line: &str) -> String {
+    let dots = "<span class=\"typing__dots\" aria-hidden=\"true\"><i></i><i></i><i></i></span>";
+    let mut html = ["<span class=\"beside\">", dots, "<span>"].concat();
+    push_escaped(&mut html, line);
+    html + "</span></span>"
 }
 
 /// Whether something happened in the field itself, and not in what lies beside it.
@@ -487,6 +507,20 @@ pub fn Composer(
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Message {}", name.unwrap_or_default())
     };
+    let jump = live("jump", move || {
+        let shown = chat.away.get() || chat.has_newer.get();
+        shown.then(|| jump_pill(chat.unseen.get())).into_iter().collect()
+    });
+    let typists = live("typing", move || {
+        chat.sidebar.with(Sidebar::typing_line).map(|line| typing_line(&line)).into_iter().collect()
+    });
+    let reply = live("reply", move || {
+        let here = chat.room.with(|room| room.as_ref().map(|room| room.id));
+        chat.replying.with(|replying| {
+            let here = replying.iter().filter(|(room_id, _)| Some(*room_id) == here);
+            here.map(|(_, quote)| reply_line(quote)).collect()
+        })
+    });
     follow_draft(writing, waits);
     Effect::new(move || {
         drop(window_event_listener(ev::click, move |event| super::room::act(chat, &event)))
@@ -511,8 +545,8 @@ pub fn Composer(
         <div class="dock" hidden=move || chat.gone.get() on:input=input on:keydown=key
             on:paste=paste on:focusout=left on:click=move |event| writing.clicked(&event)
             on:mousedown=move |event| writing.pressed(&event)>
-            <JumpPill chat=chat/>
-            <TypingLine chat=chat/>
+            <div class="beside" id="jump" inner_html=jump></div>
+            <p class="typing" id="typing" aria-live="polite" inner_html=typists></p>
             <form class="composer" action=action method="post" aria-label="New message"
                 on:submit=move |event| {
                     event.prevent_default();
@@ -521,14 +555,14 @@ pub fn Composer(
                 {move || problem.get().map(|sentence| view! {
                     <p class="composer__context composer__problem" role="alert">{sentence}</p>
                 })}
-                <ReplyLine chat=chat/>
-                <div class="composer__beside" inner_html=illustrated(include_str!("composer.html"))></div>
+                <div class="beside" id="reply" inner_html=reply></div>
+                <div class="beside" inner_html=illustrated(include_str!("composer.html"))></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
                         placeholder=placeholder aria-label=placeholder
                         aria-autocomplete="list">{typed}</textarea>
-                    <span class="composer__beside"
+                    <span class="beside"
                         inner_html=illustrated(include_str!("composer_buttons.html"))></span>
                 </div>
                 <ul class="plate menu menu--docked" id=CHOICES role="listbox"

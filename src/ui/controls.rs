@@ -4,6 +4,7 @@
 //!
 //! Nothing here knows about the chat's state.
 
+use super::{browser, log};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::sidebar::{hue, initials};
@@ -12,7 +13,7 @@ use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;
 use wasm_bindgen::JsCast;
-use web_sys::Element;
+use web_sys::{Element, HtmlElement};
 
 static ASSETS: OnceLock<String> = OnceLock::new();
 
@@ -87,6 +88,60 @@ pub fn push_face(html: &mut String, user: &UserRef, online: bool) {
     );
     push_escaped(html, &initials(&user.name, 1));
     html.push_str(if online { "<span class=\"presence\"></span></span>" } else { "</span>" });
+}
+
+/// The inside of an element whose pieces, elements as HTML, change: what it shows first. In the
+/// browser, pieces that differ are drawn anew from then on and the others are left alone. Each kind
+/// of view weighs more there than all that is shown in this way.
+pub fn live(id: &'static str, pieces: impl Fn() -> Vec<String> + Send + Sync + 'static) -> String {
+    keep_alive(id, Box::new(pieces))
+}
+
+fn keep_alive(id: &'static str, pieces: Box<dyn Fn() -> Vec<String> + Send + Sync>) -> String {
+    let drawn = StoredValue::new(untrack(&pieces));
+    Effect::new(move || {
+        let new = pieces();
+        if let Some(list) = browser::element(id) {
+            drawn.update_value(|old| {
+                patch(&list, old, &new);
+                *old = new;
+            });
+        }
+    });
+    drawn.with_value(|pieces| pieces.concat())
+}
+
+/// Exchanges the pieces between those that are the same at both ends. Whoever stands on a link or a
+/// button in one of them stays on it, if there is one with the same address or id afterwards.
+fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
+    let above = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let ends = old.iter().skip(above).rev().zip(new.iter().skip(above).rev());
+    let below = ends.take_while(|(old, new)| old == new).count();
+    if old.len() == above + below && new.len() == old.len() {
+        return;
+    }
+    let stood = browser::focused().filter(|at| list.contains(Some(at)));
+    let stood = stood.and_then(|at| match at.get_attribute("href") {
+        Some(href) => Some(format!("a[href='{href}']")),
+        None => Some(format!("#{}", at.id())).filter(|id| id.len() > 1),
+    });
+    let place = u32::try_from(above).unwrap_or(u32::MAX);
+    for _ in above..old.len() - below {
+        if let Some(line) = list.children().item(place) {
+            line.remove();
+        }
+    }
+    let html: String = new.iter().take(new.len() - below).skip(above).map(String::as_str).collect();
+    // Refused only by an element that is not in the document.
+    let _added = match list.children().item(place) {
+        Some(next) => next.insert_adjacent_html("beforebegin", &html),
+        None => list.insert_adjacent_html("beforeend", &html),
+    };
+    let stood = stood.filter(|_| browser::focused().is_none());
+    let again = stood.and_then(|at| list.query_selector(&at).ok().flatten()?.dyn_into().ok());
+    if let Some(again) = again {
+        log::focus(&again);
+    }
 }
 
 /// What a form field is for.

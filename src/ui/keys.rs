@@ -7,7 +7,7 @@
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
 use super::composer::is_composing;
-use super::controls::{Icon, asset, push_face};
+use super::controls::{asset, illustrated, live, push_face};
 use super::message::id_of;
 use super::room::choose_theme;
 use super::state::{Chat, Link, is_own, set_if_changed};
@@ -484,26 +484,20 @@ impl Chat {
 
 /// The way to the unread line; without scripts a link to where one left off.
 #[component]
-pub fn UnreadPill(
-    /// The chat.
-    chat: Chat,
-) -> impl IntoView {
-    let path = move || {
-        let room_id = chat.room_id()?;
-        let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
-        Some(format!("/rooms/{room_id}/@{left_off}"))
-    };
+pub fn UnreadPill(chat: Chat) -> impl IntoView {
+    let pill = live("to-unread", move || {
+        let shown = chat.line_above.get().then(|| chat.room_id()).flatten();
+        let left_off = shown.and_then(|room_id| {
+            let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
+            let start =
+                format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
+            Some(start + &illustrated("{chevron-up}Jump to unread</a>"))
+        });
+        left_off.into_iter().collect()
+    });
     let jump = move |event: MouseEvent| {
         event.prevent_default();
         chat.go_to_line();
     };
-    move || {
-        chat.line_above.get().then(|| {
-            view! {
-                <a class="jump jump--up" href=path() on:click=jump>
-                    <Icon name="chevron-up" class="icon icon--s"/>"Jump to unread"
-                </a>
-            }
-        })
-    }
+    view! { <div class="beside" id="to-unread" inner_html=pill on:click=jump></div> }
 }

@@ -10,14 +10,13 @@
 //! to be answered.
 
 use super::browser;
-use super::controls::{Icon, symbol};
+use super::controls::{illustrated, symbol};
 use super::push_permalink;
-use super::state::{Chat, failure, is_own};
+use super::state::{failure, is_own};
 use crate::domain::account::Viewer;
 use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent, is_only_emoji};
 use crate::domain::sidebar::{hue, initials};
 use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
-use leptos::prelude::*;
 
 /// Draws rows for one viewer.
 #[derive(Clone, Copy)]
@@ -341,33 +340,20 @@ fn push_address(html: &mut String, message: &Message) {
 }
 
 /// The line above the composer that says which message is about to be answered.
-#[component]
-pub fn ReplyLine(
-    /// The chat.
-    chat: Chat,
-) -> impl IntoView {
-    let here = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
-    let quote = Memo::new(move |_| {
-        let replying = chat.replying.get();
-        replying.filter(|(room_id, _)| Some(*room_id) == here()).map(|(_, quote)| quote)
-    });
-    move || {
-        quote.get().map(|quote| {
-            let shown = quote.shown().to_owned();
-            view! {
-                <div class="composer__context">
-                    <Icon name="reply" class="icon icon--s icon--flip"/>
-                    <span class="grow truncate" dir="auto">
-                        "Replying to "<strong>{quote.creator.name}</strong>": "{shown}
-                    </span>
-                    <input type="hidden" name="reply_to" value=quote.id.to_string()/>
-                    <button type="button" class="icon-button icon-button--s with-scripts"
-                        aria-label="Stop replying" title="Stop replying"
-                        on:click=move |_| chat.set_reply(None)>
-                        <Icon name="close" class="icon icon--s"/>
-                    </button>
-                </div>
-            }
-        })
-    }
+pub fn reply_line(quote: &Quote) -> String {
+    let mut html = illustrated(
+        "<div class=\"composer__context\">{reply}<span class=\"grow truncate\" dir=\"auto\">\
+         Replying to <strong>",
+    );
+    push_escaped(&mut html, &quote.creator.name);
+    html.push_str("</strong>: ");
+    push_escaped(&mut html, quote.shown());
+    html.push_str("</span><input type=\"hidden\" name=\"reply_to\" value=\"");
+    push_padded(&mut html, quote.id.get(), 1);
+    html.push_str(&illustrated(
+        "\"><button type=\"button\" class=\"icon-button icon-button--s with-scripts\" \
+         data-do=\"stop-reply\" aria-label=\"Stop replying\" title=\"Stop replying\">\
+         {close}</button></div>",
+    ));
+    html
 }

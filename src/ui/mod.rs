@@ -27,8 +27,8 @@ use crate::domain::account::{UserRef, Viewer};
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, Reaction};
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom, Waiting};
-use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_padded};
-use controls::{Icon, asset};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped, push_padded};
+use controls::{Icon, asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
@@ -217,32 +217,39 @@ pub fn App(
             view! { <room::QuietSheet chat=chat title=title html=html/> }.into_any()
         }
     };
+    let toasts = live("toasts", move || {
+        let notice = chat.notice.with(|text| text.as_deref().map(notice));
+        notice.into_iter().chain(chat.removal.get().map(|_| removal())).collect()
+    });
     view! {
         <a class="skip" href="#main">"Skip to content"</a>
         <div class="app">
             <sidebar::SidebarNav chat=chat/>
             {sheet}
         </div>
-        <div class="toasts" role="status" aria-live="polite">
-            {move || chat.notice.get().map(|text| view! {
-                <div class="toast">
-                    <Icon name="warning" class="icon icon--s"/>
-                    <span class="grow">{text}</span>
-                    <button type="button" class="button button--s"
-                        on:click=move |_| chat.notice.set(None)>"Close"</button>
-                </div>
-            })}
-            {move || chat.removal.get().map(|_| view! {
-                <div class="toast">
-                    <Icon name="trash" class="icon icon--s"/>
-                    <span class="grow">"Message deleted"</span>
-                    <button type="button" class="button button--s" id="undo"
-                        aria-keyshortcuts="Control+Z" title="Undo (Ctrl or ⌘ Z)"
-                        on:click=move |_| { chat.undo(); }>"Undo"</button>
-                </div>
-            })}
-        </div>
+        <div class="toasts" id="toasts" role="status" aria-live="polite" inner_html=toasts
+            on:click=move |event| match closest(&event, "button") {
+                Some(button) if button.id() == "undo" => drop(chat.undo()),
+                Some(_) => chat.notice.set(None),
+                None => {}
+            }></div>
     }
+}
+
+/// Something that did not work.
+fn notice(text: &str) -> String {
+    let mut html = illustrated("<div class=\"toast\">{warning}<span class=\"grow\">");
+    push_escaped(&mut html, text);
+    html + "</span><button type=\"button\" class=\"button button--s\">Close</button></div>"
+}
+
+/// A message that can still be brought back.
+fn removal() -> String {
+    illustrated(
+        "<div class=\"toast\">{trash}<span class=\"grow\">Message deleted</span><button \
+         type=\"button\" class=\"button button--s\" id=\"undo\" aria-keyshortcuts=\"Control+Z\" \
+         title=\"Undo (Ctrl or ⌘ Z)\">Undo</button></div>",
+    )
 }
 
 /// The data a page was rendered from, read back from the page. `None` where there is none.

@@ -2,16 +2,16 @@
 
 use super::browser::CallError;
 use super::composer::Composer;
-use super::controls::{Icon, Mark, closest};
+use super::controls::{Icon, closest, illustrated, live};
 use super::keys::UnreadPill;
 use super::rooms::level_name;
 use super::sidebar::MenuButton;
 use super::state::Chat;
 use super::timeline::MessageList;
 use super::{ConnectionBanner, RoomScreen, Theme, browser, expression};
-use crate::domain::RoomId;
-use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::sidebar::{Sidebar, SidebarRoom, folded};
+use crate::domain::room::{Involvement, Room, RoomKind};
+use crate::domain::sidebar::{SidebarRoom, folded};
+use crate::domain::{RoomId, push_escaped};
 use leptos::ev::{Event, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -30,27 +30,27 @@ pub fn RoomSheet(
 ) -> impl IntoView {
     let RoomScreen { room, page, welcome, unsent, found, .. } = screen;
     let first_room = room.id;
-    let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-    let here = move || chat.room.with(|room| room.as_ref().is_some_and(|r| r.id == first_room));
-    let welcome = StoredValue::new(welcome);
-    let greeting = move || {
-        let html = welcome.get_value().filter(|_| here() && !chat.has_older.get());
-        html.map(|html| {
-            view! {
-                <section class="panel panel--pad welcome" aria-label="Welcome" inner_html=html
-                    on:click=move |event| copied(&event)></section>
+    // What stands above the first message: a welcome, or that there is none.
+    let top = move || {
+        let room = chat.room.get();
+        if chat.has_older.get() || chat.gone.get() {
+            return Vec::new();
+        }
+        let welcome =
+            welcome.as_ref().filter(|_| room.as_ref().is_some_and(|r| r.id == first_room));
+        match (welcome, room) {
+            (Some(html), _) => {
+                let start = "<section class=\"panel panel--pad welcome\" aria-label=\"Welcome\">";
+                vec![[start, html, "</section>"].concat()]
             }
-        })
+            (None, Some(room)) if chat.is_empty.get() && chat.ready.get() => {
+                vec![quiet(&room.name)]
+            }
+            _ => Vec::new(),
+        }
     };
-    let quiet = move || {
-        let welcoming = welcome.with_value(Option::is_some) && here();
-        let shown = chat.is_empty.get()
-            && chat.ready.get()
-            && !chat.has_older.get()
-            && !welcoming
-            && !chat.gone.get();
-        shown.then(|| view! { <Quiet name=name()/> })
-    };
+    let top = live("log-top", top);
+    let gone = live("gone", move || chat.gone.get().then(gone).into_iter().collect());
     view! {
         <main class="sheet" id="main" tabindex="-1">
             <div class="sheet__top">
@@ -58,144 +58,143 @@ pub fn RoomSheet(
                 <ConnectionBanner chat=chat/>
                 <UnreadPill chat=chat/>
             </div>
-            <MessageList chat=chat rows=rows>
-                {greeting}
-                {quiet}
-            </MessageList>
-            <div class="gone" role="status">
-                {move || chat.gone.get().then(|| view! {
-                    <div class="callout">
-                        <Icon name="info"/>
-                        <p>
-                            "This room is not yours to see any more: it was deleted, or you were \
-                            taken out of it. " <a href="/">"Go to another room"</a>
-                        </p>
-                    </div>
-                })}
-            </div>
+            <MessageList chat=chat rows=rows top=top/>
+            <div class="gone" id="gone" role="status" inner_html=gone></div>
             <Composer chat=chat after=page.cursor unsent=unsent waits=found.is_some()/>
         </main>
     }
 }
 
+fn quiet(name: &str) -> String {
+    let mut html = illustrated(
+        "<div class=\"empty\">{=campfire}<h2 class=\"empty__title\">Quiet in here</h2>\
+         <p class=\"empty__text\">Nobody has said anything in <bdi>",
+    );
+    html = html.replace("class=\"icon\"", "class=\"mark mark--l mark--ash\"");
+    push_escaped(&mut html, name);
+    html + "</bdi>. Yours can be the first words.</p></div>"
+}
+
+fn gone() -> String {
+    illustrated(
+        "<div class=\"callout\">{=info}<p>This room is not yours to see any more: it was deleted, or \
+         you were taken out of it. <a href=\"/\">Go to another room</a></p></div>",
+    )
+}
+
 /// What the room on screen is called, and what can be done with it.
 #[component]
 fn RoomBar(chat: Chat) -> impl IntoView {
-    let name = move || chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-    let icon = move || match chat.room.with(|room| room.as_ref().map(|room| room.kind)) {
-        Some(RoomKind::Closed) => "lock",
-        Some(RoomKind::Direct) => "user",
-        _ => "hash",
-    };
-    let topic = move || {
-        let topic = chat.room.with(|room| room.as_ref().map(|room| room.topic.clone()));
-        topic.filter(|topic| !topic.is_empty()).map(|topic| {
-            view! {
-                <p class="bar__topic truncate" dir="auto" title=topic.clone()>{topic.clone()}</p>
-            }
-        })
-    };
-    let path = move |before: &str, after: &str| {
-        chat.room.with(|room| room.as_ref().map(|room| format!("{before}{}{after}", room.id)))
-    };
-    let settings = move || path("/rooms/", "/edit");
-    let mark_read = move || path("/rooms/", "/read");
-    let search = move || path("/searches?in=", "");
+    let title =
+        live("bar-title", move || chat.room.with(|room| room.iter().flat_map(title).collect()));
+    let actions = live("bar-actions", move || {
+        let entry = entry(chat);
+        chat.room.with(|room| room.iter().flat_map(|room| actions(room, entry.as_ref())).collect())
+    });
     view! {
         <header class="bar">
             <MenuButton chat=chat/>
-            <h1 class="bar__title">
-                {move || view! { <Icon name=icon()/> }}
-                <span class="bar__name truncate" dir="auto">{name}</span>
-            </h1>
-            {topic}
-            <div class="bar__actions" hidden=move || chat.gone.get()>
-                <form class="without-scripts" action=mark_read method="post">
-                    <button type="submit" class="button button--s">"Mark as read"</button>
-                </form>
-                <a class="icon-button" href=search aria-label="Search" title="Search">
-                    <Icon name="search"/></a>
-                <Star chat=chat/>
-                <Bell chat=chat/>
-                <a class="icon-button" href=settings aria-label="Room settings"
-                    title="Room settings"><Icon name="gear"/></a>
-            </div>
+            <div class="beside" id="bar-title" inner_html=title></div>
+            <div class="bar__actions" id="bar-actions" hidden=move || chat.gone.get()
+                inner_html=actions on:submit=move |event| submitted(chat, &event)></div>
         </header>
     }
+}
+
+fn title(room: &Room) -> Vec<String> {
+    let icon = match room.kind {
+        RoomKind::Closed => "{=lock}",
+        RoomKind::Direct => "{=user}",
+        RoomKind::Open => "{=hash}",
+    };
+    let mut name = "<h1 class=\"bar__title\">".to_owned() + &illustrated(icon);
+    name.push_str("<span class=\"bar__name truncate\" dir=\"auto\">");
+    push_escaped(&mut name, &room.name);
+    let name = name + "</span></h1>";
+    if room.topic.is_empty() {
+        return vec![name];
+    }
+    let mut topic = "<p class=\"bar__topic truncate\" dir=\"auto\" title=\"".to_owned();
+    push_escaped(&mut topic, &room.topic);
+    topic.push_str("\">");
+    push_escaped(&mut topic, &room.topic);
+    vec![name, topic + "</p>"]
+}
+
+/// What can be done with a room. The bell leads from one level of involvement to the next.
+fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
+    let id = room.id;
+    let level = entry.map_or(Involvement::Invisible, |entry| entry.involvement);
+    let next = level.next_in(room.kind).as_str();
+    let bell = match level {
+        Involvement::Everything => "bell-all",
+        Involvement::Mentions => "bell-mentions",
+        Involvement::Nothing => "bell-none",
+        Involvement::Invisible => "bell-hidden",
+    };
+    let label = format!("Notifications: {}", level_name(level).to_ascii_lowercase());
+    let starred = entry.is_some_and(|entry| entry.starred);
+    let star = if starred { "Remove star" } else { "Star this room" };
+    let unstarred = !starred;
+    [
+        format!(
+            "<form class=\"without-scripts\" action=\"/rooms/{id}/read\" method=\"post\"><button \
+             type=\"submit\" class=\"button button--s\">Mark as read</button></form>"
+        ),
+        format!(
+            "<a class=\"icon-button\" href=\"/searches?in={id}\" aria-label=\"Search\" \
+             title=\"Search\">{{=search}}</a>"
+        ),
+        format!(
+            "<form class=\"optional\" action=\"/rooms/{id}/star\" method=\"post\"><input \
+             type=\"hidden\" name=\"starred\" value=\"{unstarred}\"><button type=\"submit\" \
+             class=\"icon-button\" id=\"star\" aria-label=\"{star}\" title=\"{star}\" \
+             aria-pressed=\"{starred}\">{{=bookmark}}</button></form>"
+        ),
+        format!(
+            "<form action=\"/rooms/{id}/involvement\" method=\"post\"><input type=\"hidden\" \
+             name=\"involvement\" value=\"{next}\"><button type=\"submit\" class=\"icon-button\" \
+             id=\"bell\" aria-label=\"{label}\" title=\"{label}\">{{={bell}}}</button></form>"
+        ),
+        format!(
+            "<a class=\"icon-button\" href=\"/rooms/{id}/edit\" aria-label=\"Room settings\" \
+             title=\"Room settings\">{{=gear}}</a>"
+        ),
+    ]
+    .map(|html| illustrated(&html))
+}
+
+/// A form of the bar: what it wants is shown at once, and taken back if the server refuses.
+fn submitted(chat: Chat, event: &SubmitEvent) {
+    let form = event.target().and_then(|form| form.dyn_into::<Element>().ok());
+    let wanted = form.and_then(|form| form.query_selector("input").ok().flatten());
+    let wanted = wanted.and_then(|input| input.dyn_into::<HtmlInputElement>().ok());
+    let (Some(wanted), Some(room_id)) = (wanted, chat.room_id()) else {
+        return;
+    };
+    event.prevent_default();
+    let before = chat.sidebar.with_untracked(|sidebar| sidebar.room(room_id).cloned());
+    let level = Involvement::parse(&wanted.value());
+    let starred = wanted.value() == "true";
+    chat.sidebar.update(|sidebar| {
+        sidebar.change(room_id, |entry| match level {
+            Some(level) => entry.involvement = level,
+            None => entry.starred = starred,
+        });
+    });
+    spawn_local(async move {
+        let done = match level {
+            Some(level) => browser::change_involvement(room_id, level).await,
+            None => browser::star_room(room_id, starred).await,
+        };
+        chat.settle(done, before);
+    });
 }
 
 /// How the viewer's list knows the room on screen; nothing when it leaves the room out.
 fn entry(chat: Chat) -> Option<SidebarRoom> {
     let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id))?;
     chat.sidebar.with(|sidebar| sidebar.room(room_id).cloned())
-}
-
-/// The bell leads from one level of involvement to the next, at once.
-#[component]
-fn Bell(chat: Chat) -> impl IntoView {
-    let level =
-        Memo::new(move |_| entry(chat).map_or(Involvement::Invisible, |entry| entry.involvement));
-    let room = move || chat.room.with(|room| room.as_ref().map(|room| (room.id, room.kind)));
-    let action = move || room().map(|(id, _)| format!("/rooms/{id}/involvement"));
-    let next = move || room().map(|(_, kind)| level.get().next_in(kind));
-    let label = move || format!("Notifications: {}", level_name(level.get()).to_ascii_lowercase());
-    let icon = move || match level.get() {
-        Involvement::Everything => "bell-all",
-        Involvement::Mentions => "bell-mentions",
-        Involvement::Nothing => "bell-none",
-        Involvement::Invisible => "bell-hidden",
-    };
-    let ring = move |event: SubmitEvent| {
-        event.prevent_default();
-        let (Some((room_id, _)), Some(next)) = (room(), next()) else {
-            return;
-        };
-        let before = entry(chat);
-        chat.sidebar.update(|sidebar| {
-            sidebar.change(room_id, |entry| entry.involvement = next);
-        });
-        spawn_local(async move {
-            let done = browser::change_involvement(room_id, next).await;
-            chat.settle(done, before);
-        });
-    };
-    view! {
-        <form action=action method="post" on:submit=ring>
-            <input type="hidden" name="involvement" value=move || next().map(Involvement::as_str)/>
-            <button type="submit" class="icon-button" aria-label=label title=label>
-                {move || view! { <Icon name=icon()/> }}
-            </button>
-        </form>
-    }
-}
-
-/// Keeps the room at the top of the list, or no longer.
-#[component]
-fn Star(chat: Chat) -> impl IntoView {
-    let starred = Memo::new(move |_| entry(chat).is_some_and(|entry| entry.starred));
-    let room_id = move || chat.room.with(|room| room.as_ref().map(|room| room.id));
-    let action = move || room_id().map(|id| format!("/rooms/{id}/star"));
-    let label = move || if starred.get() { "Remove star" } else { "Star this room" };
-    let pressed = move || if starred.get() { "true" } else { "false" };
-    let change = move |event: SubmitEvent| {
-        event.prevent_default();
-        let Some(room_id) = room_id() else {
-            return;
-        };
-        let (before, wanted) = (entry(chat), !starred.get_untracked());
-        chat.sidebar.update(|sidebar| sidebar.change(room_id, |entry| entry.starred = wanted));
-        spawn_local(async move {
-            let done = browser::star_room(room_id, wanted).await;
-            chat.settle(done, before);
-        });
-    };
-    view! {
-        <form class="optional" action=action method="post" on:submit=change>
-            <input type="hidden" name="starred" value=move || (!starred.get()).to_string()/>
-            <button type="submit" class="icon-button" aria-label=label title=label
-                aria-pressed=pressed><Icon name="bookmark"/></button>
-        </form>
-    }
 }
 
 impl Chat {
@@ -251,7 +250,7 @@ pub fn QuietSheet(
 }
 
 /// A button with `data-copy` copies that text, and says so.
-fn copied(event: &MouseEvent) {
+pub fn copied(event: &MouseEvent) {
     let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     let button = target.and_then(|target| target.closest("[data-copy]").ok().flatten());
     if let Some(button) = button {
@@ -296,53 +295,6 @@ fn theme_chosen(event: &Event) {
 pub fn choose_theme(theme: Theme) {
     browser::set_cookie("theme", theme.as_str());
     browser::set_root_attribute("data-theme", theme.attribute());
-}
-
-#[component]
-fn Quiet(name: Option<String>) -> impl IntoView {
-    let name = name.unwrap_or_else(|| "this room".to_owned());
-    view! {
-        <div class="empty">
-            <Mark class="mark mark--l mark--ash"/>
-            <h2 class="empty__title">"Quiet in here"</h2>
-            <p class="empty__text">
-                {format!("Nobody has said anything in {name}. Yours can be the first words.")}
-            </p>
-        </div>
-    }
-}
-
-/// The way back to the newest message, with the number of those not seen yet.
-#[component]
-pub fn JumpPill(chat: Chat) -> impl IntoView {
-    let text = move || match chat.unseen.get() {
-        0 => "Jump to newest".to_owned(),
-        1 => "1 new message".to_owned(),
-        count => format!("{count} new messages"),
-    };
-    move || {
-        (chat.away.get() || chat.has_newer.get()).then(|| {
-            view! {
-                <button type="button" class="jump" on:click=move |_| chat.jump_to_newest()>
-                    <Icon name="arrow-down" class="icon icon--s"/>{text}
-                </button>
-            }
-        })
-    }
-}
-
-/// Who is writing.
-#[component]
-pub fn TypingLine(chat: Chat) -> impl IntoView {
-    let line = move || chat.sidebar.with(Sidebar::typing_line);
-    view! {
-        <p class="typing" aria-live="polite">
-            {move || line().map(|line| view! {
-                <span class="typing__dots" aria-hidden="true"><i></i><i></i><i></i></span>
-                {line}
-            })}
-        </p>
-    }
 }
 
 /// A click on a sound plays it; one on a link to a room of the viewer's shows it in place.

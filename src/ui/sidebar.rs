@@ -4,8 +4,7 @@
 //! things to bring to life before anything else is.
 
 use super::browser;
-use super::controls::{Avatar, Icon, Mark, icon, illustrated, push_face};
-use super::log;
+use super::controls::{Avatar, Icon, Mark, icon, illustrated, live, push_face};
 use super::state::Chat;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::room::{Involvement, RoomKind};
@@ -72,6 +71,7 @@ pub fn SidebarNav(
     let profile = format!("/users/{}", viewer.id);
     let filter = RwSignal::new(String::new());
     Effect::new(restore_sections);
+    let activity = live("activity-link", move || vec![activity_link(chat.activity.get())]);
     view! {
         <nav class="sidebar" id="sidebar" popover="" aria-label="Rooms and people">
             <div class="sidebar__top">
@@ -88,7 +88,7 @@ pub fn SidebarNav(
             </div>
             <div><FilterField filter=filter/></div>
             <div class="sidebar__scroll" on:click=move |event| open_clicked_room(chat, &event)>
-                <ActivityLink chat=chat/>
+                <div class="beside" id="activity-link" inner_html=activity></div>
                 <RoomGroup chat=chat filter=filter section=Section::Starred/>
                 <RoomGroup chat=chat filter=filter section=Section::Rooms/>
                 <RoomGroup chat=chat filter=filter section=Section::Directs/>
@@ -151,53 +151,6 @@ fn FilterField(filter: RwSignal<String>) -> impl IntoView {
     }
 }
 
-/// The HTML of a list whose lines change: what it shows first. In the browser, lines that differ
-/// are drawn anew from then on and the others are left alone, so whoever typing changes none.
-fn lines(id: &'static str, lines: Box<dyn Fn() -> Vec<String> + Send + Sync>) -> String {
-    let drawn = StoredValue::new(untrack(&lines));
-    Effect::new(move || {
-        let new = lines();
-        if let Some(list) = browser::element(id) {
-            drawn.update_value(|old| {
-                patch(&list, old, &new);
-                *old = new;
-            });
-        }
-    });
-    drawn.with_value(|lines| lines.concat())
-}
-
-/// Exchanges the lines between those that are the same at both ends. Whoever stands in one of them
-/// stays there, if it still leads to the same place.
-fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
-    let above = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let ends = old.iter().skip(above).rev().zip(new.iter().skip(above).rev());
-    let below = ends.take_while(|(old, new)| old == new).count();
-    if old.len() == above + below && new.len() == old.len() {
-        return;
-    }
-    let stood = browser::focused().filter(|at| list.contains(Some(at)));
-    let stood = stood.and_then(|at| at.get_attribute("href"));
-    let place = u32::try_from(above).unwrap_or(u32::MAX);
-    for _ in above..old.len() - below {
-        if let Some(line) = list.children().item(place) {
-            line.remove();
-        }
-    }
-    let html: String = new.iter().take(new.len() - below).skip(above).map(String::as_str).collect();
-    // Refused only by an element that is not in the document.
-    let _added = match list.children().item(place) {
-        Some(next) => next.insert_adjacent_html("beforebegin", &html),
-        None => list.insert_adjacent_html("beforeend", &html),
-    };
-    if let Some(href) = stood.filter(|_| browser::focused().is_none()) {
-        let link = log::all(list, &format!("a[href='{href}']")).pop();
-        if let Some(link) = link.and_then(|link| link.dyn_into::<HtmlElement>().ok()) {
-            log::focus(&link);
-        }
-    }
-}
-
 #[component]
 fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl IntoView {
     let (title, key) = section.words();
@@ -213,7 +166,7 @@ fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl Int
         let rooms = |filter: &String| chat.sidebar.with(|sidebar| section.rooms(sidebar, filter));
         filter.with(rooms).iter().map(line).collect::<Vec<_>>()
     };
-    let rows = lines(key, Box::new(list));
+    let rows = live(key, list);
     let absent = Memo::new(move |_| {
         section == Section::Starred
             && chat.sidebar.with(|sidebar| section.rooms(sidebar, "")).is_empty()
@@ -338,20 +291,15 @@ fn open_clicked_room(chat: Chat, event: &MouseEvent) {
 }
 
 /// The way to what concerns the viewer, with how much of it is new.
-#[component]
-fn ActivityLink(chat: Chat) -> impl IntoView {
-    let unread = move || chat.activity.get();
-    let class = move || if unread() > 0 { "nav-item nav-item--unread" } else { "nav-item" };
-    view! {
-        <a class=class href="/activity">
-            <Icon name="inbox"/>
-            <span class="nav-item__name truncate">"Activity"</span>
-            {move || (unread() > 0).then(|| {
-                let count = if unread() < 100 { unread().to_string() } else { "99+".to_owned() };
-                view! { <span class="badge">{count}<span class="visually-hidden">" new"</span></span> }
-            })}
-        </a>
+fn activity_link(unread: u32) -> String {
+    let class = if unread > 0 { "nav-item nav-item--unread" } else { "nav-item" };
+    let mut html = format!("<a class=\"{class}\" href=\"/activity\">");
+    html.push_str(&illustrated("{=inbox}<span class=\"nav-item__name truncate\">Activity</span>"));
+    if unread > 0 {
+        let count = if unread < 100 { unread.to_string() } else { "99+".to_owned() };
+        push_all(&mut html, &["<span class=\"badge\">", &count, UNSEEN, " new</span></span>"]);
     }
+    html + "</a>"
 }
 
 #[component]
@@ -369,7 +317,7 @@ fn OnlineGroup(chat: Chat) -> impl IntoView {
             lines
         })
     };
-    let rows = lines("online", Box::new(list));
+    let rows = live("online", list);
     view! {
         <section class="group" aria-label="Online">
             <details open>

@@ -19,6 +19,7 @@ use super::keys;
 use super::log;
 use super::message;
 use super::push_permalink;
+use super::room;
 use super::state::Chat;
 use crate::domain::event::ClientFrame;
 use crate::domain::message::{ClientMessageId, Row};
@@ -32,15 +33,15 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlTextAreaElement};
 
-/// The scrolling history of the room on screen. Children stand above the first message.
+/// The scrolling history of the room on screen.
 #[component]
 pub fn MessageList(
     /// The chat.
     chat: Chat,
     /// The rows of a first render; in the browser they are in place already.
     rows: &'static str,
-    /// What stands above the messages.
-    children: Children,
+    /// What stands above the messages, to begin with.
+    top: String,
 ) -> impl IntoView {
     let label = move || {
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
@@ -59,7 +60,8 @@ pub fn MessageList(
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
-                {children()}
+                <div class="beside" id="log-top" inner_html=top
+                    on:click=|event| room::copied(&event)></div>
                 <div class="log__rows" id=log::ROWS inner_html=rows></div>
                 <div id=log::PARKING hidden inner_html=tools></div>
             </div>
