@@ -456,7 +456,7 @@ fn person(at: usize, user: &UserRef) -> String {
         return option(at, &icon("users"), (&user.name, "all in this room"), &text);
     }
     let mut face = String::new();
-    push_face(&mut face, user, false);
+    push_face(&mut face, "avatar avatar--s", user, false);
     option(at, &face, (&user.name, ""), &text)
 }
 

@@ -79,14 +79,11 @@ pub fn Avatar(
     }
 }
 
-/// A small face as HTML, and whether they are online.
-pub fn push_face(html: &mut String, user: &UserRef, online: bool) {
+/// A face as HTML; see [`Avatar`].
+pub fn push_face(html: &mut String, class: &str, user: &UserRef, online: bool) {
     let hue = hue(user.id).to_string();
-    push_all(
-        html,
-        &["<span class=\"avatar avatar--s\" aria-hidden=\"true\" data-hue=\"", &hue, "\">"],
-    );
-    push_escaped(html, &initials(&user.name, 1));
+    push_all(html, &["<span class=\"", class, "\" aria-hidden=\"true\" data-hue=\"", &hue, "\">"]);
+    push_escaped(html, &initials(&user.name, if class.contains("--s") { 1 } else { 2 }));
     html.push_str(if online { "<span class=\"presence\"></span></span>" } else { "</span>" });
 }
 
@@ -477,9 +474,14 @@ pub fn closest(event: &MouseEvent, selector: &str) -> Option<Element> {
     target.closest(selector).ok().flatten()
 }
 
-/// A small icon of the sprite, as HTML.
+/// A drawing of the sprite, as HTML.
+pub fn svg(name: &str, class: &str) -> String {
+    ["<svg class=\"", class, "\" aria-hidden=\"true\">", &symbol(name), "</svg>"].concat()
+}
+
+/// A small icon.
 pub fn icon(name: &str) -> String {
-    ["<svg class=\"icon icon--s\" aria-hidden=\"true\">", &symbol(name), "</svg>"].concat()
+    svg(name, "icon icon--s")
 }
 
 /// HTML in which `{name}` stands for a small icon, and `{=name}` for one of the usual size.
@@ -490,7 +492,7 @@ pub fn illustrated(html: &str) -> String {
         match name.strip_prefix('=') {
             _ if name.is_empty() => {}
             None => shown.push_str(&icon(name)),
-            Some(name) => shown.push_str(&icon(name).replace(" icon--s", "")),
+            Some(name) => shown.push_str(&svg(name, "icon")),
         }
         shown.push_str(rest);
     }

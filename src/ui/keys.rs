@@ -242,7 +242,7 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
         for user in people.iter().chain(sidebar.online()) {
             let known = |entry: &SidebarRoom| matches!(&*entry.people, [one] if one.id == user.id);
             let mut face = String::new();
-            push_face(&mut face, user, false);
+            push_face(&mut face, "avatar avatar--s", user, false);
             let html = option(&format!("person:{}", user.id), &(face + &named(&user.name)));
             let twice = hits.iter().any(|(_, other)| *other == html);
             let rank = rank(&user.name, wanted).filter(|_| !twice);

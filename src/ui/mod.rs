@@ -28,7 +28,7 @@ use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, React
 use crate::domain::room::Room;
 use crate::domain::sidebar::{Sidebar, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped, push_padded};
-use controls::{Icon, asset, closest, illustrated, live};
+use controls::{asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
@@ -360,16 +360,18 @@ fn ConnectionBanner(
         }
     });
     view! {
-        <div class="banner" role="status" hidden=move || !shown.get()>
-            <Icon name="offline" class="icon icon--s"/>
-            <span class="grow">
-                "The connection is gone. Write on: messages wait here and send themselves."
-            </span>
-            <button type="button" class="button button--s button--plain"
-                on:click=move |_| chat.wake()>"Reconnect"</button>
-        </div>
+        <div class="banner" role="status" hidden=move || !shown.get() inner_html=illustrated(GONE)
+            on:click=move |event| {
+                if closest(&event, "button").is_some() {
+                    chat.wake();
+                }
+            }></div>
     }
 }
+
+const GONE: &str = "{offline}<span class=\"grow\">The connection is gone. Write on: messages wait here \
+                    and send themselves.</span><button type=\"button\" class=\"button button--s \
+                    button--plain\">Reconnect</button>";
 
 /// A complete signed-in document.
 pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {

@@ -2,10 +2,10 @@
 
 use super::browser::CallError;
 use super::composer::Composer;
-use super::controls::{Icon, closest, illustrated, live};
+use super::controls::{closest, illustrated, live, svg};
 use super::keys::UnreadPill;
 use super::rooms::level_name;
-use super::sidebar::MenuButton;
+use super::sidebar::menu_button;
 use super::state::Chat;
 use super::timeline::MessageList;
 use super::{ConnectionBanner, RoomScreen, Theme, browser, expression};
@@ -66,11 +66,9 @@ pub fn RoomSheet(
 }
 
 fn quiet(name: &str) -> String {
-    let mut html = illustrated(
-        "<div class=\"empty\">{=campfire}<h2 class=\"empty__title\">Quiet in here</h2>\
-         <p class=\"empty__text\">Nobody has said anything in <bdi>",
-    );
-    html = html.replace("class=\"icon\"", "class=\"mark mark--l mark--ash\"");
+    let mut html = "<div class=\"empty\">".to_owned() + &svg("campfire", "mark mark--l mark--ash");
+    html.push_str("<h2 class=\"empty__title\">Quiet in here</h2><p class=\"empty__text\">");
+    html.push_str("Nobody has said anything in <bdi>");
     push_escaped(&mut html, name);
     html + "</bdi>. Yours can be the first words.</p></div>"
 }
@@ -93,7 +91,7 @@ fn RoomBar(chat: Chat) -> impl IntoView {
     });
     view! {
         <header class="bar">
-            <MenuButton chat=chat/>
+            <div class="beside" id="menu-button" inner_html=menu_button(chat)></div>
             <div class="beside" id="bar-title" inner_html=title></div>
             <div class="bar__actions" id="bar-actions" hidden=move || chat.gone.get()
                 inner_html=actions on:submit=move |event| submitted(chat, &event)></div>
@@ -227,16 +225,11 @@ pub fn QuietSheet(
         <main class="sheet" id="main" tabindex="-1">
             <div class="sheet__top">
                 <header class="bar">
-                    <MenuButton chat=chat/>
+                    <div class="beside" id="menu-button" inner_html=menu_button(chat)></div>
                     <h1 class="bar__title">
                         <span class="bar__name truncate" dir="auto">{title}</span>
                     </h1>
-                    <div class="bar__actions">
-                        <a class="button button--s button--plain" href="/">
-                            <Icon name="chevron-left" class="icon icon--s icon--flip"/>
-                            "Back to the chat"
-                        </a>
-                    </div>
+                    <div class="bar__actions" inner_html=illustrated(BACK)></div>
                 </header>
                 <ConnectionBanner chat=chat/>
             </div>
@@ -248,6 +241,9 @@ pub fn QuietSheet(
         </main>
     }
 }
+
+const BACK: &str = "<a class=\"button button--s button--plain\" href=\"/\">{chevron-left}Back to the \
+                    chat</a>";
 
 /// A button with `data-copy` copies that text, and says so.
 pub fn copied(event: &MouseEvent) {

@@ -4,17 +4,16 @@
 //! things to bring to life before anything else is.
 
 use super::browser;
-use super::controls::{Avatar, Icon, Mark, icon, illustrated, live, push_face};
+use super::controls::{closest, icon, illustrated, live, push_face, svg};
 use super::state::Chat;
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom, folded, hue, sort};
 use crate::domain::{RoomId, push_all, push_escaped};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
-use leptos::html::Input;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// A section of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,96 +62,84 @@ impl Section {
 
 /// Rooms and people.
 #[component]
-pub fn SidebarNav(
-    /// The chat.
-    chat: Chat,
-) -> impl IntoView {
-    let viewer = chat.viewer.get_value();
-    let profile = format!("/users/{}", viewer.id);
+pub fn SidebarNav(chat: Chat) -> impl IntoView {
     let filter = RwSignal::new(String::new());
     Effect::new(restore_sections);
     let activity = live("activity-link", move || vec![activity_link(chat.activity.get())]);
+    let mut html = "<div class=\"sidebar__top\"><a class=\"workspace\" href=\"/\">".to_owned();
+    let name = live("account-name", move || vec![account_name(&chat.account_name.get())]);
+    push_all(&mut html, &[&svg("campfire", "mark"), "<span class=\"workspace__name truncate\""]);
+    push_all(&mut html, &[" dir=\"auto\" id=\"account-name\">", &name, "</span></a>"]);
+    html.push_str(&illustrated(include_str!("sidebar_top.html")));
+    html.push_str("<div class=\"sidebar__scroll\"><div class=\"beside\" id=\"activity-link\">");
+    push_all(&mut html, &[&activity, "</div>"]);
+    for section in [Section::Starred, Section::Rooms, Section::Directs] {
+        html.push_str(&room_group(chat, filter, section));
+    }
+    push_all(&mut html, &[&online_group(chat), "</div>"]);
+    chat.viewer.with_value(|viewer| push_you(&mut html, viewer));
     view! {
-        <nav class="sidebar" id="sidebar" popover="" aria-label="Rooms and people">
-            <div class="sidebar__top">
-                <a class="workspace" href="/">
-                    <Mark class="mark"/>
-                    <span class="workspace__name truncate" dir="auto">
-                        {move || chat.account_name.get()}
-                    </span>
-                </a>
-                <button type="button" class="icon-button drawer-only" aria-label="Close menu"
-                    title="Close menu" popovertarget="sidebar" popovertargetaction="hide">
-                    <Icon name="close"/>
-                </button>
-            </div>
-            <div><FilterField filter=filter/></div>
-            <div class="sidebar__scroll" on:click=move |event| open_clicked_room(chat, &event)>
-                <div class="beside" id="activity-link" inner_html=activity></div>
-                <RoomGroup chat=chat filter=filter section=Section::Starred/>
-                <RoomGroup chat=chat filter=filter section=Section::Rooms/>
-                <RoomGroup chat=chat filter=filter section=Section::Directs/>
-                <OnlineGroup chat=chat/>
-            </div>
-            <div class="sidebar__you">
-                <a class="you" href=profile>
-                    <Avatar id=viewer.id name=viewer.name.clone() online=true/>
-                    <span class="you__text">
-                        <span class="you__name truncate" dir="auto">{viewer.name.clone()}</span>
-                        <span class="you__state truncate">"Profile and theme"</span>
-                    </span>
-                </a>
-                <a class="icon-button" href="/account/edit" aria-label="People and invite links"
-                    title="People and invite links">
-                    <Icon name="users"/>
-                </a>
-            </div>
-        </nav>
+        <nav class="sidebar" id="sidebar" popover="" aria-label="Rooms and people" inner_html=html
+            on:click=move |event| clicked(chat, &event)
+            on:input=move |event| filter.set(folded(typed(&event).trim()))
+            on:keydown=move |event| pressed(filter, &event)></nav>
     }
 }
 
-/// Where one types to find a room. Enter opens the first one found.
-#[component]
-fn FilterField(filter: RwSignal<String>) -> impl IntoView {
-    let field = NodeRef::<Input>::new();
-    let clear = move || {
-        filter.set(String::new());
-        if let Some(field) = field.get_untracked() {
-            field.set_value("");
-        }
+fn account_name(name: &str) -> String {
+    let mut html = "<span>".to_owned();
+    push_escaped(&mut html, name);
+    html + "</span>"
+}
+
+fn push_you(html: &mut String, viewer: &Viewer) {
+    let id = viewer.id.to_string();
+    push_all(html, &["<div class=\"sidebar__you\"><a class=\"you\" href=\"/users/", &id, "\">"]);
+    push_face(html, "avatar", &viewer.as_author(), true);
+    html.push_str("<span class=\"you__text\"><span class=\"you__name truncate\" dir=\"auto\">");
+    push_escaped(html, &viewer.name);
+    html.push_str(&illustrated(
+        "</span><span class=\"you__state truncate\">Profile and theme</span></span></a>\
+         <a class=\"icon-button\" href=\"/account/edit\" aria-label=\"People and invite links\" \
+         title=\"People and invite links\">{=users}</a></div>",
+    ));
+}
+
+/// What stands in the field where one types to find a room.
+fn typed(event: &Event) -> String {
+    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    field.map(|field| field.value()).unwrap_or_default()
+}
+
+/// In that field, Enter opens the first room found and Escape shows all of them again.
+fn pressed(filter: RwSignal<String>, event: &KeyboardEvent) {
+    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    let Some(field) = field else {
+        return;
     };
-    let input = move |_| {
-        if let Some(field) = field.get_untracked() {
-            filter.set(folded(field.value().trim()));
-        }
-    };
-    let keys = move |event: KeyboardEvent| match event.key().as_str() {
+    let first = match event.key().as_str() {
         "Escape" if !filter.with_untracked(String::is_empty) => {
             event.prevent_default();
-            clear();
+            None
         }
-        "Enter" => {
-            let first = browser::element("sidebar").and_then(|sidebar| {
-                sidebar.query_selector("[data-room]").ok().flatten()?.dyn_into::<HtmlElement>().ok()
-            });
-            if let Some(first) = first {
-                first.click();
-                clear();
-            }
-        }
-        _ => {}
+        "Enter" => match find("[data-room]") {
+            None => return,
+            first => first,
+        },
+        _ => return,
     };
-    view! {
-        <label class="quickfind with-scripts">
-            <Icon name="search" class="icon icon--s"/>
-            <input type="search" aria-label="Find a room" placeholder="Find a room"
-                autocomplete="off" node_ref=field on:input=input on:keydown=keys/>
-        </label>
+    if let Some(first) = first {
+        first.click();
     }
+    field.set_value("");
+    filter.set(String::new());
 }
 
-#[component]
-fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl IntoView {
+fn find(selector: &str) -> Option<HtmlElement> {
+    browser::element("sidebar")?.query_selector(selector).ok().flatten()?.dyn_into().ok()
+}
+
+fn room_group(chat: Chat, filter: RwSignal<String>, section: Section) -> String {
     let (title, key) = section.words();
     let list = move || {
         let here = chat.room.with(|room| room.as_ref().map(|room| room.id));
@@ -164,46 +151,43 @@ fn RoomGroup(chat: Chat, filter: RwSignal<String>, section: Section) -> impl Int
             room_line(entry, marked && entry.is_waiting(), here, &you)
         };
         let rooms = |filter: &String| chat.sidebar.with(|sidebar| section.rooms(sidebar, filter));
-        filter.with(rooms).iter().map(line).collect::<Vec<_>>()
+        filter.with(rooms).iter().map(line).collect()
     };
     let rows = live(key, list);
-    let absent = Memo::new(move |_| {
-        section == Section::Starred
-            && chat.sidebar.with(|sidebar| section.rooms(sidebar, "")).is_empty()
+    let more = section.more(chat.may_create_rooms).map_or(String::new(), |(path, label)| {
+        format!(
+            "<a class=\"icon-button group__add icon-button--s\" href=\"{path}\" \
+             aria-label=\"{label}\" title=\"{label}\">{}</a>",
+            icon("plus")
+        )
     });
-    view! {
-        <section class="group" aria-label=title hidden=move || absent.get()>
-            <details open data-section=key on:toggle=move |event| remember_section(key, &event)>
-                <summary class="group__title">
-                    <Icon name="chevron-right" class="icon icon--s"/>{title}
-                </summary>
-                <ul id=key inner_html=rows></ul>
-            </details>
-            {section.more(chat.may_create_rooms).map(|(path, label)| view! {
-                <a class="icon-button group__add icon-button--s" href=path aria-label=label
-                    title=label>
-                    <Icon name="plus" class="icon icon--s"/>
-                </a>
-            })}
-        </section>
-    }
+    // The starred ones are hidden while there are none.
+    group(title, key, "", &rows) + &more + "</section>"
 }
 
-fn remember_section(key: &str, event: &Event) {
-    let details = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-    if let Some(details) = details {
-        let closed = if details.has_attribute("open") { "" } else { "1" };
-        browser::store(&format!("campfire:closed:{key}"), closed);
-    }
+/// A section that can be closed; what is closed is remembered by its key. The end is left open.
+fn group(title: &str, key: &str, note: &str, rows: &str) -> String {
+    let mut html = format!(
+        "<section class=\"group group--{key}\" aria-label=\"{title}\"><details open \
+         data-section=\"{key}\"><summary class=\"group__title\">"
+    );
+    push_all(&mut html, &[&icon("chevron-right"), title, note, "</summary><ul id=\"", key, "\">"]);
+    push_all(&mut html, &[rows, "</ul></details>"]);
+    html
+}
+
+/// A section is about to be opened or closed.
+fn remember_section(details: &Element) {
+    let key = details.get_attribute("data-section").unwrap_or_default();
+    let closed = if details.has_attribute("open") { "1" } else { "" };
+    browser::store(&format!("campfire:closed:{key}"), closed);
 }
 
 /// Closes the sections that were closed when this browser was here before.
 fn restore_sections() {
     for key in browser::stored_keys("campfire:closed:") {
         let section = format!("[data-section='{key}']");
-        let details = browser::element("sidebar")
-            .and_then(|sidebar| sidebar.query_selector(&section).ok().flatten());
-        if let Some(details) = details {
+        if let Some(details) = find(&section) {
             let _closed = details.remove_attribute("open");
         }
     }
@@ -253,8 +237,8 @@ fn push_name(html: &mut String, name: &str) {
 /// What stands before a room's name: its kind, or the face of whom one writes to.
 fn push_room_face(html: &mut String, entry: &SidebarRoom, you: &UserRef) {
     match (entry.kind, entry.people.as_slice()) {
-        (RoomKind::Open, _) => html.push_str(&illustrated("{=hash}")),
-        (RoomKind::Closed, _) => html.push_str(&illustrated("{=lock}")),
+        (RoomKind::Open, _) => html.push_str(&svg("hash", "icon")),
+        (RoomKind::Closed, _) => html.push_str(&svg("lock", "icon")),
         (RoomKind::Direct, [first, _, ..]) => {
             let (hue, count) = (hue(first.id).to_string(), entry.people.len().to_string());
             push_all(html, &["<span class=\"avatar avatar--s\" data-hue=\"", &hue]);
@@ -262,20 +246,20 @@ fn push_room_face(html: &mut String, entry: &SidebarRoom, you: &UserRef) {
         }
         (RoomKind::Direct, others) => {
             let who = others.first().unwrap_or(you);
-            push_face(html, who, entry.online || others.is_empty());
+            push_face(html, "avatar avatar--s", who, entry.online || others.is_empty());
         }
     }
 }
 
 /// Shows a room in place; other clicks, and clicks meant for a new tab, are the browser's.
-fn open_clicked_room(chat: Chat, event: &MouseEvent) {
+fn clicked(chat: Chat, event: &MouseEvent) {
+    let details = closest(event, "summary").and_then(|summary| summary.parent_element());
+    if let Some(details) = details {
+        return remember_section(&details);
+    }
     let plain = event.button() == 0
         && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
-    let link = event
-        .target()
-        .and_then(|target| target.dyn_into::<Element>().ok())
-        .and_then(|element| element.closest("[data-room]").ok().flatten());
-    let room_id = link.and_then(|link| link.get_attribute("data-room"));
+    let room_id = closest(event, "[data-room]").and_then(|link| link.get_attribute("data-room"));
     let Some(room_id) = room_id.and_then(|id| id.parse().ok()).map(RoomId::new) else {
         return;
     };
@@ -302,9 +286,10 @@ fn activity_link(unread: u32) -> String {
     html + "</a>"
 }
 
-#[component]
-fn OnlineGroup(chat: Chat) -> impl IntoView {
-    let count = Memo::new(move |_| chat.sidebar.with(Sidebar::online_count));
+fn online_group(chat: Chat) -> String {
+    let count = live("online-count", move || {
+        vec![format!("<span>{}</span>", chat.sidebar.with(Sidebar::online_count))]
+    });
     let list = move || {
         chat.sidebar.with(|sidebar| {
             let shown = sidebar.online().iter().take(MAX_ONLINE);
@@ -317,45 +302,30 @@ fn OnlineGroup(chat: Chat) -> impl IntoView {
             lines
         })
     };
-    let rows = live("online", list);
-    view! {
-        <section class="group" aria-label="Online">
-            <details open>
-                <summary class="group__title">
-                    <Icon name="chevron-right" class="icon icon--s"/>
-                    "Online"
-                    <span class="muted online-count">{move || count.get()}</span>
-                </summary>
-                <ul id="online" inner_html=rows></ul>
-            </details>
-        </section>
-    }
+    let note = "<span class=\"muted online-count\" id=\"online-count\">".to_owned() + &count;
+    group("Online", "online", &(note + "</span>"), &live("online", list)) + "</section>"
 }
 
 fn person_line(user: &UserRef) -> String {
     let id = user.id.to_string();
     let mut html = String::with_capacity(384);
     push_all(&mut html, &["<li><a class=\"nav-item\" href=\"/users/", &id, "\">"]);
-    push_face(&mut html, user, true);
+    push_face(&mut html, "avatar avatar--s", user, true);
     push_name(&mut html, &user.name);
     html + UNSEEN + ", online</span></a></li>"
 }
 
 /// The button that opens the drawer on small screens, marked when something is unread.
-#[component]
-pub fn MenuButton(
-    /// The chat.
-    chat: Chat,
-) -> impl IntoView {
-    let unread = Memo::new(move |_| chat.sidebar.with(|sidebar| sidebar.waiting().unread));
-    let label = move || {
-        if unread.get() { "Rooms, unread messages" } else { "Rooms" }
-    };
-    view! {
-        <button type="button" class="icon-button bar__menu" popovertarget="sidebar"
-            aria-label=label>
-            <Icon name="menu"/>
-            {move || unread.get().then(|| view! { <span class="pip"></span> })}
-        </button>
-    }
+pub fn menu_button(chat: Chat) -> String {
+    live("menu-button", move || {
+        let unread = chat.sidebar.with(|sidebar| sidebar.waiting().unread);
+        let (label, pip) = match unread {
+            true => ("Rooms, unread messages", "<span class=\"pip\"></span>"),
+            false => ("Rooms", ""),
+        };
+        vec![illustrated(&format!(
+            "<button type=\"button\" class=\"icon-button bar__menu\" popovertarget=\"sidebar\" \
+             id=\"menu\" aria-label=\"{label}\">{{=menu}}{pip}</button>"
+        ))]
+    })
 }
