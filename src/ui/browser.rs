@@ -42,6 +42,11 @@ pub fn element(id: &str) -> Option<HtmlElement> {
     document()?.get_element_by_id(id)?.dyn_into().ok()
 }
 
+/// What something happened to.
+pub fn target(event: &web_sys::Event) -> Option<Element> {
+    event.target()?.dyn_into().ok()
+}
+
 /// What has the focus, if anything has.
 pub fn focused() -> Option<Element> {
     let focused = document()?.active_element()?;

@@ -10,28 +10,21 @@
 //! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{closest, icon, illustrated, live, push_face};
-use super::expression::{self, PICKER, is_muted};
+use super::controls::{closest, icon, illustrated, live};
+use super::keys::{CHOICES, completions, put_forward};
 use super::live::Typing;
 use super::log;
 use super::message::reply_line;
+use super::room::{self, PICKER, is_muted};
 use super::state::Chat;
-use crate::domain::account::UserRef;
-use crate::domain::composing::{Field, Format, Kind, is_code, trigger};
-use crate::domain::room::RoomKind;
-use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{Sidebar, insert_ranked, rank};
-use crate::domain::{RoomId, Seq, push_all, push_escaped};
+use crate::domain::composing::{Field, Format, is_code, trigger};
+use crate::domain::sidebar::Sidebar;
+use crate::domain::{RoomId, Seq, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{ClipboardEvent, Element, HtmlDocument, HtmlElement, HtmlTextAreaElement};
-
-/// Completions at once.
-const MAX_CHOICES: usize = 8;
-/// The id of the list of completions.
-const CHOICES: &str = "choices";
 
 /// Everything the composer knows.
 #[derive(Clone, Copy)]
@@ -95,36 +88,6 @@ fn show_preview(html: Option<&str>) {
     show("preview", html.is_some());
     show("body", html.is_none());
     press("preview", html.is_some());
-}
-
-fn options() -> Vec<Element> {
-    browser::element(CHOICES).map_or(Vec::new(), |list| log::all(&list, "li"))
-}
-
-/// Puts a line of the list forward; the field, which keeps the focus, says which.
-fn choose(at: usize) {
-    for (place, option) in options().iter().enumerate() {
-        log::set(option, "aria-selected", if place == at { "true" } else { "false" });
-    }
-    if let Some(field) = field() {
-        let active = format!("{CHOICES}-{at}");
-        let attributes = [("role", "combobox"), ("aria-expanded", "true")];
-        attributes.into_iter().for_each(|(name, value)| log::set(&field, name, value));
-        log::set(&field, "aria-controls", CHOICES);
-        log::set(&field, "aria-activedescendant", &active);
-    }
-}
-
-/// A line of the list: a picture as HTML, a name, a note, and the text it stands for.
-fn option(at: usize, picture: &str, (name, note): (&str, &str), text: &str) -> String {
-    let mut html =
-        format!("<li class=\"menu__item\" role=\"option\" id=\"{CHOICES}-{at}\" data-text=\"");
-    push_escaped(&mut html, text);
-    push_all(&mut html, &["\">", picture, "<span class=\"truncate\" dir=\"auto\">"]);
-    push_escaped(&mut html, name);
-    html.push_str("</span><span class=\"end truncate\">");
-    push_escaped(&mut html, note);
-    html + "</span></li>"
 }
 
 impl Writing {
@@ -198,13 +161,13 @@ impl Writing {
         self.looking.update_value(|looking| looking.place = (found.start, at.start));
         let (kind, typed) = (found.kind, found.typed.to_owned());
         spawn_local(async move {
-            let found = self.find(kind, &typed).await;
+            let found = self.chat.complete(kind, &typed).await;
             let list = browser::element(CHOICES);
             let still = self.looking.try_with_value(|looking| looking.asked) == Some(asked);
             if let Some(list) = list.filter(|_| still) {
                 list.set_inner_html(&found);
                 list.set_hidden(found.is_empty());
-                if found.is_empty() { self.close() } else { choose(0) }
+                if found.is_empty() { self.close() } else { put_forward(0) }
             }
         });
     }
@@ -213,60 +176,6 @@ impl Writing {
     fn ask(self) -> u32 {
         self.looking.update_value(|looking| looking.asked = looking.asked.wrapping_add(1));
         self.looking.with_value(|looking| looking.asked)
-    }
-
-    async fn find(self, kind: Kind, typed: &str) -> String {
-        let mut html = String::new();
-        match kind {
-            Kind::Person => {
-                let people = match self.chat.room_id() {
-                    Some(room_id) => {
-                        browser::find_people(Some(room_id), typed).await.unwrap_or_default()
-                    }
-                    None => Vec::new(),
-                };
-                for (at, user) in people.iter().take(MAX_CHOICES).enumerate() {
-                    html.push_str(&person(at, user));
-                }
-            }
-            Kind::Room => {
-                for (at, name) in self.find_rooms(typed).into_iter().enumerate() {
-                    let text = ["#", &name, " "].concat();
-                    html.push_str(&option(at, &icon("hash"), (&name, ""), &text));
-                }
-            }
-            Kind::Emoji => {
-                let (table, recent) = (expression::table("emoji.tsv").await, expression::recent());
-                let (used, others): (Vec<_>, Vec<_>) = complete(&table, typed, MAX_CHOICES)
-                    .into_iter()
-                    .partition(|one| recent.iter().any(|used| used == one.text));
-                for (at, Emoji { text, name }) in used.into_iter().chain(others).enumerate() {
-                    html.push_str(&option(at, text, (name, ""), text));
-                }
-            }
-            Kind::Sound => {
-                let (table, typed) =
-                    (expression::table("sounds.tsv").await, typed.to_ascii_lowercase());
-                let found = table.lines().filter_map(Sound::parse);
-                let found = found.filter(|one| one.name.starts_with(&typed)).take(MAX_CHOICES);
-                for (at, Sound { name, emoji, caption }) in found.enumerate() {
-                    html.push_str(&option(at, emoji, (name, caption), name));
-                }
-            }
-        }
-        html
-    }
-
-    fn find_rooms(self, typed: &str) -> Vec<String> {
-        self.chat.sidebar.with_untracked(|sidebar| {
-            let mut found = Vec::new();
-            for room in sidebar.rooms().iter().filter(|room| room.kind == RoomKind::Open) {
-                if let Some(rank) = rank(&room.name, typed).filter(|rank| *rank < 3) {
-                    insert_ranked(&mut found, rank, room.name.clone());
-                }
-            }
-            found.into_iter().take(MAX_CHOICES).map(|(_, name)| name).collect()
-        })
     }
 
     /// Closes the list; a look-up under way comes too late.
@@ -301,7 +210,7 @@ impl Writing {
 
     /// Whether a key was for the list of completions.
     fn steer(self, event: &KeyboardEvent) -> bool {
-        let options = options();
+        let options = completions();
         let count = options.len();
         let more = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
         if count == 0 || more {
@@ -310,8 +219,8 @@ impl Writing {
         let is_chosen = |option: &Element| option.matches("[aria-selected='true']") == Ok(true);
         let chosen = options.iter().position(is_chosen).unwrap_or(0);
         match event.key().as_str() {
-            "ArrowDown" => choose((chosen + 1) % count),
-            "ArrowUp" => choose((chosen + count - 1) % count),
+            "ArrowDown" => put_forward((chosen + 1) % count),
+            "ArrowUp" => put_forward((chosen + count - 1) % count),
             "Escape" => {
                 event.stop_propagation();
                 self.close();
@@ -401,7 +310,7 @@ impl Writing {
         if let Some((_, field)) = read() {
             self.write(&field.replaced(field.start, field.end, emoji));
         }
-        expression::remember(emoji);
+        room::remember(emoji);
         browser::hide_popover(PICKER);
     }
 
@@ -424,10 +333,10 @@ impl Writing {
             }
             Some("preview") => self.toggle_preview(),
             Some("mute") => {
-                expression::toggle_sounds();
+                room::toggle_sounds();
                 press("mute", is_muted());
             }
-            Some("emoji") => expression::opened(),
+            Some("emoji") => room::open_emoji(),
             Some("fence") => self.fence_pasted(),
             Some("leave") => show("paste-offer", false),
             Some("jump") => self.chat.jump_to_newest(),
@@ -446,18 +355,6 @@ impl Writing {
             self.take(option.as_ref());
         }
     }
-}
-
-/// Somebody to mention.
-fn person(at: usize, user: &UserRef) -> String {
-    let text = ["@", &user.name, " "].concat();
-    // Everybody at once.
-    if user.id.get() == 0 {
-        return option(at, &icon("users"), (&user.name, "all in this room"), &text);
-    }
-    let mut face = String::new();
-    push_face(&mut face, "avatar avatar--s", user, false);
-    option(at, &face, (&user.name, ""), &text)
 }
 
 /// The way back to the newest message, with the number of those not seen yet.
@@ -523,13 +420,13 @@ pub fn Composer(
     });
     follow_draft(writing, waits);
     Effect::new(move || {
-        drop(window_event_listener(ev::click, move |event| super::room::act(chat, &event)))
+        drop(window_event_listener(ev::click, move |event| room::act(chat, &event)))
     });
     let input = move |event: Event| {
-        if is_in_field(&event) { writing.changed() } else { expression::typed(&event) }
+        if is_in_field(&event) { writing.changed() } else { room::typed(&event) }
     };
     let key = move |event: KeyboardEvent| {
-        if is_in_field(&event) { writing.keys(&event) } else { expression::walk(&event) }
+        if is_in_field(&event) { writing.keys(&event) } else { room::walk_emoji(&event) }
     };
     let paste = move |event: ClipboardEvent| {
         if is_in_field(&event) {

@@ -6,28 +6,28 @@
 //! to stands in its `data-go`: an address, or what on the page to click. Keys on a message press
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
+use super::browser::target;
 use super::composer::is_composing;
-use super::controls::{asset, illustrated, live, push_face};
+use super::controls::icon;
+use super::controls::{asset, push_face};
 use super::message::id_of;
+use super::room;
 use super::room::choose_theme;
-use super::state::{Chat, Link, is_own, set_if_changed};
+use super::state::{Chat, is_own};
 use super::{Theme, browser, log};
 use crate::domain::account::{UserRef, Viewer};
-use crate::domain::event::ClientFrame;
-use crate::domain::message::CONTEXT;
+use crate::domain::composing::Kind;
+use crate::domain::push_all;
+use crate::domain::push_escaped;
+use crate::domain::room::RoomKind;
+use crate::domain::search::{Emoji, Sound, complete};
 use crate::domain::sidebar::{SidebarRoom, found, insert_ranked, rank};
-use crate::domain::timeline::{Line, Timeline};
-use crate::domain::{MessageId, RoomId, push_escaped};
-use gloo_timers::future::TimeoutFuture;
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlDialogElement, HtmlElement, HtmlInputElement};
 
-/// Read marks are gathered this long, so that a busy room costs one write a moment, not one for
-/// every message and reader.
-const READ_DELAY_MS: u32 = 400;
 /// What the switcher shows at most.
 const MAX_HITS: usize = 40;
 
@@ -45,10 +45,6 @@ pub fn listen(chat: Chat) {
         }
     });
     window_event_listener(ev::Custom::<Event>::new("pagehide"), move |_| chat.leave());
-}
-
-fn target(event: &Event) -> Option<Element> {
-    event.target().and_then(|target| target.dyn_into().ok())
 }
 
 fn within(element: &Element, selector: &str) -> bool {
@@ -342,162 +338,107 @@ impl Chat {
         last.map(|id| self.start_editing(id)).is_some()
     }
 
-    // Reading.
-
-    /// A room comes on screen: the line goes where its reader left off, if something is new.
-    pub(super) fn begin_visit(self, room_id: RoomId) {
-        self.draw_line(room_id, self.unread_after(room_id), false);
+    /// What can stand for something that is being typed, as lines of the list.
+    pub(super) async fn complete(self, kind: Kind, typed: &str) -> String {
+        let mut html = String::new();
+        match kind {
+            Kind::Person => {
+                let people = match self.room_id() {
+                    Some(room_id) => {
+                        browser::find_people(Some(room_id), typed).await.unwrap_or_default()
+                    }
+                    None => Vec::new(),
+                };
+                for (at, user) in people.iter().take(MAX_CHOICES).enumerate() {
+                    html.push_str(&person(at, user));
+                }
+            }
+            Kind::Room => {
+                for (at, name) in self.find_rooms(typed).into_iter().enumerate() {
+                    let text = ["#", &name, " "].concat();
+                    html.push_str(&completion(at, &icon("hash"), (&name, ""), &text));
+                }
+            }
+            Kind::Emoji => {
+                let (table, recent) = (room::table("emoji.tsv").await, room::recent());
+                let (used, others): (Vec<_>, Vec<_>) = complete(&table, typed, MAX_CHOICES)
+                    .into_iter()
+                    .partition(|one| recent.iter().any(|used| used == one.text));
+                for (at, Emoji { text, name }) in used.into_iter().chain(others).enumerate() {
+                    html.push_str(&completion(at, text, (name, ""), text));
+                }
+            }
+            Kind::Sound => {
+                let (table, typed) = (room::table("sounds.tsv").await, typed.to_ascii_lowercase());
+                let found = table.lines().filter_map(Sound::parse);
+                let found = found.filter(|one| one.name.starts_with(&typed)).take(MAX_CHOICES);
+                for (at, Sound { name, emoji, caption }) in found.enumerate() {
+                    html.push_str(&completion(at, emoji, (name, caption), name));
+                }
+            }
+        }
+        html
     }
 
-    /// The read cursor of a room that is unread.
-    fn unread_after(self, room_id: RoomId) -> Option<MessageId> {
+    fn find_rooms(self, typed: &str) -> Vec<String> {
         self.sidebar.with_untracked(|sidebar| {
-            let entry = sidebar.room(room_id).filter(|entry| entry.unread)?;
-            Some(entry.last_read_message_id.unwrap_or(MessageId::new(0)))
+            let mut found = Vec::new();
+            for room in sidebar.rooms().iter().filter(|room| room.kind == RoomKind::Open) {
+                if let Some(rank) = rank(&room.name, typed).filter(|rank| *rank < 3) {
+                    insert_ranked(&mut found, rank, room.name.clone());
+                }
+            }
+            found.into_iter().take(MAX_CHOICES).map(|(_, name)| name).collect()
         })
-    }
-
-    fn draw_line(self, room_id: RoomId, left_off: Option<MessageId>, stays: bool) {
-        self.stays_unread.set(stays);
-        self.line_seen.set_value(false);
-        self.timelines.update_value(|all| {
-            if let Some(timeline) = all.get_mut(&room_id) {
-                timeline.draw_line(left_off);
-            }
-        });
-        set_if_changed(self.line_above, self.line() == Line::Earlier);
-    }
-
-    fn line(self) -> Line {
-        let reader = self.viewer.with_value(|viewer| viewer.id);
-        let line = self.room_id().and_then(|id| self.on(id, |timeline| timeline.line(reader)));
-        line.unwrap_or(Line::Absent)
-    }
-
-    /// The reader has scrolled: whether the line is worth a jump. Once seen it is not.
-    pub(super) fn find_line(self) {
-        let line = self.line();
-        let above = log::is_line_above().filter(|_| matches!(line, Line::Before(_)));
-        if above == Some(false) {
-            self.line_seen.set_value(true);
-        }
-        let worth = line == Line::Earlier || above == Some(true);
-        set_if_changed(self.line_above, worth && !self.line_seen.get_value());
-    }
-
-    /// Goes to the unread line, which may have to be loaded first.
-    fn go_to_line(self) {
-        let left_off = self.room_id().and_then(|id| self.on(id, Timeline::left_off).flatten());
-        let (Some(room_id), Some(left_off), Line::Earlier) =
-            (self.room_id(), left_off, self.line())
-        else {
-            return log::to_line();
-        };
-        spawn_local(async move {
-            let query = format!("around={left_off}&limit={}", 2 * CONTEXT + 1);
-            let page = match browser::load_page(room_id, &query).await {
-                Ok(page) => page,
-                Err(error) => return self.tell(error),
-            };
-            let (page, has_newer) = page.around(left_off);
-            self.change(room_id, |timeline| {
-                timeline.reset_around(&page, has_newer);
-                timeline.wait_for_changes();
-            });
-            self.watch(room_id);
-            log::to_line();
-            self.look_around();
-        });
-    }
-
-    /// Marks the room read in a moment, if somebody is there to read it and did not say otherwise.
-    pub(super) fn read_soon(self) {
-        if self.read_pending.get_value() {
-            return;
-        }
-        self.read_pending.set_value(true);
-        spawn_local(async move {
-            TimeoutFuture::new(READ_DELAY_MS).await;
-            self.read_now();
-        });
-    }
-
-    /// Says what is due to be said, before another room takes the place of this one at the latest.
-    pub(super) fn read_now(self) {
-        if !self.read_pending.get_value() {
-            return;
-        }
-        self.read_pending.set_value(false);
-        let seen = browser::is_visible() && !self.away.get_untracked();
-        let stays = self.stays_unread.get_untracked();
-        if let Some(room_id) = self.room_id().filter(|_| seen && !stays) {
-            self.say_read(room_id, self.last_id(room_id));
-        }
-    }
-
-    fn say_read(self, room_id: RoomId, newest: Option<MessageId>) {
-        let unread = self.unread_after(room_id).is_some();
-        if let Some(message_id) = newest.filter(|_| unread)
-            && self.link.get_untracked() == Link::Live
-        {
-            self.sidebar.update(|sidebar| sidebar.seen(room_id));
-            self.say(ClientFrame::Read { room_id, message_id });
-        }
-    }
-
-    /// Marks the room on screen read, wherever one is in it, and takes the line away.
-    fn mark_read(self) -> bool {
-        let Some(room_id) = self.room_id() else {
-            return false;
-        };
-        self.move_line(room_id, None);
-        let known = self.sidebar.with_untracked(|s| s.room(room_id).map(|e| e.last_message_id));
-        self.say_read(room_id, known.flatten().max(self.last_id(room_id)));
-        true
-    }
-
-    /// Marks the room on screen unread from a message on. It stays so until its reader comes back
-    /// to it, or says that it is read.
-    pub(super) fn mark_unread(self, id: MessageId) {
-        let Some(room_id) = self.room_id() else {
-            return;
-        };
-        self.move_line(room_id, Some(MessageId::new(id.get() - 1)));
-        spawn_local(async move {
-            if let Err(error) = browser::mark_unread(room_id, id).await {
-                self.move_line(room_id, None);
-                self.tell(error);
-            }
-        });
-    }
-
-    /// The viewer said, here or on another device, after which message a room is unread; or, with
-    /// none, that it is read.
-    pub(super) fn move_line(self, room_id: RoomId, left_off: Option<MessageId>) {
-        if self.room_id() == Some(room_id) {
-            self.draw_line(room_id, left_off, left_off.is_some());
-            self.refresh();
-            self.find_line();
-        }
     }
 }
 
-/// The way to the unread line; without scripts a link to where one left off.
-#[component]
-pub fn UnreadPill(chat: Chat) -> impl IntoView {
-    let pill = live("to-unread", move || {
-        let shown = chat.line_above.get().then(|| chat.room_id()).flatten();
-        let left_off = shown.and_then(|room_id| {
-            let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
-            let start =
-                format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
-            Some(start + &illustrated("{chevron-up}Jump to unread</a>"))
-        });
-        left_off.into_iter().collect()
-    });
-    let jump = move |event: MouseEvent| {
-        event.prevent_default();
-        chat.go_to_line();
-    };
-    view! { <div class="beside" id="to-unread" inner_html=pill on:click=jump></div> }
+// Completions.
+
+/// Completions at once.
+const MAX_CHOICES: usize = 8;
+/// The id of the list of completions.
+pub const CHOICES: &str = "choices";
+
+/// The completions that are shown.
+pub fn completions() -> Vec<Element> {
+    browser::element(CHOICES).map_or(Vec::new(), |list| log::all(&list, "li"))
+}
+
+/// Puts a line of the list forward; the field, which keeps the focus, says which.
+pub fn put_forward(at: usize) {
+    for (place, option) in completions().iter().enumerate() {
+        log::set(option, "aria-selected", if place == at { "true" } else { "false" });
+    }
+    if let Some(field) = browser::element("body") {
+        let active = format!("{CHOICES}-{at}");
+        let attributes = [("role", "combobox"), ("aria-expanded", "true")];
+        attributes.into_iter().for_each(|(name, value)| log::set(&field, name, value));
+        log::set(&field, "aria-controls", CHOICES);
+        log::set(&field, "aria-activedescendant", &active);
+    }
+}
+
+/// A line of the list: a picture as HTML, a name, a note, and the text it stands for.
+fn completion(at: usize, picture: &str, (name, note): (&str, &str), text: &str) -> String {
+    let mut html =
+        format!("<li class=\"menu__item\" role=\"option\" id=\"{CHOICES}-{at}\" data-text=\"");
+    push_escaped(&mut html, text);
+    push_all(&mut html, &["\">", picture, "<span class=\"truncate\" dir=\"auto\">"]);
+    push_escaped(&mut html, name);
+    html.push_str("</span><span class=\"end truncate\">");
+    push_escaped(&mut html, note);
+    html + "</span></li>"
+}
+
+/// Somebody to mention.
+fn person(at: usize, user: &UserRef) -> String {
+    let text = ["@", &user.name, " "].concat();
+    // Everybody at once.
+    if user.id.get() == 0 {
+        return completion(at, &icon("users"), (&user.name, "all in this room"), &text);
+    }
+    let mut face = String::new();
+    push_face(&mut face, "avatar avatar--s", user, false);
+    completion(at, &face, (&user.name, ""), &text)
 }

@@ -7,11 +7,21 @@
 //! each patch, in the same frame. Rows are therefore always laid out, never estimated.
 
 use super::browser;
+use super::browser::target;
+use super::composer::{is_composing, sends};
+use super::controls::illustrated;
+use super::keys;
+use super::message;
 use super::message::{Painter, figures};
+use super::state::Chat;
 use crate::domain::message::ClientMessageId;
 use crate::domain::message::{Row, RowChange};
 use crate::domain::{MessageId, Timestamp};
+use leptos::ev::{Event, KeyboardEvent};
+use leptos::prelude::*;
 use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::HtmlTextAreaElement;
 use web_sys::{Element, FocusOptions, HtmlElement};
 
 /// The id of the scrolling element.
@@ -372,4 +382,97 @@ pub fn all(within: &Element, selector: &str) -> Vec<Element> {
 pub fn set(element: &Element, name: &str, value: &str) {
     // Refused only for names that are no names.
     let _set = element.set_attribute(name, value);
+}
+
+/// Everything that is lent to rows, as HTML.
+pub fn row_tools() -> String {
+    illustrated(include_str!("row_tools.html")) + &message::picker() + "</div>"
+}
+
+fn edit_field() -> Option<HtmlTextAreaElement> {
+    browser::element("edit-text")?.dyn_into().ok()
+}
+
+/// Whether something happened in the form in which a message is edited.
+fn is_in_edit(event: &Event) -> bool {
+    target(event).is_some_and(|at| at.closest("#edit").is_ok_and(|form| form.is_some()))
+}
+
+/// A key in the list.
+pub fn pressed(chat: Chat, event: &KeyboardEvent) {
+    if !is_in_edit(event) {
+        keys::pressed_on_row(chat, event);
+    } else if target(event).is_some_and(|at| at.id() == "edit-text") && sends(event) {
+        event.prevent_default();
+        chat.save_edit();
+    } else if event.key() == "Escape" && !is_composing(event) {
+        event.prevent_default();
+        chat.stop_editing();
+    }
+}
+
+/// A form of a row is sent.
+pub fn submitted(chat: Chat, event: &Event) {
+    if is_in_edit(event) {
+        event.prevent_default();
+        chat.save_edit();
+    } else if chat.add_typed_reaction(target(event)) {
+        event.prevent_default();
+    }
+}
+
+impl Chat {
+    /// Opens the edit form in a message's row.
+    pub fn start_editing(self, id: MessageId) {
+        let (Some(row), Some(body)) = (row_of_message(id), self.body_of(id)) else {
+            return;
+        };
+        if self.editing.get_value() == Some(id) {
+            return;
+        }
+        self.stop_editing();
+        set(&row, "data-editing", "");
+        lend("edit", &row);
+        self.editing.set_value(Some(id));
+        if let Some(field) = edit_field() {
+            field.set_value(&body);
+            let _focused = field.focus();
+        }
+    }
+
+    /// What stands in the form in which a message is edited.
+    pub fn edited_text(self) -> String {
+        edit_field().map(|field| field.value()).unwrap_or_default()
+    }
+
+    /// Sends the new text of a message, once.
+    fn save_edit(self) {
+        let save = browser::element("edit").and_then(|form| all(&form, "[type='submit']").pop());
+        let (Some(id), Some(save)) = (self.editing.get_value(), save) else {
+            return;
+        };
+        if save.has_attribute("disabled") {
+            return;
+        }
+        set(&save, "disabled", "");
+        spawn_local(async move {
+            if self.edit(id, &self.edited_text()).await && self.editing.get_value() == Some(id) {
+                self.stop_editing();
+            }
+            let _enabled = save.remove_attribute("disabled");
+        });
+    }
+
+    /// Closes the edit form; whoever was in it goes on with the message.
+    pub fn stop_editing(self) {
+        let Some(id) = self.editing.get_value() else {
+            return;
+        };
+        self.editing.set_value(None);
+        if let Some(row) = row_of_message(id) {
+            let _unmarked = row.remove_attribute("data-editing");
+            focus(&row);
+        }
+        park("edit");
+    }
 }

@@ -10,7 +10,6 @@
 pub mod browser;
 mod composer;
 pub mod controls;
-mod expression;
 mod keys;
 mod live;
 pub mod log;

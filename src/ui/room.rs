@@ -1,21 +1,30 @@
-//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen.
+//! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen; and what
+//! belongs to a room beside words: emoji to choose from, and sounds. Their tables are built files,
+//! fetched when they are first looked at and from then on in the browser's cache.
 
 use super::browser::CallError;
 use super::composer::Composer;
+use super::controls::asset;
 use super::controls::{closest, illustrated, live, svg};
-use super::keys::UnreadPill;
 use super::rooms::level_name;
 use super::sidebar::menu_button;
 use super::state::Chat;
-use super::timeline::MessageList;
-use super::{ConnectionBanner, RoomScreen, Theme, browser, expression};
+use super::timeline::{MessageList, UnreadPill};
+use super::{ConnectionBanner, RoomScreen, Theme, browser};
+use crate::domain::message::QUICK_BOOSTS;
 use crate::domain::room::{Involvement, Room, RoomKind};
+use crate::domain::search::{Emoji, Sound, complete};
 use crate::domain::sidebar::{SidebarRoom, folded};
 use crate::domain::{RoomId, push_escaped};
+use js_sys::Uint8Array;
+use leptos::ev::KeyboardEvent;
 use leptos::ev::{Event, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
+use std::cell::RefCell;
 use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::{AudioBuffer, AudioContext};
 use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// A room.
@@ -296,7 +305,7 @@ pub fn choose_theme(theme: Theme) {
 /// A click on a sound plays it; one on a link to a room of the viewer's shows it in place.
 pub fn act(chat: Chat, event: &MouseEvent) {
     if let Some(name) = closest(event, ".sound").and_then(|it| it.get_attribute("data-sound")) {
-        spawn_local(expression::play(name));
+        spawn_local(play(name));
         return;
     }
     let plain = event.button() == 0
@@ -311,4 +320,169 @@ pub fn act(chat: Chat, event: &MouseEvent) {
             chat.open_room(room_id);
         }
     }
+}
+
+/// Emoji found at once, and remembered.
+const MAX_FOUND: usize = 64;
+const MAX_RECENT: usize = 16;
+/// Kept in this browser: the emoji used last.
+const RECENT: &str = "campfire:emoji";
+/// Kept in this browser: that sounds are off.
+const MUTED: &str = "campfire:muted";
+/// The id of the picker.
+pub const PICKER: &str = "emoji-picker";
+
+/// A table among the built files; empty if it cannot be had now.
+pub async fn table(name: &str) -> String {
+    browser::load_text(asset(name)).await.unwrap_or_default()
+}
+
+/// The emoji used last; at first, those that are offered everywhere.
+pub fn recent() -> Vec<String> {
+    match browser::stored(RECENT) {
+        Some(used) => used.split(' ').map(str::to_owned).collect(),
+        None => QUICK_BOOSTS.iter().map(|(emoji, _)| (*emoji).to_owned()).collect(),
+    }
+}
+
+/// Puts an emoji before the others that were used.
+pub fn remember(emoji: &str) {
+    let mut used = recent();
+    used.retain(|one| one != emoji);
+    used.insert(0, emoji.to_owned());
+    used.truncate(MAX_RECENT);
+    browser::store(RECENT, &used.join(" "));
+}
+
+/// An element within another that has an id.
+pub fn find(within: &str, selector: &str) -> Option<HtmlElement> {
+    browser::element(within)?.query_selector(selector).ok().flatten()?.dyn_into().ok()
+}
+
+/// The picker is about to be seen: everything is in it again.
+pub fn open_emoji() {
+    if let Some(field) = find(PICKER, "input").and_then(|it| it.dyn_into::<HtmlInputElement>().ok())
+    {
+        field.set_value("");
+        fill(String::new());
+    }
+}
+
+/// Somebody types into the picker.
+pub fn typed(event: &Event) {
+    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    fill(field.map(|field| field.value()).unwrap_or_default());
+}
+
+fn fill(typed: String) {
+    spawn_local(async move {
+        let html = grid(&table("emoji.tsv").await, &typed);
+        if let Some(list) = find(PICKER, ".emoji__scroll") {
+            list.set_inner_html(&html);
+        }
+    });
+}
+
+fn grid(emoji: &str, typed: &str) -> String {
+    let mut html = String::new();
+    let open = |html: &mut String, title: &str| {
+        html.push_str("<p class=\"emoji__title\">");
+        push_escaped(html, title);
+        html.push_str("</p><div class=\"emoji__grid\">");
+    };
+    let push = |html: &mut String, one: Emoji<'_>| {
+        html.push_str("<button type=\"button\" tabindex=\"-1\" aria-label=\"");
+        push_escaped(html, &one.name.replace('_', " "));
+        html.push_str("\">");
+        push_escaped(html, one.text);
+        html.push_str("</button>");
+    };
+    if !typed.trim().is_empty() {
+        open(&mut html, "Found");
+        complete(emoji, typed, MAX_FOUND).into_iter().for_each(|one| push(&mut html, one));
+        return html + "</div>";
+    }
+    open(&mut html, "Recent");
+    for text in recent() {
+        let known = emoji.lines().filter_map(Emoji::parse).find(|one| one.text == text);
+        push(&mut html, known.unwrap_or(Emoji { text: &text, name: &text }));
+    }
+    for line in emoji.lines() {
+        match Emoji::parse(line) {
+            Some(one) => push(&mut html, one),
+            None => {
+                html.push_str("</div>");
+                open(&mut html, line);
+            }
+        }
+    }
+    html + "</div>"
+}
+
+/// Arrow keys walk through the picker.
+pub fn walk_emoji(event: &KeyboardEvent) {
+    let key = event.key();
+    let here = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let Some(here) = here.filter(|here| here.closest(".emoji").is_ok_and(|it| it.is_some())) else {
+        return;
+    };
+    let next = match (here.tag_name() == "INPUT", key.as_str()) {
+        (true, "ArrowDown") => find(PICKER, ".emoji__grid button").map(Into::into),
+        (false, "ArrowDown" | "ArrowRight") => here.next_element_sibling(),
+        (false, "ArrowUp" | "ArrowLeft") => here.previous_element_sibling(),
+        _ => None,
+    };
+    if let Some(next) = next.and_then(|next| next.dyn_into::<HtmlElement>().ok()) {
+        event.prevent_default();
+        let _focused = next.focus();
+    }
+}
+
+thread_local! {
+    static AUDIO: RefCell<Option<AudioContext>> = const { RefCell::new(None) };
+}
+
+/// Whether sounds are off in this browser.
+pub fn is_muted() -> bool {
+    browser::stored(MUTED).is_some()
+}
+
+/// Switches sounds off, or on again.
+pub fn toggle_sounds() {
+    browser::store(MUTED, if is_muted() { "" } else { "1" });
+}
+
+/// Plays the sound of a message that has just arrived, unless sounds are off. In what people
+/// write `<` is always escaped, so only a sound is one.
+pub fn sound(body_html: &str) {
+    let name =
+        body_html.split_once("<button ").and_then(|(_, rest)| rest.split_once("data-sound=\""));
+    if let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"'))
+        && !is_muted()
+    {
+        spawn_local(play(name.to_owned()));
+    }
+}
+
+/// Fetched and decoded as a whole: a media element would ask for pieces of the file.
+pub async fn play(name: String) {
+    let _played = async {
+        let bytes =
+            browser::load_bytes(&Sound { name: &name, emoji: "", caption: "" }.path()).await?;
+        let context = AUDIO.with_borrow_mut(|audio| {
+            if audio.is_none() {
+                *audio = AudioContext::new().ok();
+            }
+            audio.clone()
+        })?;
+        // Asleep until somebody has touched the page; then there is nothing to hear.
+        let _awake = context.resume();
+        let data = Uint8Array::from(bytes.as_slice()).buffer();
+        let decoded = JsFuture::from(context.decode_audio_data(&data).ok()?).await.ok()?;
+        let source = context.create_buffer_source().ok()?;
+        source.set_buffer(decoded.dyn_ref::<AudioBuffer>());
+        source.connect_with_audio_node(&context.destination()).ok()?;
+        source.start().ok()
+    }
+    .await;
 }

@@ -236,7 +236,7 @@ impl Chat {
                 self.note_arrivals(room_id, usize::from(news == Some(true) && !mine));
                 let here = self.room_id() == Some(room_id) && !self.away.get_untracked();
                 if here && (mine || news == Some(true)) {
-                    super::expression::sound(&message.body_html);
+                    super::room::sound(&message.body_html);
                 }
             }
             ServerFrame::MessageUpdated { message } | ServerFrame::MessageDeleted { message } => {

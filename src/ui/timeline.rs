@@ -12,26 +12,31 @@
 //! both ends, going back to the newest message, starting afresh.
 
 use super::browser;
-use super::composer::{is_composing, sends};
+use super::browser::target;
 use super::controls::illustrated;
-use super::expression;
-use super::keys;
+use super::controls::live;
 use super::log;
 use super::message;
 use super::push_permalink;
 use super::room;
 use super::state::Chat;
+use super::state::{Link, set_if_changed};
 use crate::domain::event::ClientFrame;
+use crate::domain::message::CONTEXT;
 use crate::domain::message::{ClientMessageId, Row};
 use crate::domain::sidebar::{Sidebar, SidebarRoom};
+use crate::domain::timeline::Line;
 use crate::domain::timeline::{RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq};
 use gloo_timers::future::TimeoutFuture;
-use leptos::ev::{Event, KeyboardEvent, MouseEvent};
+use leptos::ev::{Event, MouseEvent};
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, HtmlElement, HtmlTextAreaElement};
+use web_sys::{Element, HtmlElement};
+
+/// Read marks are gathered this long, so that a busy room costs one write a moment, not one for
+/// every message and reader.
+const READ_DELAY_MS: u32 = 400;
 
 /// The scrolling history of the room on screen.
 #[component]
@@ -48,15 +53,15 @@ pub fn MessageList(
         format!("Messages in {}", name.unwrap_or_default())
     };
     let busy = move || if chat.loading.get() { "true" } else { "false" };
-    let tools = move || if chat.alive.get() { row_tools() } else { String::new() };
+    let tools = move || if chat.alive.get() { log::row_tools() } else { String::new() };
     view! {
         <div class="sheet__main sheet__main--end" id=log::HISTORY tabindex="0" role="region"
             aria-label="Message history" on:scroll=move |_| chat.look_around()>
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
-                on:keydown=move |event| pressed(chat, &event)
+                on:keydown=move |event| log::pressed(chat, &event)
                 on:input=move |event| chat.look_for_reaction(target(&event))
-                on:submit=move |event| submitted(chat, &event)
+                on:submit=move |event| log::submitted(chat, &event)
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
                 <h2 class="visually-hidden">"Messages"</h2>
@@ -67,10 +72,6 @@ pub fn MessageList(
             </div>
         </div>
     }
-}
-
-fn target(event: &Event) -> Option<Element> {
-    event.target().and_then(|target| target.dyn_into().ok())
 }
 
 fn approached(chat: Chat, event: &Event) {
@@ -124,41 +125,6 @@ fn clicked(chat: Chat, event: &MouseEvent) {
     }
 }
 
-/// Everything that is lent to rows, as HTML.
-fn row_tools() -> String {
-    illustrated(include_str!("row_tools.html")) + &expression::picker() + "</div>"
-}
-
-fn edit_field() -> Option<HtmlTextAreaElement> {
-    browser::element("edit-text")?.dyn_into().ok()
-}
-
-/// Whether something happened in the form in which a message is edited.
-fn is_in_edit(event: &Event) -> bool {
-    target(event).is_some_and(|at| at.closest("#edit").is_ok_and(|form| form.is_some()))
-}
-
-fn pressed(chat: Chat, event: &KeyboardEvent) {
-    if !is_in_edit(event) {
-        keys::pressed_on_row(chat, event);
-    } else if target(event).is_some_and(|at| at.id() == "edit-text") && sends(event) {
-        event.prevent_default();
-        chat.save_edit();
-    } else if event.key() == "Escape" && !is_composing(event) {
-        event.prevent_default();
-        chat.stop_editing();
-    }
-}
-
-fn submitted(chat: Chat, event: &Event) {
-    if is_in_edit(event) {
-        event.prevent_default();
-        chat.save_edit();
-    } else if chat.add_typed_reaction(target(event)) {
-        event.prevent_default();
-    }
-}
-
 impl Chat {
     /// The pointer or the keyboard has come to a row: it gets the tools, unless somebody uses them
     /// elsewhere by keyboard.
@@ -182,61 +148,6 @@ impl Chat {
             }
             _ => {}
         }
-    }
-
-    /// Opens the edit form in a message's row.
-    pub fn start_editing(self, id: MessageId) {
-        let (Some(row), Some(body)) = (log::row_of_message(id), self.body_of(id)) else {
-            return;
-        };
-        if self.editing.get_value() == Some(id) {
-            return;
-        }
-        self.stop_editing();
-        log::set(&row, "data-editing", "");
-        log::lend("edit", &row);
-        self.editing.set_value(Some(id));
-        if let Some(field) = edit_field() {
-            field.set_value(&body);
-            let _focused = field.focus();
-        }
-    }
-
-    /// What stands in the form in which a message is edited.
-    pub fn edited_text(self) -> String {
-        edit_field().map(|field| field.value()).unwrap_or_default()
-    }
-
-    /// Sends the new text of a message, once.
-    fn save_edit(self) {
-        let save =
-            browser::element("edit").and_then(|form| log::all(&form, "[type='submit']").pop());
-        let (Some(id), Some(save)) = (self.editing.get_value(), save) else {
-            return;
-        };
-        if save.has_attribute("disabled") {
-            return;
-        }
-        log::set(&save, "disabled", "");
-        spawn_local(async move {
-            if self.edit(id, &self.edited_text()).await && self.editing.get_value() == Some(id) {
-                self.stop_editing();
-            }
-            let _enabled = save.remove_attribute("disabled");
-        });
-    }
-
-    /// Closes the edit form; whoever was in it goes on with the message.
-    pub fn stop_editing(self) {
-        let Some(id) = self.editing.get_value() else {
-            return;
-        };
-        self.editing.set_value(None);
-        if let Some(row) = log::row_of_message(id) {
-            let _unmarked = row.remove_attribute("data-editing");
-            log::focus(&row);
-        }
-        log::park("edit");
     }
 
     fn row_at(self, row: &Element) -> Option<Row> {
@@ -420,4 +331,163 @@ impl Chat {
         self.replay(room_id, self.on(room_id, Timeline::cursor));
         self.read_soon();
     }
+}
+
+impl Chat {
+    /// A room comes on screen: the line goes where its reader left off, if something is new.
+    pub(super) fn begin_visit(self, room_id: RoomId) {
+        self.draw_line(room_id, self.unread_after(room_id), false);
+    }
+
+    /// The read cursor of a room that is unread.
+    fn unread_after(self, room_id: RoomId) -> Option<MessageId> {
+        self.sidebar.with_untracked(|sidebar| {
+            let entry = sidebar.room(room_id).filter(|entry| entry.unread)?;
+            Some(entry.last_read_message_id.unwrap_or(MessageId::new(0)))
+        })
+    }
+
+    fn draw_line(self, room_id: RoomId, left_off: Option<MessageId>, stays: bool) {
+        self.stays_unread.set(stays);
+        self.line_seen.set_value(false);
+        self.timelines.update_value(|all| {
+            if let Some(timeline) = all.get_mut(&room_id) {
+                timeline.draw_line(left_off);
+            }
+        });
+        set_if_changed(self.line_above, self.line() == Line::Earlier);
+    }
+
+    fn line(self) -> Line {
+        let reader = self.viewer.with_value(|viewer| viewer.id);
+        let line = self.room_id().and_then(|id| self.on(id, |timeline| timeline.line(reader)));
+        line.unwrap_or(Line::Absent)
+    }
+
+    /// The reader has scrolled: whether the line is worth a jump. Once seen it is not.
+    pub(super) fn find_line(self) {
+        let line = self.line();
+        let above = log::is_line_above().filter(|_| matches!(line, Line::Before(_)));
+        if above == Some(false) {
+            self.line_seen.set_value(true);
+        }
+        let worth = line == Line::Earlier || above == Some(true);
+        set_if_changed(self.line_above, worth && !self.line_seen.get_value());
+    }
+
+    /// Goes to the unread line, which may have to be loaded first.
+    pub(super) fn go_to_line(self) {
+        let left_off = self.room_id().and_then(|id| self.on(id, Timeline::left_off).flatten());
+        let (Some(room_id), Some(left_off), Line::Earlier) =
+            (self.room_id(), left_off, self.line())
+        else {
+            return log::to_line();
+        };
+        spawn_local(async move {
+            let query = format!("around={left_off}&limit={}", 2 * CONTEXT + 1);
+            let page = match browser::load_page(room_id, &query).await {
+                Ok(page) => page,
+                Err(error) => return self.tell(error),
+            };
+            let (page, has_newer) = page.around(left_off);
+            self.change(room_id, |timeline| {
+                timeline.reset_around(&page, has_newer);
+                timeline.wait_for_changes();
+            });
+            self.watch(room_id);
+            log::to_line();
+            self.look_around();
+        });
+    }
+
+    /// Marks the room read in a moment, if somebody is there to read it and did not say otherwise.
+    pub(super) fn read_soon(self) {
+        if self.read_pending.get_value() {
+            return;
+        }
+        self.read_pending.set_value(true);
+        spawn_local(async move {
+            TimeoutFuture::new(READ_DELAY_MS).await;
+            self.read_now();
+        });
+    }
+
+    /// Says what is due to be said, before another room takes the place of this one at the latest.
+    pub(super) fn read_now(self) {
+        if !self.read_pending.get_value() {
+            return;
+        }
+        self.read_pending.set_value(false);
+        let seen = browser::is_visible() && !self.away.get_untracked();
+        let stays = self.stays_unread.get_untracked();
+        if let Some(room_id) = self.room_id().filter(|_| seen && !stays) {
+            self.say_read(room_id, self.last_id(room_id));
+        }
+    }
+
+    fn say_read(self, room_id: RoomId, newest: Option<MessageId>) {
+        let unread = self.unread_after(room_id).is_some();
+        if let Some(message_id) = newest.filter(|_| unread)
+            && self.link.get_untracked() == Link::Live
+        {
+            self.sidebar.update(|sidebar| sidebar.seen(room_id));
+            self.say(ClientFrame::Read { room_id, message_id });
+        }
+    }
+
+    /// Marks the room on screen read, wherever one is in it, and takes the line away.
+    pub(super) fn mark_read(self) -> bool {
+        let Some(room_id) = self.room_id() else {
+            return false;
+        };
+        self.move_line(room_id, None);
+        let known = self.sidebar.with_untracked(|s| s.room(room_id).map(|e| e.last_message_id));
+        self.say_read(room_id, known.flatten().max(self.last_id(room_id)));
+        true
+    }
+
+    /// Marks the room on screen unread from a message on. It stays so until its reader comes back
+    /// to it, or says that it is read.
+    pub(super) fn mark_unread(self, id: MessageId) {
+        let Some(room_id) = self.room_id() else {
+            return;
+        };
+        self.move_line(room_id, Some(MessageId::new(id.get() - 1)));
+        spawn_local(async move {
+            if let Err(error) = browser::mark_unread(room_id, id).await {
+                self.move_line(room_id, None);
+                self.tell(error);
+            }
+        });
+    }
+
+    /// The viewer said, here or on another device, after which message a room is unread; or, with
+    /// none, that it is read.
+    pub(super) fn move_line(self, room_id: RoomId, left_off: Option<MessageId>) {
+        if self.room_id() == Some(room_id) {
+            self.draw_line(room_id, left_off, left_off.is_some());
+            self.refresh();
+            self.find_line();
+        }
+    }
+}
+
+/// The way to the unread line; without scripts a link to where one left off.
+#[component]
+pub fn UnreadPill(chat: Chat) -> impl IntoView {
+    let pill = live("to-unread", move || {
+        let shown = chat.line_above.get().then(|| chat.room_id()).flatten();
+        let left_off = shown.and_then(|room_id| {
+            let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
+            let start =
+                format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
+            Some(start + &illustrated("{chevron-up}Jump to unread</a>"))
+        });
+        left_off.into_iter().collect()
+    });
+    let jump = move |event: MouseEvent| {
+        event.prevent_default();
+        chat.go_to_line();
+    };
+    view! { <div class="beside" id="to-unread" inner_html=pill on:click=jump></div> }
 }
