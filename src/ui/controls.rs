@@ -5,8 +5,8 @@
 //! Nothing here knows about the chat's state.
 
 use crate::domain::UserId;
+use crate::domain::account::{hue, initials};
 use crate::domain::error::Error;
-use crate::domain::sidebar::{hue, initials};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;

@@ -13,9 +13,9 @@ use super::browser;
 use super::controls::{Icon, symbol};
 use super::push_permalink;
 use super::state::{Chat, failure, is_own};
-use crate::domain::account::Viewer;
-use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent, is_only_emoji};
-use crate::domain::sidebar::{hue, initials};
+use crate::domain::account::{Viewer, hue, initials};
+use crate::domain::composing::is_only_emoji;
+use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent};
 use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
 use leptos::prelude::*;
 
