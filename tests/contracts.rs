@@ -7,11 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use campfire::domain::account::UserRef;
+use campfire::domain::composing::reactions;
 use campfire::domain::error::{Error, ErrorBody, FieldError};
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
-use campfire::domain::message::{ClientMessageId, Message, MessagePage, Quote, reactions};
-use campfire::domain::room::{Involvement, Room, RoomKind};
-use campfire::domain::sidebar::SidebarRoom;
+use campfire::domain::message::{ClientMessageId, Message, MessagePage, Quote};
+use campfire::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
 use campfire::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use campfire::server::operation::Gap;
 use serde::Serialize;

@@ -21,8 +21,8 @@ const RELEASED_MIGRATIONS: [(&str, &str); 6] = [
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 8] =
-    ["account", "room", "message", "sidebar", "event", "timeline", "search", "composing"];
+const DOMAIN_ORDER: [&str; 7] =
+    ["account", "room", "composing", "message", "search", "event", "timeline"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,9 +1,10 @@
-//! The account, its users and their rights; and the rules of the forms that create them.
+//! The account, its users and their rights; the rules of the forms that create them; and how people
+//! look: as initials on a colour.
 //!
 //! One account per database. Passwords are only measured here; hashing is the server's.
 
 use super::error::{Error, FieldError};
-use super::{InviteId, SessionId, Timestamp, UserId};
+use super::{InviteId, SessionId, Timestamp, UserId, extends};
 use serde::{Deserialize, Serialize};
 
 /// Longest account name, in Unicode scalars (the first-run form's limit).
@@ -33,26 +34,7 @@ pub enum Role {
     Bot,
 }
 
-impl Role {
-    /// The stored form.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Administrator => "administrator",
-            Self::Bot => "bot",
-        }
-    }
-
-    /// Reads the stored form.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "member" => Some(Self::Member),
-            "administrator" => Some(Self::Administrator),
-            "bot" => Some(Self::Bot),
-            _ => None,
-        }
-    }
-}
+stored!(Role { Member = "member", Administrator = "administrator", Bot = "bot" });
 
 /// Who may create rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,9 +153,6 @@ pub struct Profile {
 
 impl Profile {
     /// Checks what a person typed.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with every broken field: `name`, `email_address`, `bio`.
     pub fn parse(name: &str, email_address: &str, bio: &str) -> Result<Self, Error> {
         let mut broken = Vec::new();
         let name = checked_name(name, "name", MAX_USER_NAME, &mut broken);
@@ -185,26 +164,19 @@ impl Profile {
         } else if bio.chars().any(|c| c.is_control() && c != '\n') {
             broken.push(FieldError::new("bio", "Use plain characters."));
         }
-        let profile = Self { name, email_address, bio };
-        if broken.is_empty() { Ok(profile) } else { Err(Error::Validation(broken)) }
+        Error::unless(broken, Self { name, email_address, bio })
     }
 }
 
 /// Checks a new password.
-///
-/// # Errors
-/// [`Error::Validation`] for field `password`.
 pub fn parse_password(password: &str) -> Result<String, Error> {
     let mut broken = Vec::new();
     check_password(password, &mut broken);
-    if broken.is_empty() { Ok(password.to_owned()) } else { Err(Error::Validation(broken)) }
+    Error::unless(broken, password.to_owned())
 }
 
 /// Checks an account's stylesheet. Its content is not judged: the page's
 /// Content-Security-Policy keeps it from running anything or reaching anybody.
-///
-/// # Errors
-/// [`Error::Validation`] for field `styles`.
 pub fn parse_styles(styles: &str) -> Result<String, Error> {
     if styles.len() > MAX_STYLES_BYTES {
         return Err(Error::invalid("styles", "Use at most 64 KiB."));
@@ -231,9 +203,6 @@ impl InviteTerms {
     pub const USES: [u16; 4] = [0, 1, 5, 25];
 
     /// Checks the choices.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] for field `days` or `max_uses`.
     pub fn parse(days: u16, max_uses: u16) -> Result<Self, Error> {
         if !Self::DAYS.contains(&days) {
             return Err(Error::invalid("days", "Choose 1, 7 or 30 days, or 0 for no end."));
@@ -309,30 +278,20 @@ pub struct NewUser {
 
 impl NewUser {
     /// Checks what a person typed.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with every broken field: `name`, `email_address`, `password`.
     pub fn parse(name: &str, email_address: &str, password: &str) -> Result<Self, Error> {
         let mut broken = Vec::new();
         let name = checked_name(name, "name", MAX_USER_NAME, &mut broken);
         let email_address = checked_email(email_address, &mut broken);
         check_password(password, &mut broken);
-        if broken.is_empty() {
-            Ok(Self { name, email_address, password: password.to_owned() })
-        } else {
-            Err(Error::Validation(broken))
-        }
+        Error::unless(broken, Self { name, email_address, password: password.to_owned() })
     }
 }
 
 /// Checks the account's name.
-///
-/// # Errors
-/// [`Error::Validation`] for field `account_name`.
 pub fn parse_account_name(name: &str) -> Result<String, Error> {
     let mut broken = Vec::new();
     let name = checked_name(name, "account_name", MAX_ACCOUNT_NAME, &mut broken);
-    if broken.is_empty() { Ok(name) } else { Err(Error::Validation(broken)) }
+    Error::unless(broken, name)
 }
 
 fn checked_email(address: &str, broken: &mut Vec<FieldError>) -> String {
@@ -437,4 +396,53 @@ pub fn device_name(user_agent: &str) -> String {
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
         (None, None) => "A program".to_owned(),
     }
+}
+
+/// One or two initials of a name, in any script: the first letter of its first and last word, with
+/// the marks that belong to it; of a name in an East Asian script, one character says enough. As
+/// written; the stylesheet makes them capitals, by the rules of the page's language.
+pub fn initials(name: &str, at_most: usize) -> String {
+    let mut words = name.split_whitespace().filter(|word| !is_blank(word));
+    let first = words.next().map_or("", first_letter);
+    let last = words.next_back().map_or("", first_letter);
+    let alone = at_most < 2 || first.chars().next().is_some_and(is_east_asian);
+    let mut letters = String::from(first);
+    if !alone && !last.chars().next().is_some_and(is_east_asian) {
+        letters.push_str(last);
+    }
+    letters
+}
+
+/// The first letter, figure or picture of a word with everything that belongs to it. Quotes and
+/// brackets before it are passed over, unless there is nothing else.
+fn first_letter(word: &str) -> &str {
+    let shows = |c: char| c.is_alphanumeric() || c >= '\u{2190}' && !extends(c);
+    let start = word.find(shows).or_else(|| word.find(|c: char| !extends(c))).unwrap_or(0);
+    let word = word.split_at(start).1;
+    let mut rest = word.char_indices().peekable();
+    let opening = rest.next().map(|(_, c)| c);
+    // Flags are two letters of their own.
+    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    if opening.is_some_and(is_flag) {
+        rest.next_if(|(_, c)| is_flag(*c));
+    }
+    while let Some((_, mark)) = rest.next_if(|(_, c)| extends(*c)) {
+        // A joiner glues the next picture on: families, professions.
+        if mark == '\u{200d}' {
+            rest.next();
+        }
+    }
+    let end = rest.peek().map_or(word.len(), |(at, _)| *at);
+    word.split_at(end).0
+}
+
+/// Whether a character is of a script whose names are a few characters without spaces.
+fn is_east_asian(c: char) -> bool {
+    matches!(u32::from(c), 0x2e80..=0xa4cf | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff)
+}
+
+/// Which of the ten avatar hues (1 to 10) a user has; it never changes for an id.
+pub fn hue(id: UserId) -> i64 {
+    // A step that shares no factor with ten sends neighbouring ids to different hues.
+    (id.get() * 7).rem_euclid(10) + 1
 }

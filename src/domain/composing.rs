@@ -1,9 +1,16 @@
-//! Writing: what the toolbar, the shortcuts and the completions do to a text. Pure; the browser
-//! hands in what its field holds and puts back what comes out.
+//! Composing: what the toolbar, the shortcuts and the completions do to a text, and what is said in
+//! emoji: boosts, and the reactions they add up to. Pure; the browser hands in what its field holds and puts back what comes out.
 //!
 //! Every switch is its own way back: used twice, it leaves the text as it was. That is why marks
 //! are counted: an odd number around a selection means that it has them, an even number that one
 //! more goes around.
+
+use super::account::{UserRef, is_blank};
+use super::error::Error;
+use super::{UserId, extends};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::str::Chars;
 
 /// A text with its selection, in bytes; [`Field::new`] and [`Field::units`] translate from and to
 /// the UTF-16 units that browsers count in.
@@ -274,4 +281,201 @@ pub fn is_code(text: &str) -> bool {
     !text.contains("```")
         && lines.len() > 1
         && lines.iter().filter(looks).count() * 2 >= lines.len()
+}
+
+/// Longest boost, in characters as people count them (Campfire's value).
+pub const MAX_BOOST_CHARS: usize = 16;
+/// Longest boost in bytes: one character can be a family, or a letter under a tower of accents.
+pub const MAX_BOOST_BYTES: usize = 256;
+/// Boosts of one person on one message at most.
+pub const MAX_BOOSTS_OF_ONE: usize = 20;
+/// Boosts of everybody on one message at most: they travel with it.
+pub const MAX_BOOSTS: usize = 1_000;
+/// People named with a reaction; the rest are counted.
+pub const MAX_NAMED: usize = 8;
+/// More emoji than this are a text like any other.
+pub const MAX_LARGE_EMOJI: usize = 12;
+
+/// Two of these are a flag.
+const FLAG_LETTERS: RangeInclusive<char> = '\u{1f1e6}'..='\u{1f1ff}';
+
+/// The boosts offered first, with their names (Campfire's eight).
+pub const QUICK_BOOSTS: [(&str, &str); 8] = [
+    ("👍", "thumbs up"),
+    ("👏", "clapping hands"),
+    ("👋", "waving hand"),
+    ("💪", "flexed biceps"),
+    ("❤️", "red heart"),
+    ("😂", "tears of joy"),
+    ("🎉", "party popper"),
+    ("🔥", "fire"),
+];
+
+/// Whether a text is emoji and nothing else, at most [`MAX_LARGE_EMOJI`] of them, without space
+/// between: it is shown large.
+pub fn is_only_emoji(text: &str) -> bool {
+    // The longest emoji (a couple with skin tones) takes 35 bytes; joiners could go on for ever.
+    let mut rest = Some(text.trim()).filter(|text| text.len() <= MAX_LARGE_EMOJI * 40);
+    (0..MAX_LARGE_EMOJI).any(|_| {
+        rest = rest.and_then(after_emoji);
+        rest == Some("")
+    })
+}
+
+/// What follows the emoji with which a text begins; `None` if it begins with something else.
+fn after_emoji(text: &str) -> Option<&str> {
+    let mut chars = text.chars();
+    let mut picture = chars.next()?;
+    if FLAG_LETTERS.contains(&picture) {
+        return passes(&mut chars, |c| FLAG_LETTERS.contains(&c)).then_some(chars.as_str());
+    }
+    if matches!(picture, '0'..='9' | '#' | '*') {
+        passes(&mut chars, |c| c == '\u{fe0f}');
+        return passes(&mut chars, |c| c == '\u{20e3}').then_some(chars.as_str());
+    }
+    let mut joined = false;
+    loop {
+        let styled = passes(&mut chars, |c| c == '\u{fe0f}');
+        let toned = passes(&mut chars, |c| matches!(c, '\u{1f3fb}'..='\u{1f3ff}'));
+        // What a joiner glues on needs no selector: the whole is one picture anyway.
+        let chosen = styled || toned || joined;
+        if !(is_emoji(picture) || chosen && may_be_emoji(picture)) {
+            return None;
+        }
+        // England, Scotland and Wales spell their names in invisible letters.
+        while passes(&mut chars, |c| matches!(c, '\u{e0020}'..='\u{e007f}')) {}
+        joined = passes(&mut chars, |c| c == '\u{200d}');
+        if !joined {
+            return Some(chars.as_str());
+        }
+        picture = chars.next()?;
+    }
+}
+
+/// Goes past the next character if it is a wanted one.
+fn passes(chars: &mut Chars<'_>, wanted: impl Fn(char) -> bool) -> bool {
+    let is_wanted = chars.clone().next().is_some_and(wanted);
+    if is_wanted {
+        chars.next();
+    }
+    is_wanted
+}
+
+/// Whether a character is a picture by itself.
+fn is_emoji(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x231a..=0x231b | 0x23e9..=0x23ec | 0x23f0 | 0x23f3 | 0x25fd..=0x25fe | 0x2614..=0x2615
+            | 0x2648..=0x2653 | 0x267f | 0x2693 | 0x26a1 | 0x26aa..=0x26ab | 0x26bd..=0x26be
+            | 0x26c4..=0x26c5 | 0x26ce | 0x26d4 | 0x26ea | 0x26f2..=0x26f3 | 0x26f5 | 0x26fa
+            | 0x26fd | 0x2705 | 0x270a..=0x270b | 0x2728 | 0x274c | 0x274e | 0x2753..=0x2755
+            | 0x2757 | 0x2795..=0x2797 | 0x27b0 | 0x27bf | 0x2b1b..=0x2b1c | 0x2b50 | 0x2b55
+            | 0x1f004 | 0x1f0cf | 0x1f18e | 0x1f191..=0x1f19a | 0x1f201 | 0x1f21a | 0x1f22f
+            | 0x1f232..=0x1f236 | 0x1f238..=0x1f23a | 0x1f250..=0x1f251 | 0x1f300..=0x1f64f
+            | 0x1f680..=0x1f6ff | 0x1f7e0..=0x1f7f0 | 0x1f90c..=0x1f9ff | 0x1fa70..=0x1faff
+    )
+}
+
+/// Whether a character is a picture once a selector asks for one.
+fn may_be_emoji(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0xa9 | 0xae | 0x203c | 0x2049 | 0x2122 | 0x2139 | 0x2194..=0x21aa | 0x2300..=0x23ff
+            | 0x24c2 | 0x25a0..=0x27bf | 0x2934..=0x2935 | 0x2b00..=0x2bff | 0x3030 | 0x303d
+            | 0x3297 | 0x3299 | 0x1f170..=0x1f251
+    )
+}
+
+/// What one person adds to another's message: an emoji or a few words. The only way to obtain one
+/// is [`Boost::parse`], so an unchecked one cannot reach the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boost {
+    content: String,
+}
+
+impl Boost {
+    /// Checks what a person chose or typed; the ends are trimmed.
+    pub fn parse(content: &str) -> Result<Self, Error> {
+        let content = content.trim();
+        let broken = if is_blank(content) {
+            "Write something first."
+        } else if content.len() > MAX_BOOST_BYTES || characters(content) > MAX_BOOST_CHARS {
+            "Use at most 16 characters."
+        } else if content.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+            "Use plain characters on one line."
+        } else {
+            return Ok(Self { content: content.to_owned() });
+        };
+        Err(Error::invalid("content", broken))
+    }
+
+    /// The text to store.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+}
+
+/// How many characters a person would count: accents, selectors, skin tones and what a joiner
+/// glues on belong to the character before them, and a flag is one.
+fn characters(text: &str) -> usize {
+    let (mut count, mut glued, mut half_flag) = (0, false, false);
+    for c in text.chars() {
+        let completes_flag = half_flag && FLAG_LETTERS.contains(&c);
+        if !(glued || completes_flag || extends(c)) {
+            count += 1;
+        }
+        glued = c == '\u{200d}';
+        half_flag = FLAG_LETTERS.contains(&c) && !completes_flag;
+    }
+    count
+}
+
+/// Everybody who has added the same boost to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// What they added.
+    pub content: String,
+    /// Who, in the order in which they came.
+    pub user_ids: Vec<UserId>,
+    /// The names of the first [`MAX_NAMED`] of them.
+    pub names: Vec<String>,
+}
+
+impl Reaction {
+    /// Whether somebody is among them.
+    pub fn is_by(&self, user_id: UserId) -> bool {
+        self.user_ids.contains(&user_id)
+    }
+
+    /// "Mara, Teo and 3 others".
+    pub fn who(&self) -> String {
+        let more = self.user_ids.len() - self.names.len().min(self.user_ids.len());
+        let more = match more {
+            0 => None,
+            1 => Some("1 other".to_owned()),
+            more => Some(format!("{more} others")),
+        };
+        let mut names: Vec<&str> =
+            self.names.iter().map(String::as_str).chain(more.as_deref()).collect();
+        let last = names.pop().unwrap_or_default();
+        if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) }
+    }
+}
+
+/// Gathers boosts, oldest first, into reactions: what came first stands in front.
+pub fn reactions(boosts: impl IntoIterator<Item = (String, UserRef)>) -> Vec<Reaction> {
+    let mut all: Vec<Reaction> = Vec::new();
+    for (content, user) in boosts {
+        let at = all.iter().position(|one| one.content == content).unwrap_or_else(|| {
+            all.push(Reaction { content, user_ids: Vec::new(), names: Vec::new() });
+            all.len() - 1
+        });
+        if let Some(reaction) = all.get_mut(at).filter(|one| !one.is_by(user.id)) {
+            reaction.user_ids.push(user.id);
+            if reaction.names.len() < MAX_NAMED {
+                reaction.names.push(user.name);
+            }
+        }
+    }
+    all
 }

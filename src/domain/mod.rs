@@ -2,8 +2,9 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number, so everything is tested
 //! natively and compiles into the WebAssembly client unchanged. Files may import only files
-//! listed above them: [`error`], [`account`], [`room`], [`message`], [`sidebar`],
-//! [`event`], [`timeline`], [`search`], [`composing`].
+//! listed above them: [`error`], [`account`], [`room`], [`composing`], [`message`], [`search`],
+//! [`event`], [`timeline`]. What reads a person's input is called `parse`; it fails with
+//! [`Error::Validation`](error::Error::Validation), which names every broken field.
 //!
 //! Vocabulary: a *viewer* is the signed-in person asking; a *room* holds *messages*; a
 //! *membership* lets a user into a room and remembers how far they have read; *seq* counts every
@@ -11,34 +12,55 @@
 //! seq lies after a cursor; a *reset* says "too much changed, load a fresh page"; the *timeline*
 //! is one room's messages as a tab knows them; *outgoing* messages are sent but not yet confirmed.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// Gives the variants of an enum the texts that stand for them in the database.
+macro_rules! stored {
+    ($kind:ident { $($variant:ident = $text:literal),* }) => {
+        impl $kind {
+            /// The stored form.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),*
+                }
+            }
+
+            /// Reads the stored form.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 pub mod account;
 pub mod composing;
 pub mod event;
 pub mod message;
 pub mod room;
 pub mod search;
-pub mod sidebar;
 pub mod timeline;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-
-/// Declares an integer id that cannot be mixed up with another kind of id.
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+/// Declares integers that cannot be mixed up with each other.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(i64);
 
         impl $name {
-            /// Wraps a row id. Ids come from the database or from an address typed by a person;
-            /// whether such a row exists is decided by the look-up, not here.
-            pub const fn new(id: i64) -> Self {
-                Self(id)
+            /// Wraps a number from the database or from an address typed by a person; whether
+            /// there is such a thing is decided by the look-up, not here.
+            pub const fn new(number: i64) -> Self {
+                Self(number)
             }
 
-            /// The row id.
+            /// The number.
             pub const fn get(self) -> i64 {
                 self.0
             }
@@ -49,51 +71,29 @@ macro_rules! id {
                 self.0.fmt(f)
             }
         }
-    };
+    )*};
 }
 
-id!(
+ids! {
     /// A person or bot of the account.
     UserId
-);
-id!(
     /// A room.
     RoomId
-);
-id!(
     /// A message. Ids grow in the order of writing and give the order of a room.
     MessageId
-);
-id!(
     /// A signed-in browser or program.
     SessionId
-);
-id!(
     /// An invite link.
     InviteId
-);
-
-/// The position of a committed change. One global sequence, given out by the writer, strictly
-/// increasing; gaps are allowed and mean nothing.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Seq(i64);
+    /// The position of a committed change. One global sequence, given out by the writer, strictly
+    /// increasing; gaps are allowed and mean nothing.
+    #[derive(Default)]
+    Seq
+}
 
 impl Seq {
     /// Before the first change.
     pub const ZERO: Self = Self(0);
-
-    /// Wraps a stored position.
-    pub const fn new(position: i64) -> Self {
-        Self(position)
-    }
-
-    /// The position as stored.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
 
     /// The position after this one.
     #[must_use]
@@ -161,6 +161,12 @@ impl Timestamp {
         text.push('Z');
     }
 
+    fn text(self) -> String {
+        let mut text = String::with_capacity(24);
+        self.push_to(&mut text);
+        text
+    }
+
     /// Reads the form that [`Display`](fmt::Display) prints; fractions are optional.
     /// `None` for anything else, other offsets included.
     pub fn parse(text: &str) -> Option<Self> {
@@ -187,17 +193,13 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(24);
-        self.push_to(&mut text);
-        f.write_str(&text)
+        f.write_str(&self.text())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::with_capacity(24);
-        self.push_to(&mut text);
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -302,12 +304,10 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 pub mod error {
-    //! What can go wrong, in the words a person may read.
+    //! What can go wrong, in the words a person may read: one enum for the whole product.
     //!
-    //! One enum for the whole product. The server maps it to a status in one place
-    //! (`server::http`), the browser reads it back from [`ErrorBody`]. Internal causes are logged
-    //! where they happen and never travel: [`Error::Unavailable`] and [`Error::Unexpected`] carry no
-    //! detail on purpose.
+    //! The browser reads it back from [`ErrorBody`]. Internal causes are logged where they happen
+    //! and never travel: [`Error::Unavailable`] and [`Error::Unexpected`] carry no detail on purpose.
 
     use serde::{Deserialize, Serialize};
 
@@ -392,6 +392,11 @@ pub mod error {
     }
 
     impl Error {
+        /// What was checked, if no rule turned out to be broken.
+        pub(in crate::domain) fn unless<T>(broken: Vec<FieldError>, checked: T) -> Result<T, Self> {
+            if broken.is_empty() { Ok(checked) } else { Err(Self::Validation(broken)) }
+        }
+
         /// A single broken field rule.
         pub fn invalid(field: &str, message: &str) -> Self {
             Self::Validation(vec![FieldError::new(field, message)])
@@ -399,46 +404,34 @@ pub mod error {
 
         /// The stable name of this error on the wire.
         pub fn code(&self) -> &'static str {
-            match self {
-                Self::Validation(_) => "validation",
-                Self::Malformed(_) => "malformed",
-                Self::MethodNotAllowed => "method_not_allowed",
-                Self::TooLarge => "too_large",
-                Self::Unauthenticated => "unauthenticated",
-                Self::WrongCredentials => "wrong_credentials",
-                Self::Forbidden => "forbidden",
-                Self::CrossSite => "cross_site",
-                Self::NotFound => "not_found",
-                Self::AlreadySetUp => "already_set_up",
-                Self::AlreadyMember => "already_member",
-                Self::ClientIdTaken => "client_id_taken",
-                Self::LastAdministrator => "last_administrator",
-                Self::RateLimited { .. } => "rate_limited",
-                Self::WriterUnavailable => "writer_unavailable",
-                Self::StorageFull => "storage_full",
-                Self::Unavailable => "unavailable",
-                Self::Unexpected => "unexpected",
-            }
+            self.code_and_status().0
         }
 
-        /// The HTTP status. Kept beside the codes so that the two cannot drift apart.
+        /// The HTTP status.
         pub fn status(&self) -> u16 {
+            self.code_and_status().1
+        }
+
+        fn code_and_status(&self) -> (&'static str, u16) {
             match self {
-                Self::Malformed(_) => 400,
-                Self::Unauthenticated | Self::WrongCredentials => 401,
-                Self::Forbidden | Self::CrossSite => 403,
-                Self::NotFound => 404,
-                Self::MethodNotAllowed => 405,
-                Self::AlreadySetUp
-                | Self::AlreadyMember
-                | Self::ClientIdTaken
-                | Self::LastAdministrator => 409,
-                Self::TooLarge => 413,
-                Self::Validation(_) => 422,
-                Self::RateLimited { .. } => 429,
-                Self::Unexpected => 500,
-                Self::WriterUnavailable | Self::Unavailable => 503,
-                Self::StorageFull => 507,
+                Self::Validation(_) => ("validation", 422),
+                Self::Malformed(_) => ("malformed", 400),
+                Self::MethodNotAllowed => ("method_not_allowed", 405),
+                Self::TooLarge => ("too_large", 413),
+                Self::Unauthenticated => ("unauthenticated", 401),
+                Self::WrongCredentials => ("wrong_credentials", 401),
+                Self::Forbidden => ("forbidden", 403),
+                Self::CrossSite => ("cross_site", 403),
+                Self::NotFound => ("not_found", 404),
+                Self::AlreadySetUp => ("already_set_up", 409),
+                Self::AlreadyMember => ("already_member", 409),
+                Self::ClientIdTaken => ("client_id_taken", 409),
+                Self::LastAdministrator => ("last_administrator", 409),
+                Self::RateLimited { .. } => ("rate_limited", 429),
+                Self::WriterUnavailable => ("writer_unavailable", 503),
+                Self::StorageFull => ("storage_full", 507),
+                Self::Unavailable => ("unavailable", 503),
+                Self::Unexpected => ("unexpected", 500),
             }
         }
 
@@ -452,10 +445,8 @@ pub mod error {
 
         /// The sentence for one field, for a form that is shown again.
         pub fn for_field(&self, field: &str) -> Option<&str> {
-            self.fields()
-                .iter()
-                .find(|error| error.field == field)
-                .map(|error| error.message.as_str())
+            let broken = self.fields().iter().find(|error| error.field == field);
+            broken.map(|error| error.message.as_str())
         }
     }
 

@@ -1,9 +1,10 @@
 //! Rooms: their kinds, the rules of their names and topics, who may do what to them; and a user's
-//! place in a room: how much they want to hear and how far they have read.
+//! place in them: how much they want to hear, how far they have read, the lines of their room list,
+//! and what concerns them there.
 
 use super::account::{UserRef, Viewer, checked_name};
 use super::error::{Error, FieldError};
-use super::{MessageId, RoomId, UserId};
+use super::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,26 +32,7 @@ pub enum RoomKind {
     Direct,
 }
 
-impl RoomKind {
-    /// The stored form.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Direct => "direct",
-        }
-    }
-
-    /// Reads the stored form.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "open" => Some(Self::Open),
-            "closed" => Some(Self::Closed),
-            "direct" => Some(Self::Direct),
-            _ => None,
-        }
-    }
-}
+stored!(RoomKind { Open = "open", Closed = "closed", Direct = "direct" });
 
 /// A room as its members see it. A direct room has no name of its own: everybody sees the others'.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +46,15 @@ pub struct Room {
     /// What is talked about; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub topic: String,
+}
+
+/// The newest message of a room, as far as unread marks care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub creator_id: UserId,
 }
 
 /// A room with what unread marks need to know about it.
@@ -145,9 +136,6 @@ pub struct NewRoom {
 
 impl NewRoom {
     /// Checks the form of a room.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] for the fields `name`, `topic` and `user_ids`.
     pub fn parse(
         kind: RoomKind,
         name: &str,
@@ -167,11 +155,7 @@ impl NewRoom {
             topic = checked_topic(&topic, &mut broken);
         }
         let people = if kind == RoomKind::Open { BTreeSet::new() } else { people };
-        if broken.is_empty() {
-            Ok(Self { name, topic, kind, people })
-        } else {
-            Err(Error::Validation(broken))
-        }
+        Error::unless(broken, Self { name, topic, kind, people })
     }
 }
 
@@ -209,9 +193,6 @@ pub enum Revoked {
 
 impl RoomChange {
     /// Checks what was typed.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] for the fields `name`, `topic`, `kind` and `user_ids`.
     pub fn parse(
         name: Option<&str>,
         topic: Option<&str>,
@@ -229,11 +210,7 @@ impl RoomChange {
         if people.as_ref().is_some_and(empties) {
             broken.push(FieldError::new("user_ids", "Choose at least one person."));
         }
-        if broken.is_empty() {
-            Ok(Self { name, topic, kind, people })
-        } else {
-            Err(Error::Validation(broken))
-        }
+        Error::unless(broken, Self { name, topic, kind, people })
     }
 }
 
@@ -296,28 +273,14 @@ pub enum Involvement {
     Everything,
 }
 
+stored!(Involvement {
+    Invisible = "invisible",
+    Nothing = "nothing",
+    Mentions = "mentions",
+    Everything = "everything"
+});
+
 impl Involvement {
-    /// The stored form.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invisible => "invisible",
-            Self::Nothing => "nothing",
-            Self::Mentions => "mentions",
-            Self::Everything => "everything",
-        }
-    }
-
-    /// Reads the stored form.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "invisible" => Some(Self::Invisible),
-            "nothing" => Some(Self::Nothing),
-            "mentions" => Some(Self::Mentions),
-            "everything" => Some(Self::Everything),
-            _ => None,
-        }
-    }
-
     /// What newcomers to a room begin with.
     pub fn first_in(kind: RoomKind) -> Self {
         if kind == RoomKind::Direct { Self::Everything } else { Self::Mentions }
@@ -335,11 +298,125 @@ impl Involvement {
     }
 }
 
-/// The newest message of a room, as far as unread marks care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastMessage {
-    /// Its id.
-    pub id: MessageId,
-    /// Who wrote it.
-    pub creator_id: UserId,
+/// One line of the room list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidebarRoom {
+    /// The room's id.
+    pub id: RoomId,
+    /// Its name; of a direct room, the others' names.
+    pub name: String,
+    /// Who is in it.
+    pub kind: RoomKind,
+    /// What is talked about; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic: String,
+    /// The others in a direct room; empty for other rooms and for a room with oneself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<UserRef>,
+    /// The newest message, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_message_id: Option<MessageId>,
+    /// The viewer's read cursor: the newest message they have seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_read_message_id: Option<MessageId>,
+    /// Whether somebody else wrote after the viewer last read.
+    pub unread: bool,
+    /// Messages that mention the viewer after they last read.
+    #[serde(default)]
+    pub mentions: u32,
+    /// How much the viewer wants to hear.
+    #[serde(default)]
+    pub involvement: Involvement,
+    /// Whether the viewer keeps it at the top.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starred: bool,
+    /// Whether the viewer has put this direct room away until somebody writes in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Whether the one other person of a direct room is online.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
+}
+
+impl SidebarRoom {
+    /// The room as its members see it.
+    pub fn room(&self) -> Room {
+        let (name, topic) = (self.name.clone(), self.topic.clone());
+        Room { id: self.id, name, kind: self.kind, topic }
+    }
+
+    /// Whether it stands in the list at all.
+    pub fn is_shown(&self) -> bool {
+        self.involvement != Involvement::Invisible && !self.hidden
+    }
+
+    /// Whether its unread messages are worth a mark: those of muted rooms are not.
+    pub fn is_waiting(&self) -> bool {
+        self.unread && self.involvement != Involvement::Nothing
+    }
+}
+
+/// What the sidebar shows of a room to one of its members. Who is online is for others to know.
+pub fn sidebar_room(head: &RoomHead, membership: &Membership, viewer: UserId) -> SidebarRoom {
+    let Room { id, name, kind, topic } = head.room_for(viewer);
+    SidebarRoom {
+        id,
+        name,
+        kind,
+        topic,
+        people: head.others(viewer),
+        last_message_id: head.last_message.map(|last| last.id),
+        last_read_message_id: membership.last_read,
+        unread: membership.is_unread(head.last_message, viewer),
+        mentions: u32::try_from(membership.mentions.len()).unwrap_or(u32::MAX),
+        involvement: membership.involvement,
+        starred: membership.starred,
+        hidden: membership.is_hidden(head),
+        online: false,
+    }
+}
+
+/// What waits for the viewer in all rooms together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whether anything is unread.
+    pub unread: bool,
+    /// Mentions, and direct rooms with something unread.
+    pub personal: u32,
+}
+
+/// How something concerns somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityKind {
+    /// A message mentions them.
+    Mention,
+    /// A message answers one of theirs.
+    Reply,
+    /// Somebody added a boost to a message of theirs.
+    Boost,
+}
+
+/// Something that concerns the viewer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// How.
+    pub kind: ActivityKind,
+    /// The change that made it; gives the order.
+    pub seq: Seq,
+    /// Who did it.
+    pub user: UserRef,
+    /// Where.
+    pub room_id: RoomId,
+    /// The message that mentions or answers them, or theirs that was boosted.
+    pub message_id: MessageId,
+    /// How that message begins.
+    pub excerpt: String,
+    /// The boost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Whether it is new to them.
+    pub unread: bool,
 }

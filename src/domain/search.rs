@@ -1,16 +1,19 @@
-//! Search: what somebody typed as words, phrases and filters, and a message as the index holds it.
+//! Search: finding by what somebody types. Messages by words, phrases and filters, and what the
+//! index holds of them; people and rooms by their names; sounds and emoji.
 //!
 //! Every text is a query; nothing here can fail. Words are whole words by their stem, the last one
 //! also a beginning; `"words in order"`; `from:`, `in:`, `has:`, `before:` and `after:` narrow. What
 //! looks like a filter and is none is ordinary text.
 //!
 //! The index splits text at spaces. Scripts without spaces are found by substring because each of
-//! their characters goes in as a word of its own, a private character in its place, and a run of
-//! them is looked for as a phrase. Room, author and kind of a message are words too, marked by
-//! [`FACET`], which no text can contain: so every filter is answered by the index alone, and what
-//! a viewer may not read costs them nothing.
+//! their characters goes in as a word of its own, a private character in its place; a run of them
+//! is looked for as a phrase. Room, author and kind of a message are words too, marked by
+//! [`FACET`], which no text can contain: so the index alone answers every filter, and what a viewer
+//! may not read costs them nothing.
 
-use super::{RoomId, UserId, civil_from_days, days_from_civil};
+use super::room::SidebarRoom;
+use super::{MessageId, RoomId, UserId, civil_from_days, days_from_civil};
+use std::cmp::Ordering;
 
 /// Longest query that is looked at, in characters.
 pub const MAX_QUERY: usize = 300;
@@ -169,16 +172,8 @@ pub fn plain_text(html: &str) -> String {
         text.push_str(words);
     }
     if text.contains('&') {
-        for (name, sign) in [
-            ("&lt;", "<"),
-            ("&gt;", ">"),
-            ("&quot;", "\""),
-            ("&#39;", "'"),
-            ("&nbsp;", " "),
-            ("&amp;", "&"),
-        ] {
-            text = text.replace(name, sign);
-        }
+        text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+        text = text.replace("&#39;", "'").replace("&nbsp;", " ").replace("&amp;", "&");
     }
     text.trim().to_owned()
 }
@@ -299,6 +294,100 @@ fn first_day(text: &str) -> Option<i64> {
     (text.len() <= 10 && civil_from_days(day) == date).then_some(day)
 }
 
+/// What the letters from U+00C0 to U+017F are without marks; a full stop for those that have none.
+const LATIN: &str = "\
+    aaaaaa.ceeeeiiiidnooooo.ouuuuy..aaaaaa.ceeeeiiiidnooooo.ouuuuy.yaaaaaaccccccccddddeeeeee\
+    eeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooo..rrrrrrssssssssttttttuuuuuuuu\
+    uuuuwwyyyzzzzzzs";
+/// Likewise from U+1EA0 to U+1EF9.
+const VIETNAMESE: &str = "\
+    aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyy\
+    yy";
+
+/// A text without case and marks, for comparing: `Ångström` is `angstrom`.
+pub fn folded(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match c {
+            '\u{300}'..='\u{36f}' => {}
+            'ß' => plain.push_str("ss"),
+            'æ' => plain.push_str("ae"),
+            'œ' => plain.push_str("oe"),
+            'þ' => plain.push_str("th"),
+            _ => plain.push(unmarked(c)),
+        }
+    }
+    plain
+}
+
+fn unmarked(c: char) -> char {
+    let (first, letters) = match c {
+        '\u{c0}'..='\u{17f}' => ('\u{c0}', LATIN),
+        '\u{1ea0}'..='\u{1ef9}' => ('\u{1ea0}', VIETNAMESE),
+        _ => return c,
+    };
+    let at = usize::try_from(u32::from(c) - u32::from(first)).unwrap_or(usize::MAX);
+    let letter = letters.as_bytes().get(at).copied().unwrap_or(b'.');
+    if letter == b'.' { c } else { char::from(letter) }
+}
+
+/// How well a name answers what somebody types to find it; less is better. Its beginning, the
+/// beginnings of its words, their initials (`mvh` finds Maximilian von Hohenfels), any part.
+pub fn rank(name: &str, wanted: &str) -> Option<u8> {
+    let (name, wanted) = (folded(name), folded(wanted.trim()));
+    let words = || name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let initials: String = words().filter_map(|word| word.chars().next()).collect();
+    let letters: String = wanted.split_whitespace().collect();
+    let begins = |part: &str| words().any(|word| word.starts_with(part));
+    if name.starts_with(&wanted) {
+        Some(0)
+    } else if wanted.split_whitespace().all(begins) {
+        Some(1)
+    } else if initials.starts_with(&letters) {
+        Some(2)
+    } else {
+        name.contains(&wanted).then_some(3)
+    }
+}
+
+/// Puts something behind everything that is at least as good. Lists of things to choose from are
+/// short; see [`sort`] for what sorting them would weigh.
+pub fn insert_ranked<K: Ord, T>(list: &mut Vec<(K, T)>, rank: K, one: T) {
+    let at = list.partition_point(|(other, _)| *other <= rank);
+    list.insert(at, (rank, one));
+}
+
+/// The rooms that answer what somebody types, best first; then what waits, then what spoke last.
+pub fn found<'a>(rooms: &'a [SidebarRoom], wanted: &str) -> Vec<(u8, &'a SidebarRoom)> {
+    let mut found = Vec::new();
+    for entry in rooms {
+        if let Some(rank) = rank(&entry.name, wanted) {
+            let last = entry.last_message_id.map_or(0, MessageId::get);
+            insert_ranked(&mut found, (rank, !entry.is_waiting(), -last), entry);
+        }
+    }
+    found.into_iter().map(|((rank, ..), entry)| (rank, entry)).collect()
+}
+
+/// Sorts what a browser shows. The order must be total: equal items may change places. Shell's
+/// way, because the library's sort costs about four kilobytes of WebAssembly for each type it is
+/// used with, and these lists are short (500 rooms) and nearly in order.
+pub fn sort<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
+    // Ciura's gaps.
+    for gap in [132, 57, 23, 10, 4, 1] {
+        for start in gap..items.len() {
+            let mut at = start;
+            while let Some(before) = at.checked_sub(gap)
+                && let (Some(low), Some(high)) = (items.get(before), items.get(at))
+                && order(low, high) == Ordering::Greater
+            {
+                items.swap(before, at);
+                at = before;
+            }
+        }
+    }
+}
+
 /// A sound that `/play` knows: one line of `public/sounds.tsv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sound<'a> {
@@ -366,11 +455,8 @@ pub fn complete<'a>(emoji: &'a str, typed: &str, limit: usize) -> Vec<Emoji<'a>>
     // Most lines do not contain it at all; the rest is asked only of the others.
     let lines = emoji.lines().filter(|line| !typed.is_empty() && line.contains(&*typed));
     for (fit, one) in lines.filter_map(|line| fit(line, &typed)) {
-        let at = found.partition_point(|(other, _)| *other <= fit);
-        if at < limit {
-            found.insert(at, (fit, one));
-            found.truncate(limit);
-        }
+        insert_ranked(&mut found, fit, one);
+        found.truncate(limit);
     }
     found.into_iter().map(|(_, one)| one).collect()
 }

@@ -14,10 +14,11 @@ use super::store::messages::Position;
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::event::{
-    ClientFrame, Ending, HEARTBEAT_MS, MAX_CHANGES, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
+    ClientFrame, Ending, HEARTBEAT_MS, MAX_CHANGES, MAX_ONLINE, PRESENCE_TTL_MS, PROTOCOL,
+    ServerFrame,
 };
 use crate::domain::message::MessagePage;
-use crate::domain::sidebar::{MAX_ONLINE, SidebarRoom};
+use crate::domain::room::SidebarRoom;
 use crate::domain::{RoomId, Seq};
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;

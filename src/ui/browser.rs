@@ -9,8 +9,7 @@
 use crate::domain::account::UserRef;
 use crate::domain::error::{ErrorBody, ErrorDetail};
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Outgoing};
-use crate::domain::room::Involvement;
-use crate::domain::sidebar::Waiting;
+use crate::domain::room::{Involvement, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::{FutureExt, select_biased};
 use gloo_net::http::{Method, Request, RequestBuilder, Response};

@@ -18,7 +18,7 @@ use super::message::reply_line;
 use super::room::{self, PICKER, is_muted};
 use super::state::Chat;
 use crate::domain::composing::{Field, Format, is_code, trigger};
-use crate::domain::sidebar::Sidebar;
+use crate::domain::event::Sidebar;
 use crate::domain::{RoomId, Seq, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;

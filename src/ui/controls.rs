@@ -5,9 +5,8 @@
 //! Nothing here knows about the chat's state.
 
 use super::{browser, log};
-use crate::domain::account::UserRef;
+use crate::domain::account::{UserRef, hue, initials};
 use crate::domain::error::Error;
-use crate::domain::sidebar::{hue, initials};
 use crate::domain::{UserId, push_all, push_escaped};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;

@@ -8,8 +8,7 @@
 
 use super::browser::target;
 use super::composer::is_composing;
-use super::controls::icon;
-use super::controls::{asset, push_face};
+use super::controls::{asset, icon, push_face};
 use super::message::id_of;
 use super::room;
 use super::room::choose_theme;
@@ -17,11 +16,9 @@ use super::state::{Chat, is_own};
 use super::{Theme, browser, log};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::composing::Kind;
-use crate::domain::push_all;
-use crate::domain::push_escaped;
-use crate::domain::room::RoomKind;
-use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{SidebarRoom, found, insert_ranked, rank};
+use crate::domain::room::{RoomKind, SidebarRoom};
+use crate::domain::search::{Emoji, Sound, complete, found, insert_ranked, rank};
+use crate::domain::{push_all, push_escaped};
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;

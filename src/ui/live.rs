@@ -14,7 +14,7 @@ use super::log;
 use super::state::{Chat, Link};
 use crate::domain::event::{ClientFrame, HEARTBEAT_MS, PROTOCOL, ServerFrame};
 use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing, Quote};
-use crate::domain::sidebar::sort;
+use crate::domain::search::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};

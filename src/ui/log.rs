@@ -14,15 +14,13 @@ use super::keys;
 use super::message;
 use super::message::{Painter, figures};
 use super::state::Chat;
-use crate::domain::message::ClientMessageId;
-use crate::domain::message::{Row, RowChange};
+use crate::domain::message::{ClientMessageId, Row, RowChange};
 use crate::domain::{MessageId, Timestamp};
 use leptos::ev::{Event, KeyboardEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::HtmlTextAreaElement;
-use web_sys::{Element, FocusOptions, HtmlElement};
+use web_sys::{Element, FocusOptions, HtmlElement, HtmlTextAreaElement};
 
 /// The id of the scrolling element.
 pub const HISTORY: &str = "history";

@@ -23,9 +23,10 @@ pub mod state;
 mod timeline;
 
 use crate::domain::account::{UserRef, Viewer};
-use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, Reaction};
-use crate::domain::room::Room;
-use crate::domain::sidebar::{Sidebar, SidebarRoom, Waiting};
+use crate::domain::composing::Reaction;
+use crate::domain::event::Sidebar;
+use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote};
+use crate::domain::room::{Room, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped, push_padded};
 use controls::{asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;

@@ -4,28 +4,23 @@
 
 use super::browser::CallError;
 use super::composer::Composer;
-use super::controls::asset;
-use super::controls::{closest, illustrated, live, svg};
+use super::controls::{asset, closest, illustrated, live, svg};
 use super::rooms::level_name;
 use super::sidebar::menu_button;
 use super::state::Chat;
 use super::timeline::{MessageList, UnreadPill};
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
-use crate::domain::message::QUICK_BOOSTS;
-use crate::domain::room::{Involvement, Room, RoomKind};
-use crate::domain::search::{Emoji, Sound, complete};
-use crate::domain::sidebar::{SidebarRoom, folded};
+use crate::domain::composing::QUICK_BOOSTS;
+use crate::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
+use crate::domain::search::{Emoji, Sound, complete, folded};
 use crate::domain::{RoomId, push_escaped};
 use js_sys::Uint8Array;
-use leptos::ev::KeyboardEvent;
-use leptos::ev::{Event, MouseEvent, SubmitEvent};
+use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 use std::cell::RefCell;
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{AudioBuffer, AudioContext};
-use web_sys::{Element, HtmlElement, HtmlInputElement};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AudioBuffer, AudioContext, Element, HtmlElement, HtmlInputElement};
 
 /// A room.
 #[component]

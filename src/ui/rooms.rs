@@ -8,8 +8,7 @@
 use super::controls::{Avatar, Field, FieldKind, FormError, Icon};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
-use crate::domain::room::{Involvement, MAX_ROOM_NAME, MAX_TOPIC, RoomKind};
-use crate::domain::sidebar::SidebarRoom;
+use crate::domain::room::{Involvement, MAX_ROOM_NAME, MAX_TOPIC, RoomKind, SidebarRoom};
 use crate::domain::{RoomId, UserId};
 use leptos::prelude::*;
 

@@ -6,9 +6,10 @@
 use super::browser;
 use super::controls::{closest, icon, illustrated, live, push_face, svg};
 use super::state::Chat;
-use crate::domain::account::{UserRef, Viewer};
-use crate::domain::room::{Involvement, RoomKind};
-use crate::domain::sidebar::{MAX_ONLINE, Sidebar, SidebarRoom, folded, hue, sort};
+use crate::domain::account::{UserRef, Viewer, hue};
+use crate::domain::event::{MAX_ONLINE, Sidebar};
+use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
+use crate::domain::search::{folded, sort};
 use crate::domain::{RoomId, push_all, push_escaped};
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;

@@ -13,20 +13,16 @@
 
 use super::browser;
 use super::browser::target;
-use super::controls::illustrated;
-use super::controls::live;
+use super::controls::{illustrated, live};
 use super::log;
 use super::message;
 use super::push_permalink;
 use super::room;
-use super::state::Chat;
-use super::state::{Link, set_if_changed};
-use crate::domain::event::ClientFrame;
-use crate::domain::message::CONTEXT;
-use crate::domain::message::{ClientMessageId, Row};
-use crate::domain::sidebar::{Sidebar, SidebarRoom};
-use crate::domain::timeline::Line;
-use crate::domain::timeline::{RETRY_DELAYS_MS, Timeline};
+use super::state::{Chat, Link, set_if_changed};
+use crate::domain::event::{ClientFrame, Sidebar};
+use crate::domain::message::{CONTEXT, ClientMessageId, Row};
+use crate::domain::room::SidebarRoom;
+use crate::domain::timeline::{Line, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev::{Event, MouseEvent};

@@ -4,7 +4,7 @@ use super::PATIENCE;
 use super::person::Person;
 use campfire::domain::event::{ClientFrame, PROTOCOL, ServerFrame};
 use campfire::domain::message::Message;
-use campfire::domain::sidebar::SidebarRoom;
+use campfire::domain::room::SidebarRoom;
 use campfire::domain::{RoomId, Seq};
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;

@@ -4,9 +4,10 @@
 use crate::harness::person::{Answer, Person};
 use crate::harness::tab::Tab;
 use crate::harness::{TestApp, client_id};
+use campfire::domain::composing::{MAX_BOOSTS, MAX_BOOSTS_OF_ONE};
 use campfire::domain::error::ErrorDetail;
 use campfire::domain::event::ServerFrame;
-use campfire::domain::message::{MAX_BOOSTS, MAX_BOOSTS_OF_ONE, Message};
+use campfire::domain::message::Message;
 use campfire::domain::{MessageId, RoomId};
 use futures::future::join_all;
 use reqwest::Method;
@@ -45,7 +46,7 @@ async fn hears_of(tab: &mut Tab, count: u32) {
 
 /// What a message carries, as `content: names`.
 fn shown(message: &Message) -> Vec<String> {
-    let one = |one: &campfire::domain::message::Reaction| {
+    let one = |one: &campfire::domain::composing::Reaction| {
         assert!(one.names.len() <= one.user_ids.len());
         format!("{}: {}", one.content, one.who())
     };

@@ -183,8 +183,8 @@ mod event {
 }
 
 mod values {
-    use campfire::domain::account::device_name;
-    use campfire::domain::sidebar::{hue, initials, sort};
+    use campfire::domain::account::{device_name, hue, initials};
+    use campfire::domain::search::sort;
     use campfire::domain::*;
 
     #[test]
@@ -272,8 +272,10 @@ mod values {
 
 mod sidebar {
     use campfire::domain::account::UserRef;
+    use campfire::domain::event::*;
     use campfire::domain::room::{Involvement, RoomKind};
-    use campfire::domain::sidebar::*;
+    use campfire::domain::room::{SidebarRoom, Waiting};
+    use campfire::domain::search::{folded, found, rank};
     use campfire::domain::{MessageId, RoomId, UserId};
     use std::cmp::Ordering;
 

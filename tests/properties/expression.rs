@@ -2,7 +2,7 @@
 //! only look like it.
 
 use crate::{check, same};
-use campfire::domain::message::{
+use campfire::domain::composing::{
     Boost, MAX_BOOST_BYTES, MAX_BOOST_CHARS, MAX_LARGE_EMOJI, QUICK_BOOSTS, is_only_emoji,
 };
 use campfire::domain::search::{Emoji, Sound, complete, played};

@@ -3,7 +3,8 @@
 
 use crate::{check, same};
 use campfire::domain::account::UserRef;
-use campfire::domain::message::{Draft, MAX_NAMED, Quote, plain_body, reactions, rename_mentions};
+use campfire::domain::composing::{MAX_NAMED, reactions};
+use campfire::domain::message::{Draft, Quote, plain_body, rename_mentions};
 use campfire::domain::{MessageId, UserId};
 use campfire::server::rich_text::{Known, render};
 use proptest::collection::vec;

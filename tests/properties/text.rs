@@ -558,7 +558,7 @@ fn without_randomness_there_is_no_token() {
 
 #[test]
 fn prop_finding_by_name_takes_any_text() {
-    use campfire::domain::sidebar::{folded, rank};
+    use campfire::domain::search::{folded, rank};
     let texts = ("\\PC{0,24}", "\\PC{0,8}");
     check(file!(), 2_000, &texts, |(name, wanted)| {
         let found = rank(&name, &wanted);

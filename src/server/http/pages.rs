@@ -14,8 +14,8 @@ use super::request::{
 };
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
+use crate::domain::event::MAX_ONLINE;
 use crate::domain::message::{CONTEXT, Draft, PAGE_SIZE, Quote};
-use crate::domain::sidebar::MAX_ONLINE;
 use crate::domain::{MessageId, RoomId, Seq};
 use crate::ui::settings::{EditMessageForm, NoRooms, WelcomeCard, Workspace};
 use crate::ui::{self, Boot, RoomScreen, Screen};

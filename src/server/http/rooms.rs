@@ -14,10 +14,9 @@ use super::request::{FormBody, JsonBody, Signed, Visitor};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::room::{
-    Involvement, MAX_PICKED, NewRoom, Revision, Revoked, Room, RoomChange, RoomKind,
+    Involvement, MAX_PICKED, NewRoom, Revision, Revoked, Room, RoomChange, RoomKind, SidebarRoom,
     may_change_room,
 };
-use crate::domain::sidebar::SidebarRoom;
 use crate::domain::{RoomId, UserId};
 use crate::ui;
 use crate::ui::rooms::{

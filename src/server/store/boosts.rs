@@ -7,10 +7,10 @@
 use super::messages::unpack_quote;
 use super::{Store, Tx, read_failed, to_json};
 use crate::domain::account::UserRef;
+use crate::domain::composing::Boost;
 use crate::domain::error::Error;
-use crate::domain::message::Boost;
 use crate::domain::message::{Message, Quote, plain_body};
-use crate::domain::sidebar::{Activity, ActivityKind};
+use crate::domain::room::{Activity, ActivityKind};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Serialize;
 use std::collections::HashMap;

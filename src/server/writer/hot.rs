@@ -11,9 +11,9 @@ use super::Event;
 use crate::domain::account::Viewer;
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::room::{
-    Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, rename_among,
+    Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, SidebarRoom, rename_among,
+    sidebar_room,
 };
-use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{RoomId, Seq, UserId};
 use crate::server::memory::Bounded;
 use crate::server::store::access::{Session, TokenDigest};

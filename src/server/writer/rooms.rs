@@ -10,10 +10,9 @@
 use super::command::{Applied, Command, CreateMessage, Failure, Group, Outcome};
 use super::{Event, Writer};
 use crate::domain::account::{UserRef, Viewer};
+use crate::domain::composing::{Boost, MAX_BOOSTS, MAX_BOOSTS_OF_ONE};
 use crate::domain::error::Error;
-use crate::domain::message::{
-    Boost, ClientMessageId, MAX_BOOSTS, MAX_BOOSTS_OF_ONE, Message, plain_body, rename_mentions,
-};
+use crate::domain::message::{ClientMessageId, Message, plain_body, rename_mentions};
 use crate::domain::room::{
     Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
     may_change_room,
