@@ -123,5 +123,7 @@ fn message(number: i64, room_id: RoomId) -> Result<Message, Failure> {
         created_at: Timestamp::from_ms(1_795_000_000_000),
         edited_at: None,
         deleted: false,
+        reply_to: None,
+        boosts: Vec::new(),
     })
 }

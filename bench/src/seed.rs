@@ -328,6 +328,7 @@ fn message(
         body: text.body,
         source: text.source,
         body_html: text.html,
+        reply_to_id: None,
         mentions: text.mentions,
     })
 }

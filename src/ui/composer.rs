@@ -11,7 +11,7 @@
 
 use super::browser::{self, CallError};
 use super::controls::{closest, icon, illustrated, live};
-use super::keys::{CHOICES, completions, put_forward};
+use super::keys::{CHOICES, completions, is_composing, put_forward, sends};
 use super::live::Typing;
 use super::log;
 use super::message::reply_line;
@@ -468,19 +468,6 @@ pub fn Composer(
             <div inner_html=illustrated(include_str!("emoji.html"))></div>
         </div>
     }
-}
-
-/// Whether an input method is at work. 229 is what browsers report even after it says it is not.
-pub fn is_composing(event: &KeyboardEvent) -> bool {
-    event.is_composing() || event.key_code() == 229
-}
-
-/// Whether this key sends.
-pub fn sends(event: &KeyboardEvent) -> bool {
-    if event.key() != "Enter" || is_composing(event) {
-        return false;
-    }
-    event.ctrl_key() || event.meta_key() || !(event.shift_key() || browser::has_coarse_pointer())
 }
 
 /// Keeps field and draft equal. What was typed before the page came alive wins over nothing.

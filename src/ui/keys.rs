@@ -7,7 +7,6 @@
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
 use super::browser::target;
-use super::composer::is_composing;
 use super::controls::{asset, icon, push_face};
 use super::message::id_of;
 use super::room;
@@ -42,6 +41,19 @@ pub fn listen(chat: Chat) {
         }
     });
     window_event_listener(ev::Custom::<Event>::new("pagehide"), move |_| chat.leave());
+}
+
+/// Whether an input method is at work. 229 is what browsers report even after it says it is not.
+pub fn is_composing(event: &KeyboardEvent) -> bool {
+    event.is_composing() || event.key_code() == 229
+}
+
+/// Whether this key sends.
+pub fn sends(event: &KeyboardEvent) -> bool {
+    if event.key() != "Enter" || is_composing(event) {
+        return false;
+    }
+    event.ctrl_key() || event.meta_key() || !(event.shift_key() || browser::has_coarse_pointer())
 }
 
 fn within(element: &Element, selector: &str) -> bool {

@@ -8,9 +8,9 @@
 
 use super::browser;
 use super::browser::target;
-use super::composer::{is_composing, sends};
 use super::controls::illustrated;
 use super::keys;
+use super::keys::{is_composing, sends};
 use super::message;
 use super::message::{Painter, figures};
 use super::state::Chat;
