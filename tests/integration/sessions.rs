@@ -124,7 +124,7 @@ async fn a_join_that_fails_leaves_nothing() {
 async fn whoever_asks_again_to_join_is_let_in_as_the_one_they_became() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
-    let once = david.post("/api/invites", &json!({"days": 1, "max_uses": 1})).await;
+    let once = david.send(Method::POST, "/api/invites", &json!({"days": 1, "max_uses": 1})).await;
     let code = once.json::<Value>()["code"].as_str().unwrap().to_owned();
     let path = format!("/api/join/{code}");
     let first = app.post_as_nobody(&path, &sign_up("jason")).await;

@@ -14,6 +14,7 @@ mod expression;
 mod members;
 mod presence;
 mod reactions;
+mod requests;
 mod rows;
 mod search;
 mod text;

@@ -1,6 +1,5 @@
 //! What people add to each other's messages, and the page of what concerns somebody.
 
-use super::super::App;
 use super::super::writer::Created;
 use super::Answer;
 use super::api::message as message_id_of;
@@ -15,15 +14,14 @@ use crate::ui;
 use crate::ui::settings::{ActivityList, ReactForm};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use leptos::view;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What adding a boost takes, and what taking one back takes in the address.
 #[derive(Deserialize)]
 pub(super) struct BoostForm {
     #[serde(default)]
@@ -32,12 +30,11 @@ pub(super) struct BoostForm {
 
 /// `POST /api/messages/{id}/boosts`
 pub(super) async fn add_boost(
-    State(app): State<App>,
-    signed: Signed,
+    by: Signed,
     Path(id): Path<String>,
     JsonBody(form): JsonBody<BoostForm>,
 ) -> Result<(StatusCode, Json<Arc<Message>>), Error> {
-    match boost(&app, &signed, message_id_of(&id)?, &form.content, true).await? {
+    match boost(&by, message_id_of(&id)?, &form.content, true).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
     }
@@ -45,46 +42,28 @@ pub(super) async fn add_boost(
 
 /// `DELETE /api/messages/{id}/boosts?content=`
 pub(super) async fn remove_boost(
-    State(app): State<App>,
-    signed: Signed,
+    by: Signed,
     Path(id): Path<String>,
     query: Result<Query<BoostForm>, QueryRejection>,
 ) -> Result<Json<Arc<Message>>, Error> {
     let Query(form) = query.map_err(|_| Error::Malformed("content is a text."))?;
-    let done = boost(&app, &signed, message_id_of(&id)?, &form.content, false).await?;
+    let done = boost(&by, message_id_of(&id)?, &form.content, false).await?;
     Ok(Json(Arc::clone(done.message())))
 }
 
-async fn boost(
-    app: &App,
-    signed: &Signed,
-    id: MessageId,
-    content: &str,
-    wanted: bool,
-) -> Result<Created, Error> {
+async fn boost(by: &Signed, id: MessageId, content: &str, wanted: bool) -> Result<Created, Error> {
     let boost = Boost::parse(content)?;
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.boost(signed.viewer().id, id, boost, wanted).await
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.boost(by.viewer().id, id, boost, wanted).await
 }
 
 /// `GET /rooms/{room_id}/messages/{id}/boosts`: for browsers without scripts.
-pub(super) async fn react_form(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path((_, id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    react_page(&app, &signed, &headers, message_id_of(&id)?, None).await
+pub(super) async fn react_form(by: Visitor, Path((_, id)): Path<(String, String)>) -> Answer {
+    react_page(&by, message_id_of(&id)?, None).await
 }
 
-async fn react_page(
-    app: &App,
-    signed: &Signed,
-    headers: &HeaderMap,
-    id: MessageId,
-    problem: Option<(String, String)>,
-) -> Answer {
-    let message = app.store.load_message(signed.viewer().id, id).await?;
+async fn react_page(by: &Visitor, id: MessageId, problem: Option<(String, String)>) -> Answer {
+    let message = by.app.store.load_message(by.viewer().id, id).await?;
     let status = match problem {
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         None => StatusCode::OK,
@@ -92,11 +71,10 @@ async fn react_page(
     let html = ui::fragment(move || {
         view! { <ReactForm message=message problem=problem/> }
     });
-    let page = quiet_page(app, signed, headers, ("React", html)).await?;
+    let page = quiet_page(by, ("React", html)).await?;
     Ok((status, page).into_response())
 }
 
-/// Something to add, or to take back.
 #[derive(Deserialize)]
 pub(super) struct ReactionForm {
     content: Option<String>,
@@ -105,29 +83,26 @@ pub(super) struct ReactionForm {
 
 /// `POST /rooms/{room_id}/messages/{id}/boosts`
 pub(super) async fn react(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
+    by: Visitor,
     Path((_, id)): Path<(String, String)>,
-    headers: HeaderMap,
     FormBody(form): FormBody<ReactionForm>,
 ) -> Answer {
     let id = message_id_of(&id)?;
     let wanted = form.remove.is_none();
     let content = form.remove.or(form.content).unwrap_or_default();
-    match boost(&app, &signed, id, &content, wanted).await {
+    match boost(&by, id, &content, wanted).await {
         Ok(done) => {
             let room_id = done.message().room_id;
             Ok(Redirect::to(&format!("/rooms/{room_id}/@{id}#m-{id}")).into_response())
         }
         Err(error @ Error::Validation(_)) => {
             let problem = Some((content, error.to_string()));
-            react_page(&app, &signed, &headers, id, problem).await
+            react_page(&by, id, problem).await
         }
         Err(error) => Err(error),
     }
 }
 
-/// Which part of what concerns somebody is wanted.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     before: Option<Seq>,
@@ -141,13 +116,12 @@ pub(super) struct ActivityPage {
 }
 
 async fn load_activity(
-    app: &App,
-    signed: &Signed,
+    by: &Signed,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<ActivityPage, Error> {
     let Query(wanted) = query.map_err(|_| Error::Malformed("before is a whole number."))?;
     // One more than wanted tells whether there are more.
-    let read = app.store.list_activity(signed.viewer().id, wanted.before, PAGE_SIZE + 1);
+    let read = by.app.store.list_activity(by.viewer().id, wanted.before, PAGE_SIZE + 1);
     let mut activity = read.await?;
     let has_more = activity.len() > PAGE_SIZE;
     activity.truncate(PAGE_SIZE);
@@ -156,31 +130,24 @@ async fn load_activity(
 
 /// `GET /api/activity?before=`
 pub(super) async fn list_activity(
-    State(app): State<App>,
-    signed: Signed,
+    by: Signed,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<ActivityPage>, Error> {
-    load_activity(&app, &signed, query).await.map(Json)
+    load_activity(&by, query).await.map(Json)
 }
 
 /// `GET /activity?before=`
-pub(super) async fn activity(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    query: Result<Query<Wanted>, QueryRejection>,
-    headers: HeaderMap,
-) -> Answer {
-    let ActivityPage { activity, has_more } = load_activity(&app, &signed, query).await?;
-    let rooms = app.load_rooms(signed.viewer().id).await?;
+pub(super) async fn activity(by: Visitor, query: Result<Query<Wanted>, QueryRejection>) -> Answer {
+    let ActivityPage { activity, has_more } = load_activity(&by, query).await?;
+    let rooms = by.app.load_rooms(by.viewer().id).await?;
     let rooms: HashMap<RoomId, String> =
         rooms.into_iter().map(|room| (room.id, room.name)).collect();
     let html = ui::fragment(move || {
         view! { <ActivityList activity=activity rooms=rooms has_more=has_more/> }
     });
-    quiet_page(&app, &signed, &headers, ("Activity", html)).await
+    quiet_page(&by, ("Activity", html)).await
 }
 
-/// Up to which change somebody has seen what concerns them.
 #[derive(Deserialize)]
 pub(super) struct SeenForm {
     seen: Seq,
@@ -188,22 +155,17 @@ pub(super) struct SeenForm {
 
 /// `PUT /api/activity/seen`
 pub(super) async fn put_seen(
-    State(app): State<App>,
-    signed: Signed,
+    by: Signed,
     JsonBody(form): JsonBody<SeenForm>,
 ) -> Result<StatusCode, Error> {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.see_activity(signed.viewer().id, form.seen).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.see_activity(by.viewer().id, form.seen).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /activity/seen`: for browsers without scripts.
-pub(super) async fn see(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    FormBody(form): FormBody<SeenForm>,
-) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.see_activity(signed.viewer().id, form.seen).await?;
+pub(super) async fn see(by: Visitor, FormBody(form): FormBody<SeenForm>) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.see_activity(by.viewer().id, form.seen).await?;
     Ok(Redirect::to("/activity").into_response())
 }

@@ -6,13 +6,14 @@ use super::super::auth::{Client, SignedIn};
 use super::super::connections::MAX_TABS;
 use super::super::rich_text::{EVERYBODY, may_mention};
 use super::super::socket;
+use super::super::store::access::Session;
 use super::super::store::messages::Position;
 use super::super::store::search::{Nameable, Place};
 use super::super::writer::Created;
 use super::pages::{save_account, save_styles};
 use super::request::{JsonBody, Signed, expired_cookie, may_open_socket, session_cookie};
 use super::{metrics_text, request};
-use crate::domain::account::{NewUser, UserRef};
+use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
@@ -33,34 +34,31 @@ const MAX_FOUND: usize = 50;
 
 /// The viewer as they see themselves.
 #[derive(Serialize)]
-pub struct Me {
+pub(super) struct Me {
     id: UserId,
     name: String,
     email_address: String,
-    role: crate::domain::account::Role,
+    role: Role,
     /// The session's token, once, for programs that do not keep cookies.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
 impl Me {
-    fn new(by: &SignedIn, token: Option<String>) -> Self {
-        let viewer = by.session.viewer.clone();
-        let (id, name, email_address, role) =
-            (viewer.id, viewer.name, viewer.email_address, viewer.role);
+    fn new(session: &Session, token: Option<String>) -> Self {
+        let Viewer { id, name, email_address, role } = session.viewer.clone();
         Self { id, name, email_address, role, token }
     }
 }
 
 fn signed_in(app: &App, by: SignedIn) -> Response {
     let cookie = session_cookie(&app.config, &by.token);
-    let me = Me::new(&by, Some(by.token.clone()));
+    let me = Me::new(&by.session, Some(by.token));
     (StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(me)).into_response()
 }
 
-/// What first run and join take.
 #[derive(Deserialize)]
-pub struct SignUp {
+pub(super) struct SignUp {
     account_name: Option<String>,
     name: String,
     email_address: String,
@@ -68,7 +66,7 @@ pub struct SignUp {
 }
 
 /// `POST /api/first_run`
-pub async fn first_run(
+pub(super) async fn first_run(
     State(app): State<App>,
     client: Client,
     JsonBody(form): JsonBody<SignUp>,
@@ -79,7 +77,7 @@ pub async fn first_run(
 }
 
 /// `POST /api/join/{code}`
-pub async fn join(
+pub(super) async fn join(
     State(app): State<App>,
     Path(code): Path<String>,
     client: Client,
@@ -89,15 +87,14 @@ pub async fn join(
     Ok(signed_in(&app, app.auth.join(&code, user, &client).await?))
 }
 
-/// What sign-in takes.
 #[derive(Deserialize)]
-pub struct SignIn {
+pub(super) struct SignIn {
     email_address: String,
     password: String,
 }
 
 /// `POST /api/session`
-pub async fn sign_in(
+pub(super) async fn sign_in(
     State(app): State<App>,
     client: Client,
     JsonBody(form): JsonBody<SignIn>,
@@ -106,28 +103,24 @@ pub async fn sign_in(
 }
 
 /// `DELETE /api/session`
-pub async fn sign_out(State(app): State<App>, signed: Signed) -> Result<Response, Error> {
-    app.auth.sign_out(&signed.by.token, &signed.by.session).await?;
-    let cookie = expired_cookie(&app.config);
+pub(super) async fn sign_out(by: Signed) -> Result<Response, Error> {
+    by.app.auth.sign_out(&by.token, &by.session).await?;
+    let cookie = expired_cookie(&by.app.config);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 /// `GET /api/me`
-pub async fn me(signed: Signed) -> Json<Me> {
-    Json(Me::new(&signed.by, None))
+pub(super) async fn me(by: Signed) -> Json<Me> {
+    Json(Me::new(&by.session, None))
 }
 
 /// `GET /api/rooms`
-pub async fn list_rooms(
-    State(app): State<App>,
-    signed: Signed,
-) -> Result<Json<Vec<SidebarRoom>>, Error> {
-    app.load_sidebar(signed.viewer().id).await.map(Json)
+pub(super) async fn list_rooms(by: Signed) -> Result<Json<Vec<SidebarRoom>>, Error> {
+    by.app.load_sidebar(by.viewer().id).await.map(Json)
 }
 
-/// What part of a room's history is wanted.
 #[derive(Deserialize)]
-pub struct History {
+pub(super) struct History {
     limit: Option<usize>,
     before: Option<MessageId>,
     after: Option<MessageId>,
@@ -136,9 +129,8 @@ pub struct History {
 }
 
 /// `GET /api/rooms/{room_id}/messages`
-pub async fn list_messages(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn list_messages(
+    by: Signed,
     Path(room_id): Path<String>,
     query: Result<Query<History>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<MessagePage>, Error> {
@@ -157,156 +149,141 @@ pub async fn list_messages(
         _ => return Err(Error::Malformed("Give one of before, after, around and since.")),
     };
     let limit = history.limit.unwrap_or(PAGE_SIZE).clamp(1, MAX_CHANGES);
-    let found = app.load_page(signed.viewer().id, room(&room_id)?, position, limit).await?;
+    let found = by.app.load_page(by.viewer().id, room(&room_id)?, position, limit).await?;
     Ok(Json(found.page))
 }
 
-/// What creating a message takes.
 #[derive(Deserialize)]
-pub struct CreateMessage {
+pub(super) struct CreateMessage {
     body: String,
     client_message_id: String,
     reply_to: Option<MessageId>,
 }
 
 /// `POST /api/rooms/{room_id}/messages`
-pub async fn create_message(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn create_message(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<CreateMessage>,
 ) -> Result<(StatusCode, Json<Arc<Message>>), Error> {
     let room_id = room(&room_id)?;
     let draft = Draft::parse(&form.body)?;
     let id = ClientMessageId::parse(&form.client_message_id)?;
-    app.auth.allow_post(signed.viewer().id)?;
-    let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
-    let author = signed.viewer().as_author();
-    match app.writer.create_reply((room_id, form.reply_to), author, id, text).await? {
+    by.app.auth.allow_post(by.viewer().id)?;
+    let text = by.app.render(by.viewer(), Place::Room(room_id), &draft).await?;
+    let author = by.viewer().as_author();
+    match by.app.writer.create_reply((room_id, form.reply_to), author, id, text).await? {
         Created::New(message) => Ok((StatusCode::CREATED, Json(message))),
         Created::Duplicate(message) => Ok((StatusCode::OK, Json(message))),
     }
 }
 
-/// What editing a message takes.
 #[derive(Deserialize)]
-pub struct EditMessage {
+pub(super) struct EditMessage {
     body: String,
 }
 
 /// `PATCH /api/messages/{id}`
-pub async fn edit_message(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn edit_message(
+    by: Signed,
     Path(id): Path<String>,
     JsonBody(form): JsonBody<EditMessage>,
 ) -> Result<Json<Arc<Message>>, Error> {
     let (id, draft) = (message(&id)?, Draft::parse(&form.body)?);
-    app.auth.allow_post(signed.viewer().id)?;
-    let text = app.render(signed.viewer(), Place::RoomOf(id), &draft).await?;
-    app.writer.edit_message(signed.viewer().clone(), id, text).await.map(Json)
+    by.app.auth.allow_post(by.viewer().id)?;
+    let text = by.app.render(by.viewer(), Place::RoomOf(id), &draft).await?;
+    by.app.writer.edit_message(by.viewer().clone(), id, text).await.map(Json)
 }
 
 /// `DELETE /api/messages/{id}`
-pub async fn remove_message(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn remove_message(
+    by: Signed,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.remove_message(signed.viewer().clone(), message(&id)?).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.remove_message(by.viewer().clone(), message(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What marking a room read takes.
 #[derive(Deserialize)]
-pub struct ReadRoom {
+pub(super) struct ReadRoom {
     message_id: MessageId,
 }
 
 /// `PUT /api/rooms/{room_id}/read`
-pub async fn read_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn read_room(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<ReadRoom>,
 ) -> Result<StatusCode, Error> {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.read_room(signed.viewer().id, room(&room_id)?, form.message_id).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.read_room(by.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `PUT /api/rooms/{room_id}/unread`
-pub async fn mark_unread(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn mark_unread(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<ReadRoom>,
 ) -> Result<StatusCode, Error> {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.mark_unread(signed.viewer().id, room(&room_id)?, form.message_id).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.mark_unread(by.viewer().id, room(&room_id)?, form.message_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `PATCH /api/account`
-pub async fn patch_account(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn patch_account(
+    by: Signed,
     JsonBody(form): JsonBody<super::pages::AccountForm>,
 ) -> Result<StatusCode, Error> {
-    save_account(&app, &signed, &form).await.map(|()| StatusCode::NO_CONTENT)
+    save_account(&by, &form).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `PUT /api/account/styles`
-pub async fn put_styles(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn put_styles(
+    by: Signed,
     JsonBody(form): JsonBody<super::pages::StylesForm>,
 ) -> Result<StatusCode, Error> {
-    save_styles(&app, &signed, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
+    save_styles(&by, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// What choosing an involvement takes.
 #[derive(Deserialize)]
-pub struct Involve {
+pub(super) struct Involve {
     involvement: Involvement,
 }
 
 /// `PUT /api/rooms/{room_id}/involvement`
-pub async fn change_involvement(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn change_involvement(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<Involve>,
 ) -> Result<StatusCode, Error> {
-    let (viewer, room_id) = (signed.viewer().id, room(&room_id)?);
-    app.auth.allow_post(viewer)?;
-    app.writer.change_involvement(viewer, room_id, form.involvement).await?;
+    let (viewer, room_id) = (by.viewer().id, room(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.change_involvement(viewer, room_id, form.involvement).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What starring a room takes.
 #[derive(Deserialize)]
-pub struct Star {
+pub(super) struct Star {
     starred: bool,
 }
 
 /// `PUT /api/rooms/{room_id}/star`
-pub async fn star_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn star_room(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<Star>,
 ) -> Result<StatusCode, Error> {
-    let (viewer, room_id) = (signed.viewer().id, room(&room_id)?);
-    app.auth.allow_post(viewer)?;
-    app.writer.star_room(viewer, room_id, form.starred).await?;
+    let (viewer, room_id) = (by.viewer().id, room(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.star_room(viewer, room_id, form.starred).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whom somebody looks for.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub(super) struct Wanted {
     #[serde(default)]
     q: String,
     room: Option<RoomId>,
@@ -315,19 +292,18 @@ pub struct Wanted {
 /// `GET /api/people?q=&room=`: active people whose name, a word of it or whose initials begin so,
 /// at most 50. Whoever may mention everybody in the room finds `everyone` among them, with id 0.
 /// Errors: As JSON; [`Error::NotFound`] for a stranger to the room.
-pub async fn list_people(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn list_people(
+    by: Signed,
     query: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Vec<UserRef>>, Error> {
     let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
     let place = wanted.room.map_or(Place::Account, Place::Room);
     let Nameable { mut people, is_creator, .. } =
-        app.store.list_names(signed.viewer().id, place).await?;
+        by.app.store.list_names(by.viewer().id, place).await?;
     if people.is_empty() {
         return Err(Error::NotFound);
     }
-    if wanted.room.is_some() && (is_creator || signed.viewer().may_administer()) {
+    if wanted.room.is_some() && (is_creator || by.viewer().may_administer()) {
         people.push(UserRef { id: UserId::new(0), name: EVERYBODY.to_owned() });
     }
     let fit = |user: &UserRef| rank(&user.name, &wanted.q).filter(|rank| *rank < 3);
@@ -337,64 +313,61 @@ pub async fn list_people(
     Ok(Json(people))
 }
 
-/// What previewing takes.
 #[derive(Deserialize)]
-pub struct Preview {
+pub(super) struct Preview {
     body: String,
 }
 
 /// What a message would look like.
 #[derive(Serialize)]
-pub struct Previewed {
+pub(super) struct Previewed {
     body_html: String,
 }
 
 /// `POST /api/rooms/{room_id}/preview`: the HTML that a message would have. Nothing is stored.
-pub async fn preview(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn preview(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<Preview>,
 ) -> Result<Json<Previewed>, Error> {
     let (room_id, draft) = (room(&room_id)?, Draft::parse(&form.body)?);
     // Looking up names finds out as well.
-    if !may_mention(&draft) && !app.is_member(signed.viewer().id, room_id).await? {
+    if !may_mention(&draft) && !by.app.is_member(by.viewer().id, room_id).await? {
         return Err(Error::NotFound);
     }
-    app.auth.allow_post(signed.viewer().id)?;
-    let text = app.render(signed.viewer(), Place::Room(room_id), &draft).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    let text = by.app.render(by.viewer(), Place::Room(room_id), &draft).await?;
     Ok(Json(Previewed { body_html: text.html }))
 }
 
 /// `GET /ws`.
 /// Errors: As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
-pub async fn socket(State(app): State<App>, request: Request) -> Result<Response, Error> {
+pub(super) async fn socket(by: Signed, request: Request) -> Result<Response, Error> {
     let (mut parts, _) = request.into_parts();
-    let signed = Signed::from_request_parts(&mut parts, &app).await?;
-    if !may_open_socket(&app.config, &parts.headers) {
+    if !may_open_socket(&by.app.config, &parts.headers) {
         return Err(Error::CrossSite);
     }
-    let open = app.connections.tabs_of(signed.viewer().id);
-    if app.auth.has_limits() && open >= MAX_TABS {
+    let open = by.app.connections.tabs_of(by.viewer().id);
+    if by.app.auth.has_limits() && open >= MAX_TABS {
         return Err(Error::RateLimited { retry_after_s: 10 });
     }
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &by.app)
         .await
         .map_err(|_| Error::Malformed("This address speaks WebSocket."))?;
-    let SignedIn { session, token } = signed.by;
+    let Signed { app, session, token } = by;
     Ok(socket::upgrade(app, token, session, upgrade))
 }
 
 /// How the server is.
 #[derive(Serialize)]
-pub struct Health {
+pub(super) struct Health {
     status: &'static str,
     timestamp: Timestamp,
     version: &'static str,
 }
 
 /// `GET /health`: whether database and writer answer.
-pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
+pub(super) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let well = app.writer.is_running() && app.store.check().await.is_ok();
     let (code, status) = match well {
         true => (StatusCode::OK, "ok"),
@@ -405,22 +378,19 @@ pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
 }
 
 /// `GET /up`: whether the process answers at all.
-pub async fn up() -> StatusCode {
+pub(super) async fn up() -> StatusCode {
     StatusCode::OK
 }
 
 /// `GET /metrics`: for administrators, and for programs on the same computer.
 /// Errors: [`Error::NotFound`] for everybody else.
-pub async fn metrics(
-    State(app): State<App>,
+pub(super) async fn metrics(
+    by: Result<Signed, Error>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    request: Request,
 ) -> Result<Response, Error> {
     let local = request::is_local(peer.ip(), &headers);
-    let (mut parts, _) = request.into_parts();
-    let signed = Signed::from_request_parts(&mut parts, &app).await;
-    if local || signed.is_ok_and(|signed| signed.viewer().may_administer()) {
+    if local || by.is_ok_and(|by| by.viewer().may_administer()) {
         let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
         Ok((kind, metrics_text()).into_response())
     } else {

@@ -8,10 +8,10 @@
 //! goes first.
 
 use super::super::App;
-use super::super::auth::{Client, SignedIn};
+use super::super::auth::Client;
 use super::super::memory::Bounded;
-use super::super::operation::Config;
-use super::super::operation::Gap;
+use super::super::operation::{Config, Gap};
+use super::super::store::access::Session;
 use crate::domain::account::Viewer;
 use crate::domain::error::Error;
 use crate::domain::message::ClientMessageId;
@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,16 +57,20 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Whoever is signed in, for API calls: 401 without.
+/// Whoever is signed in, and the server they ask, for API calls: 401 without a session.
 pub struct Signed {
-    /// Their session and its token.
-    pub by: SignedIn,
+    /// The server.
+    pub app: App,
+    /// Their session.
+    pub session: Arc<Session>,
+    /// Its token.
+    pub token: String,
 }
 
 impl Signed {
     /// The person.
     pub fn viewer(&self) -> &Viewer {
-        &self.by.session.viewer
+        &self.session.viewer
     }
 }
 
@@ -75,19 +80,32 @@ impl FromRequestParts<App> for Signed {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let token = token(&app.config, &parts.headers).ok_or(Error::Unauthenticated)?.to_owned();
         let session = app.auth.authenticate(&token).await?;
-        Ok(Self { by: SignedIn { session, token } })
+        Ok(Self { app: app.clone(), session, token })
     }
 }
 
 /// Whoever is signed in, for pages: without, they are shown the way to sign in.
-pub struct Visitor(pub Signed);
+pub struct Visitor {
+    /// Who asks.
+    pub by: Signed,
+    /// What their browser says about the page it wants.
+    pub headers: HeaderMap,
+}
+
+impl Deref for Visitor {
+    type Target = Signed;
+
+    fn deref(&self) -> &Signed {
+        &self.by
+    }
+}
 
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         match Signed::from_request_parts(parts, app).await {
-            Ok(signed) => Ok(Self(signed)),
+            Ok(by) => Ok(Self { by, headers: parts.headers.clone() }),
             Err(Error::Unauthenticated) => Err(Redirect::to("/session/new").into_response()),
             Err(error) => Err(error.into_response()),
         }
@@ -178,7 +196,7 @@ impl FromRequestParts<App> for Client {
 
 /// The nearest address that is not a trusted proxy's. Anybody can write the header; only what
 /// trusted proxies appended is believed, so it is read from the end.
-fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+pub fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = peer;
     let forwarded = headers.get_all("x-forwarded-for").iter();
     let forwarded =
@@ -444,56 +462,4 @@ fn weight(boot: &Boot) -> usize {
     };
     let messages = messages.iter().map(|one| one.weight());
     1_024 + boot.rooms.len() * 128 + boot.online.len() * 64 + messages.sum::<usize>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
-        pairs.collect()
-    }
-
-    fn config(arguments: &[&str]) -> Config {
-        Config::try_parse_from(["campfire"].iter().chain(arguments)).unwrap()
-    }
-
-    #[test]
-    fn forwarded_addresses_count_only_from_trusted_proxies() {
-        let peer: IpAddr = "10.0.0.1".parse().unwrap();
-        let spoofed = headers(&[("x-forwarded-for", "1.1.1.1, 203.0.113.9")]);
-        assert_eq!(behind_proxies(&config(&[]), peer, &spoofed), peer);
-        let trusting = config(&["--trusted-proxies", "10.0.0.1"]);
-        let expected: IpAddr = "203.0.113.9".parse().unwrap();
-        assert_eq!(behind_proxies(&trusting, peer, &spoofed), expected);
-    }
-
-    #[test]
-    fn unsafe_requests_are_judged_by_where_they_come_from() {
-        let judge = |pairs: &[(&'static str, &'static str)]| {
-            is_same_site(&config(&[]), &Method::POST, &headers(pairs))
-        };
-        assert!(judge(&[("sec-fetch-site", "same-origin")]));
-        assert!(!judge(&[("sec-fetch-site", "cross-site")]));
-        assert!(!judge(&[("sec-fetch-site", "same-site"), ("host", "a"), ("origin", "http://a")]));
-        assert!(judge(&[("host", "chat:3000"), ("origin", "http://chat:3000")]));
-        assert!(!judge(&[("host", "chat:3000"), ("origin", "http://evil:3000")]));
-        assert!(!judge(&[("host", "chat:3000"), ("origin", "null")]));
-        assert!(!judge(&[("content-type", "application/x-www-form-urlencoded")]));
-        assert!(judge(&[("content-type", "application/json")]));
-        assert!(judge(&[("authorization", "Bearer x")]));
-    }
-
-    #[test]
-    fn a_public_address_is_the_only_origin() {
-        let config = config(&["--public-url", "https://chat.example.com"]);
-        let from = |origin| headers(&[("host", "chat.example.com"), ("origin", origin)]);
-        assert!(may_open_socket(&config, &from("https://chat.example.com")));
-        assert!(!may_open_socket(&config, &from("http://chat.example.com")));
-        assert!(!may_open_socket(&config, &headers(&[("host", "chat.example.com")])));
-    }
 }

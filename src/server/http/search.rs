@@ -2,7 +2,6 @@
 //! field, filters to take away and to add, hits under the name of their room, recent searches:
 //! plain HTML, rendered by the server only.
 
-use super::super::App;
 use super::Answer;
 use super::pages::quiet_page;
 use super::request::{FormBody, Visitor};
@@ -17,8 +16,7 @@ use crate::ui;
 use crate::ui::controls::{Avatar, Icon};
 use crate::ui::people::moment;
 use crate::ui::push_permalink;
-use axum::extract::{Query as Asked, State};
-use axum::http::HeaderMap;
+use axum::extract::Query as Asked;
 use axum::response::{IntoResponse, Redirect};
 use form_urlencoded::byte_serialize;
 use leptos::prelude::*;
@@ -39,18 +37,16 @@ const ENDINGS: [&str; 36] = [
 /// `GET /searches?q=`: any text at all is answered. `before` is the oldest hit of the page above;
 /// `in` is a room to begin with.
 /// Errors: [`Error::Unavailable`](crate::domain::error::Error::Unavailable).
-pub async fn search(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
+pub(super) async fn search(
+    by: Visitor,
     asked: Result<Asked<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
 ) -> Answer {
     let asked = asked.map(|Asked(pairs)| pairs).unwrap_or_default();
     let value = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let viewer = signed.viewer().id;
+    let viewer = by.viewer().id;
     let text: String = value("q").map_or("", |text| text.trim()).chars().take(MAX_QUERY).collect();
     if let Some(room_id) = value("in").filter(|_| text.is_empty()) {
-        let rooms = app.load_sidebar(viewer).await?;
+        let rooms = by.app.load_sidebar(viewer).await?;
         let room = rooms.iter().find(|room| room.id.to_string() == *room_id);
         let room = room.filter(|room| room.kind != RoomKind::Direct);
         let filter = room.map(|room| format!("in:\"{}\"", room.name.replace('"', " ")));
@@ -59,7 +55,7 @@ pub async fn search(
     let query = Query::parse(&text);
     let before = value("before").and_then(|id| id.parse().ok()).map(MessageId::new);
     let newest = MessageId::new(i64::MAX);
-    let found = app.store.search(viewer, &query, before.unwrap_or(newest), HITS).await?;
+    let found = by.app.store.search(viewer, &query, before.unwrap_or(newest), HITS).await?;
     let older = found.hits.last().filter(|_| found.has_more);
     let older = older.map(|last| address(&text, Some(last.id)));
     let verdict = if text.is_empty() {
@@ -87,35 +83,30 @@ pub async fn search(
                 around=(newest, older) recent=recent/>
         }
     });
-    quiet_page(&app, &signed, &headers, ("Search", html)).await
+    quiet_page(&by, ("Search", html)).await
 }
 
-/// What the form of a search carries.
 #[derive(Deserialize)]
-pub struct SearchForm {
+pub(super) struct SearchForm {
     #[serde(default)]
     q: String,
 }
 
 /// `POST /searches`: keeps what was searched for and leads to what it finds.
-/// Errors: Those of the writer.
-pub async fn save_search(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    FormBody(form): FormBody<SearchForm>,
-) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
+///
+pub(super) async fn save_search(by: Visitor, FormBody(form): FormBody<SearchForm>) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
     let text: String = form.q.trim().chars().take(MAX_QUERY).collect();
     if Query::parse(&text).asks_something() {
-        app.writer.save_search(signed.viewer().id, text.clone()).await?;
+        by.app.writer.save_search(by.viewer().id, text.clone()).await?;
     }
     Ok(Redirect::to(&address(&text, None)).into_response())
 }
 
-/// `POST /searches/clear`. Errors: Those of the writer.
-pub async fn clear_searches(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.clear_searches(signed.viewer().id).await?;
+/// `POST /searches/clear`.
+pub(super) async fn clear_searches(by: Visitor) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.clear_searches(by.viewer().id).await?;
     Ok(Redirect::to("/searches").into_response())
 }
 
@@ -224,61 +215,21 @@ fn is_form_of(said: &str, wanted: &str) -> bool {
     said == wanted || same >= 3 && ends(said) && ends(wanted)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_marks_words_by_their_stem_and_escapes_the_rest() {
-        for (query, text, html) in [
-            (
-                "run",
-                "She <runs> & ran, running",
-                "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>",
-            ),
-            ("cafe", "Le CAFÉ\nnoir", "Le <mark>CAFÉ</mark> noir"),
-            ("leg", "A legend; the", "A <mark>legend</mark>; the"),
-            ("\"leg\"", "A legend", "A legend"),
-            ("\"the build\" the", "Build the build", "Build <mark>the</mark> <mark>build</mark>"),
-            ("日本", "今日本日", "今<mark>日本</mark>日"),
-            ("from:me", "anything", "anything"),
-        ] {
-            assert_eq!(excerpt(text, &Query::parse(query)), html, "{query}");
-        }
-    }
-
-    #[test]
-    fn an_excerpt_is_cut_around_its_first_mark() {
-        let text = format!("{} needle {}", "straw ".repeat(100), "hay ".repeat(100));
-        let cut = excerpt(&text, &Query::parse("needle"));
-        assert!(cut.starts_with("…straw") && cut.ends_with("hay…"), "{cut}");
-        assert!(cut.contains(" <mark>needle</mark> "), "{cut}");
-        assert!(cut.chars().count() < 280, "{cut}");
-    }
-}
-
 /// A hit as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownHit {
-    /// The message.
-    pub id: MessageId,
-    /// Its room.
-    pub room_id: RoomId,
-    /// What the room is called.
-    pub room_name: String,
-    /// Who may be in the room.
-    pub room_kind: RoomKind,
-    /// Who wrote it.
-    pub creator: UserRef,
-    /// Where the words stand, as HTML.
-    pub excerpt: String,
-    /// When it was written.
-    pub created_at: Timestamp,
+struct ShownHit {
+    id: MessageId,
+    room_id: RoomId,
+    room_name: String,
+    room_kind: RoomKind,
+    creator: UserRef,
+    excerpt: String,
+    created_at: Timestamp,
 }
 
 /// The page.
 #[component]
-pub fn SearchPage(
+pub(super) fn SearchPage(
     /// What was typed.
     text: String,
     /// Its filters, and the address without each.
