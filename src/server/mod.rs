@@ -24,7 +24,7 @@ use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
-use http::request::FinishedPages;
+use http::pages::FinishedPages;
 pub use operation::Clock;
 use operation::{Config, Gap, Limits};
 use rich_text::{Known, Rendered};

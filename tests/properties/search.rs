@@ -6,7 +6,7 @@ use crate::harness::person::{Answer, Person};
 use crate::{check, same};
 use campfire::domain::search::{Query, indexed, plain_text};
 use campfire::domain::{MessageId, RoomId, Timestamp, UserId};
-use campfire::server::http::search::excerpt;
+use campfire::server::rich_text::excerpt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

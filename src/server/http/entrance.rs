@@ -1,22 +1,22 @@
 //! The way in and out: first run, sign-in, joining, invite links, links that work once, signing
-//! out, and the theme, as plain forms.
+//! out, and the theme, as plain forms and as JSON.
 //!
-//! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule shows the
-//! form again with what was typed (never a password).
+//! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule
+//! shows the form again with what was typed (never a password).
 
 use super::super::App;
 use super::super::auth::{self, Client, SignedIn};
-use super::super::store::access::Purpose;
-use super::api::invite_link;
+use super::super::store::access::{Purpose, Session};
+use super::Answer;
 use super::pages::quiet_page;
 use super::people::qr;
 use super::request::{
-    FormBody, JsonBody, Signed, Visitor, expired_cookie, plain_cookie, session_cookie, theme,
+    FormBody, JsonBody, Signed, Visitor, expired_cookie, invite_link, page_with, plain_cookie,
+    session_cookie, theme,
 };
-use super::{Answer, page_with};
-use crate::domain::InviteId;
-use crate::domain::account::{Invite, InviteTerms, NewUser};
+use crate::domain::account::{Invite, InviteTerms, NewUser, Role, Viewer};
 use crate::domain::error::Error;
+use crate::domain::{InviteId, UserId};
 use crate::ui::controls::{ConfirmSignIn, FirstRun, Join, ResetPassword, SignIn, Typed};
 use crate::ui::settings::{Invites, LinkCard};
 use crate::ui::{self, Theme};
@@ -38,8 +38,7 @@ pub(super) async fn first_run_form(State(app): State<App>, headers: HeaderMap) -
 
 #[derive(Deserialize)]
 pub(super) struct SignUp {
-    #[serde(default)]
-    account_name: String,
+    account_name: Option<String>,
     name: String,
     email_address: String,
     password: String,
@@ -48,7 +47,7 @@ pub(super) struct SignUp {
 impl SignUp {
     fn typed(&self) -> Typed {
         Typed {
-            account_name: self.account_name.clone(),
+            account_name: self.account_name.clone().unwrap_or_default(),
             name: self.name.clone(),
             email_address: self.email_address.clone(),
         }
@@ -62,8 +61,9 @@ pub(super) async fn first_run(
     headers: HeaderMap,
     FormBody(form): FormBody<SignUp>,
 ) -> Answer {
+    let account_name = form.account_name.as_deref().unwrap_or_default();
     let done = match NewUser::parse(&form.name, &form.email_address, &form.password) {
-        Ok(user) => app.auth.first_run(&form.account_name, user, &client).await,
+        Ok(user) => app.auth.first_run(account_name, user, &client).await,
         Err(error) => Err(error),
     };
     match done {
@@ -377,4 +377,72 @@ pub(super) async fn choose_theme(by: Visitor, FormBody(form): FormBody<ThemeForm
     let cookie = [(header::SET_COOKIE, plain_cookie("theme", form.theme.as_str()))];
     let back = format!("/users/{}", by.viewer().id);
     Ok((cookie, Redirect::to(&back)).into_response())
+}
+
+/// The viewer as they see themselves.
+#[derive(Serialize)]
+pub(super) struct Me {
+    id: UserId,
+    name: String,
+    email_address: String,
+    role: Role,
+    /// The session's token, once, for programs that do not keep cookies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl Me {
+    fn new(session: &Session, token: Option<String>) -> Self {
+        let Viewer { id, name, email_address, role } = session.viewer.clone();
+        Self { id, name, email_address, role, token }
+    }
+}
+
+fn signed_in(app: &App, by: SignedIn) -> Response {
+    let cookie = session_cookie(&app.config, &by.token);
+    let me = Me::new(&by.session, Some(by.token));
+    (StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(me)).into_response()
+}
+
+/// `POST /api/first_run`
+pub(super) async fn post_first_run(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    let account_name = form.account_name.as_deref().unwrap_or("Campfire");
+    Ok(signed_in(&app, app.auth.first_run(account_name, user, &client).await?))
+}
+
+/// `POST /api/join/{code}`
+pub(super) async fn post_join(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    Ok(signed_in(&app, app.auth.join(&code, user, &client).await?))
+}
+
+/// `POST /api/session`
+pub(super) async fn post_session(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignInForm>,
+) -> Result<Response, Error> {
+    Ok(signed_in(&app, app.auth.sign_in(&form.email_address, &form.password, &client).await?))
+}
+
+/// `DELETE /api/session`
+pub(super) async fn delete_session(by: Signed) -> Result<Response, Error> {
+    by.app.auth.sign_out(&by.token, &by.session).await?;
+    let cookie = expired_cookie(&by.app.config);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// `GET /api/me`
+pub(super) async fn me(by: Signed) -> Json<Me> {
+    Json(Me::new(&by.session, None))
 }

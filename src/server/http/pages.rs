@@ -1,29 +1,36 @@
-//! The signed-in pages and their forms. Every form works without scripts: it posts, and a redirect
-//! shows the result; a broken rule shows the form again with what was typed. The way in is in
-//! [`super::entrance`].
+//! The signed-in pages: the room, what administrators choose for everybody, the frame around them
+//! all, and the finished pages that are kept for whoever comes back to them.
+//!
+//! A room page is kept together with the [`Boot`] it was made from, and is given out again only if
+//! the new one is equal. So nothing ever has to be declared stale: whatever a page shows is in its
+//! `Boot`, rights are checked before there is one, and messages that are still the same ones
+//! compare by their address. Memory is bounded in bytes; the page that was asked for longest ago
+//! goes first.
 
 use super::super::App;
+use super::super::memory::Bounded;
 use super::super::store::account::styles_name;
 use super::super::store::messages::{Position, RoomWithPage};
-use super::super::store::search::Place;
 use super::Answer;
-use super::api::{invite_link, message, room as room_id_of};
-use super::request::Coding;
 use super::request::{
-    FormBody, Signed, Visitor, cookie, form_message_id, plain_cookie, theme, wants_plain,
+    FormBody, JsonBody, Signed, Visitor, accepts, cookie, invite_link, message, plain_cookie,
+    room as room_id_of, status_of, theme, wants_plain,
 };
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
-use crate::domain::message::{CONTEXT, Draft, PAGE_SIZE, Quote};
+use crate::domain::message::{CONTEXT, PAGE_SIZE, Quote};
 use crate::domain::sidebar::MAX_ONLINE;
-use crate::domain::{MessageId, RoomId, Seq};
-use crate::ui::settings::{EditMessageForm, NoRooms, WelcomeCard, Workspace};
-use crate::ui::{self, Boot, RoomScreen, Screen};
+use crate::domain::{MessageId, RoomId, UserId};
+use crate::ui::settings::{NoRooms, WelcomeCard, Workspace};
+use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use leptos::view;
 use serde::Deserialize;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The first room welcomes its people until it has this many messages (Campfire's value).
 const WELCOME_UNTIL: usize = 40;
@@ -80,7 +87,7 @@ pub(super) async fn room_at(
 }
 
 /// The newest messages, or those around one, which may be about to be answered.
-async fn room_page(
+pub(super) async fn room_page(
     by: &Visitor,
     room_id: RoomId,
     (unsent, place): (Option<Unsent>, Option<(MessageId, bool)>),
@@ -100,7 +107,7 @@ async fn room_page(
 }
 
 /// What could not be sent, and why.
-type Unsent = (String, String);
+pub(super) type Unsent = (String, String);
 
 /// What a room page shows.
 struct Shown {
@@ -171,110 +178,6 @@ async fn chat_page(by: &Visitor, screen: Screen) -> Answer {
     Ok(response)
 }
 
-#[derive(Deserialize)]
-pub(super) struct MessageForm {
-    body: String,
-    /// How far the page went that the form stood on.
-    #[serde(default)]
-    after: i64,
-    /// The message that is answered.
-    reply_to: Option<MessageId>,
-}
-
-/// `POST /rooms/{room_id}/messages`
-pub(super) async fn create_message(
-    by: Visitor,
-    Path(room_id): Path<String>,
-    FormBody(form): FormBody<MessageForm>,
-) -> Answer {
-    let room_id = room_id_of(&room_id)?;
-    let viewer = by.viewer().id;
-    // The same words from the same page, as a double click sends them, are the same message.
-    let id = form_message_id((viewer, room_id, Seq::new(form.after)), &form.body);
-    let allowed = by.app.auth.allow_post(viewer);
-    let draft = allowed.and_then(|()| Draft::parse(&form.body));
-    match draft {
-        Ok(draft) => {
-            let text = by.app.render(by.viewer(), Place::Room(room_id), &draft).await?;
-            let author = by.viewer().as_author();
-            by.app.writer.create_reply((room_id, form.reply_to), author, id, text).await?;
-            Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
-        }
-        Err(error) => {
-            let unsent = Some((form.body, error.to_string()));
-            let answered = form.reply_to.map(|id| (id, true));
-            room_page(&by, room_id, (unsent, answered)).await
-        }
-    }
-}
-
-/// `POST /rooms/{room_id}/read`: for browsers without scripts.
-/// Errors: [`Error::NotFound`] for a stranger; those of the writer.
-pub(super) async fn read_room(by: Visitor, Path(room_id): Path<String>) -> Answer {
-    let room_id = room_id_of(&room_id)?;
-    by.app.auth.allow_post(by.viewer().id)?;
-    // Beyond every message: the cursor stops at the newest.
-    by.app.writer.read_room(by.viewer().id, room_id, MessageId::new(i64::MAX)).await?;
-    Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response())
-}
-
-/// `GET /rooms/{room_id}/messages/{id}/edit`: for browsers without scripts.
-/// Errors: [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for another's message.
-pub(super) async fn edit_message_form(
-    by: Visitor,
-    Path((_, id)): Path<(String, String)>,
-) -> Answer {
-    edit_page(&by, message(&id)?, None).await
-}
-
-async fn edit_page(by: &Visitor, id: MessageId, problem: Option<(String, String)>) -> Answer {
-    let viewer = by.viewer();
-    let mut message = by.app.store.load_message(viewer.id, id).await?;
-    if message.creator.id != viewer.id && !viewer.may_administer() {
-        return Err(Error::Forbidden);
-    }
-    let (typed, problem) = problem.unzip();
-    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    message.body = typed.unwrap_or(message.body);
-    let html = ui::fragment(move || view! { <EditMessageForm message=message problem=problem/> });
-    let page = quiet_page(by, ("Edit message", html)).await?;
-    Ok((status, page).into_response())
-}
-
-/// `POST /rooms/{room_id}/messages/{id}/edit`.
-/// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
-pub(super) async fn edit_message(
-    by: Visitor,
-    Path((_, id)): Path<(String, String)>,
-    FormBody(form): FormBody<MessageForm>,
-) -> Answer {
-    let id = message(&id)?;
-    by.app.auth.allow_post(by.viewer().id)?;
-    match Draft::parse(&form.body) {
-        Ok(draft) => {
-            let viewer = by.viewer().clone();
-            let text = by.app.render(&viewer, Place::RoomOf(id), &draft).await?;
-            let edited = by.app.writer.edit_message(viewer, id, text).await?;
-            Ok(Redirect::to(&format!("/rooms/{}", edited.room_id)).into_response())
-        }
-        Err(error) => {
-            let problem = Some((form.body, error.to_string()));
-            edit_page(&by, id, problem).await
-        }
-    }
-}
-
-/// `POST /rooms/{room_id}/messages/{id}/delete`.
-/// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
-pub(super) async fn remove_message(
-    by: Visitor,
-    Path((room_id, id)): Path<(String, String)>,
-) -> Answer {
-    by.app.auth.allow_post(by.viewer().id)?;
-    by.app.writer.remove_message(by.viewer().clone(), message(&id)?).await?;
-    Ok(Redirect::to(&format!("/rooms/{}", room_id_of(&room_id)?)).into_response())
-}
-
 /// The page of what administrators choose for everybody.
 async fn workspace_page(
     by: &Visitor,
@@ -291,7 +194,7 @@ async fn workspace_page(
     };
     let name = name.unwrap_or_else(|| account.name.clone());
     let rule = room_creators.unwrap_or(account.room_creators);
-    let status = super::status_of(error.as_ref());
+    let status = status_of(error.as_ref());
     let html = ui::fragment(move || {
         view! { <Workspace name=name room_creators=rule styles=styles error=error/> }
     });
@@ -379,4 +282,145 @@ pub(super) async fn styles(
     let kind = (header::CONTENT_TYPE, "text/css; charset=utf-8");
     let caching = (header::CACHE_CONTROL, "private, max-age=31536000, immutable");
     Ok(([kind, caching], styles).into_response())
+}
+
+/// `PATCH /api/account`
+pub(super) async fn patch_account(
+    by: Signed,
+    JsonBody(form): JsonBody<AccountForm>,
+) -> Result<StatusCode, Error> {
+    save_account(&by, &form).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/account/styles`
+pub(super) async fn put_styles(
+    by: Signed,
+    JsonBody(form): JsonBody<StylesForm>,
+) -> Result<StatusCode, Error> {
+    save_styles(&by, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Rough memory of all finished pages, what they were made from included; much of that is shared
+/// with hot state and counted here all the same.
+const MAX_BYTES: usize = 16 << 20;
+
+/// The step at which every other page is compressed: a room page becomes a seventh.
+const BROTLI_QUALITY: u32 = 4;
+
+/// Two to this power is how far back brotli looks: a room page is about 55 kB.
+const BROTLI_WINDOW: u32 = 16;
+
+/// What brotli writes at once.
+const BROTLI_BUFFER: usize = 8 * 1024;
+
+/// How a body travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// Compressed, as every browser of today prefers over TLS.
+    Brotli,
+}
+
+impl Coding {
+    /// The best of both that the asking program takes.
+    pub fn of(headers: &HeaderMap) -> Self {
+        if accepts(headers, "br") { Self::Brotli } else { Self::Identity }
+    }
+}
+
+/// Whose page of what, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    viewer: UserId,
+    room_id: RoomId,
+    theme: Theme,
+    coding: Coding,
+}
+
+#[derive(Debug)]
+struct Finished {
+    made_from: Arc<Boot>,
+    body: Bytes,
+}
+
+/// The pages that are kept.
+#[derive(Debug)]
+pub struct FinishedPages {
+    pages: Mutex<Bounded<Key, Arc<Finished>>>,
+}
+
+impl Default for FinishedPages {
+    fn default() -> Self {
+        Self { pages: Mutex::new(Bounded::new(MAX_BYTES)) }
+    }
+}
+
+impl FinishedPages {
+    /// The document of `boot`, in its coding: the kept one if it was made from the same, else a
+    /// new one. Other pages than those of a room's newest messages are made anew each time, and
+    /// never compressed here.
+    pub fn document(&self, boot: Boot, theme: Theme, coding: Coding) -> (Bytes, Coding) {
+        let Some(room_id) = room_at_its_newest(&boot.screen) else {
+            return (ui::chat_document(&Arc::new(boot), theme).into(), Coding::Identity);
+        };
+        let key = Key { viewer: boot.viewer.id, room_id, theme, coding };
+        let kept = self.lock().get(&key).cloned();
+        if let Some(kept) = kept.filter(|kept| *kept.made_from == boot) {
+            return (kept.body.clone(), coding);
+        }
+        let made_from = Arc::new(boot);
+        let html = ui::chat_document(&made_from, theme);
+        let (body, made) = match coding {
+            Coding::Brotli => match compressed(&html) {
+                Some(body) => (body, Coding::Brotli),
+                None => (html.into(), Coding::Identity),
+            },
+            Coding::Identity => (html.into(), Coding::Identity),
+        };
+        if made == coding {
+            let weight = body.len() + weight(&made_from);
+            let finished = Arc::new(Finished { made_from, body: body.clone() });
+            self.lock().insert(key, finished, weight);
+        }
+        (body, made)
+    }
+
+    // A poisoned lock is taken all the same: at worst a page is made anew.
+    fn lock(&self) -> MutexGuard<'_, Bounded<Key, Arc<Finished>>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The room of a page that people come back to. A permalink or a form with an error is shown once.
+fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
+    match screen {
+        Screen::Room(screen) => match &**screen {
+            RoomScreen {
+                room, has_newer: false, unsent: None, found: None, reply: None, ..
+            } => Some(room.id),
+            _ => None,
+        },
+        Screen::Quiet { .. } => None,
+    }
+}
+
+/// `None` if brotli fails, which it does not do on memory.
+fn compressed(html: &str) -> Option<Bytes> {
+    let body = Vec::with_capacity(html.len() / 4);
+    let mut writer =
+        brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+    writer.write_all(html.as_bytes()).ok()?;
+    writer.flush().ok()?;
+    Some(writer.into_inner().into())
+}
+
+/// What a page keeps alive, roughly.
+fn weight(boot: &Boot) -> usize {
+    let messages = match &boot.screen {
+        Screen::Room(screen) => screen.page.messages.as_slice(),
+        Screen::Quiet { .. } => &[],
+    };
+    let messages = messages.iter().map(|one| one.weight());
+    1_024 + boot.rooms.len() * 128 + boot.online.len() * 64 + messages.sum::<usize>()
 }

@@ -8,9 +8,10 @@
 use super::super::store::access::{Purpose, Sessions};
 use super::super::writer::people::TheirMessages;
 use super::Answer;
-use super::api::user as user_of;
 use super::pages::quiet_page;
-use super::request::{FormBody, JsonBody, Signed, Visitor, public_origin, theme};
+use super::request::{
+    FormBody, JsonBody, Signed, Visitor, public_origin, status_of, theme, user as user_of,
+};
 use crate::domain::account::{Device, Person, Profile, Role, Status};
 use crate::domain::error::Error;
 use crate::domain::{SessionId, UserId};
@@ -134,7 +135,7 @@ pub(super) async fn change_profile(by: Visitor, FormBody(form): FormBody<Profile
     };
     let ProfileForm { name, email_address, bio } = form;
     let typed = Profile { name, email_address, bio };
-    let (theme, status) = (theme(&by.headers), super::status_of(Some(&error)));
+    let (theme, status) = (theme(&by.headers), status_of(Some(&error)));
     let html = ui::fragment(move || {
         let error = Some(error);
         view! { <OwnProfile viewer=viewer profile=typed error=error reset=None theme=theme/> }
@@ -169,7 +170,7 @@ pub(super) struct Passwords {
 }
 
 async fn password_page(by: &Visitor, error: Option<Error>) -> Answer {
-    let (viewer, status) = (by.viewer().clone(), super::status_of(error.as_ref()));
+    let (viewer, status) = (by.viewer().clone(), status_of(error.as_ref()));
     let html = ui::fragment(move || view! { <PasswordForm viewer=viewer error=error/> });
     let page = quiet_page(by, ("Your password", html)).await?;
     Ok((status, page).into_response())

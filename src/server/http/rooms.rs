@@ -7,9 +7,10 @@
 use super::super::store::search::Candidate;
 use super::super::writer::Opened;
 use super::Answer;
-use super::api::{room as room_id_of, user as user_id_of};
 use super::pages::quiet_page;
-use super::request::{FormBody, JsonBody, Signed, Visitor};
+use super::request::{
+    FormBody, JsonBody, Signed, Visitor, room as room_id_of, status_of, user as user_id_of,
+};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{
@@ -176,7 +177,7 @@ pub(super) async fn new_room_form(by: Visitor) -> Answer {
 }
 
 async fn new_room_page(by: &Visitor, (typed, error): (Typed, Option<Error>)) -> Answer {
-    let status = super::status_of(error.as_ref());
+    let status = status_of(error.as_ref());
     let (people, more) = choices(by, None, &typed.users("user_ids")).await?;
     let (name, topic) = (typed.text("name").to_owned(), typed.text("topic").to_owned());
     let fields = RoomFields { name, topic, kind: typed.kind(), people, more, error };
@@ -232,7 +233,7 @@ pub(super) async fn new_direct_form(by: Visitor) -> Answer {
 }
 
 async fn direct_page(by: &Visitor, (chosen, error): (BTreeSet<UserId>, Option<Error>)) -> Answer {
-    let status = super::status_of(error.as_ref());
+    let status = status_of(error.as_ref());
     let (people, more) = choices(by, Some(by.viewer().id), &chosen).await?;
     let html = ui::fragment(move || view! { <DirectForm people=people more=more error=error/> });
     let page = quiet_page(by, ("New direct message", html)).await?;
@@ -271,7 +272,7 @@ async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, E
             let error = typed.as_ref().map(|(_, error)| error.clone());
             let fields = fields(&room, found, typed);
             let form = move || view! { <RoomForm fields=fields room_id=Some(room_id)/> };
-            (super::status_of(error.as_ref()), ui::fragment(form))
+            (status_of(error.as_ref()), ui::fragment(form))
         }
         (false, Some(_)) => return Err(Error::Forbidden),
         (false, None) => {
@@ -384,4 +385,43 @@ pub(super) async fn star(
     by.app.auth.allow_post(viewer)?;
     by.app.writer.star_room(viewer, room_id, Typed(form).text("starred") == "true").await?;
     Ok(to_room(room_id))
+}
+
+/// `GET /api/rooms`
+pub(super) async fn list_rooms(by: Signed) -> Result<Json<Vec<SidebarRoom>>, Error> {
+    by.app.load_sidebar(by.viewer().id).await.map(Json)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Involve {
+    involvement: Involvement,
+}
+
+/// `PUT /api/rooms/{room_id}/involvement`
+pub(super) async fn change_involvement(
+    by: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Involve>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (by.viewer().id, room_id_of(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.change_involvement(viewer, room_id, form.involvement).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Star {
+    starred: bool,
+}
+
+/// `PUT /api/rooms/{room_id}/star`
+pub(super) async fn star_room(
+    by: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Star>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (by.viewer().id, room_id_of(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.star_room(viewer, room_id, form.starred).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
