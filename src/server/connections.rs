@@ -2,15 +2,16 @@
 //!
 //! A frame is encoded once and its bytes are shared by every tab. Each tab has a bounded queue; a
 //! tab whose queue is full is cut with a word of goodbye and catches up by its cursor when it
-//! comes back. It never delays the writer or another tab. What differs for each member, such as how a
-//! room stands in their list, is not sent but looked up by their tab when its turn comes.
+//! comes back. It never delays the writer or another tab. What differs for each member, such as
+//! how a room stands in their list, is looked up by their tab when its turn comes.
+//!
+//! Somebody is present from their first tab on until a moment after their last one: a page load is
+//! no departure, and silence is one whatever tabs there are.
 
-use super::memory::Present;
-pub use super::memory::{ConnectionId, Departure, LEAVING, Presence};
 use super::operation::Gap;
 use super::writer::Event;
 use crate::domain::account::UserRef;
-use crate::domain::event::{Ending, ServerFrame};
+use crate::domain::event::{Ending, PRESENCE_TTL_MS, ServerFrame};
 use crate::domain::message::Message;
 use crate::domain::room::{Involvement, RoomKind};
 use crate::domain::sidebar::SidebarRoom;
@@ -19,15 +20,24 @@ use axum::extract::ws::Utf8Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+/// How long somebody stays present after their last tab has gone (Campfire waits as long).
+pub const LEAVING: Duration = Duration::from_secs(5);
+/// Whoever is not heard of for so long is gone.
+const SILENCE: Duration = Duration::from_millis(PRESENCE_TTL_MS);
 /// Frames waiting for one tab at most; about 100 kB of ordinary messages.
 pub const QUEUE: usize = 256;
 /// People announced in one sweep; a fraction of a tab's queue.
 const ANNOUNCEMENTS: usize = 50;
 /// Tabs of one user at once. Beyond, new ones are refused while limits are on.
 pub const MAX_TABS: usize = 20;
+
+/// One tab: the so many-th that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub(super) u64);
 
 /// What waits for a tab.
 #[derive(Clone, Debug)]
@@ -69,12 +79,34 @@ struct Registry {
     /// changes, dropped when they leave.
     users: FxHashMap<UserId, Present>,
     watching: FxHashMap<RoomId, FxHashSet<ConnectionId>>,
-    presence: Presence,
     /// Everybody present, by name; forgotten whenever somebody comes or goes, because sorting a
     /// thousand names for every page costs more than the page.
     online: Option<Arc<[UserRef]>>,
     /// Who came or went and has not been announced yet.
     announcements: VecDeque<(UserId, String, bool)>,
+}
+
+/// Somebody present.
+#[derive(Debug)]
+struct Present {
+    name: String,
+    /// Rooms they hear of, and which of them are direct: any of those may have been put away until
+    /// something is said there, so what happens in them lets their tabs look how they stand.
+    rooms: FxHashMap<RoomId, bool>,
+    tabs: FxHashSet<ConnectionId>,
+    /// When a tab of theirs said something, or the last one went.
+    last_heard: Instant,
+}
+
+impl Present {
+    /// Whether and how this user hears of a room.
+    fn place(&mut self, room_id: RoomId, (kind, involvement): (RoomKind, Involvement)) {
+        if involvement == Involvement::Invisible {
+            self.rooms.remove(&room_id);
+        } else {
+            self.rooms.insert(room_id, kind == RoomKind::Direct);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -93,20 +125,25 @@ impl Connections {
     pub fn register(&self, user: &UserRef, session_id: SessionId) -> Registered {
         let mut registry = self.lock();
         registry.last_id += 1;
-        let id = ConnectionId::new(registry.last_id);
+        let id = ConnectionId(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let (name, rooms, directs) = (user.name.clone(), <_>::default(), <_>::default());
-        let new = Present { name, rooms, directs, tabs: <_>::default() };
-        registry.users.entry(user_id).or_insert(new).tabs.insert(id);
-        if registry.presence.connect(user_id, Instant::now()) {
+        if !registry.users.contains_key(&user_id) {
             registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
         }
-        metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
+        let present = registry.users.entry(user_id).or_insert_with(|| Present {
+            name: user.name.clone(),
+            rooms: <_>::default(),
+            tabs: <_>::default(),
+            last_heard: Instant::now(),
+        });
+        present.tabs.insert(id);
+        present.last_heard = Instant::now();
+        metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
         Registered { id, frames: frames_here, ending: ending_here }
     }
 
@@ -114,7 +151,7 @@ impl Connections {
     pub fn unregister(&self, id: ConnectionId) {
         let mut registry = self.lock();
         registry.remove(id);
-        metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
+        metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
     }
 
     /// A tab has said hello: frames queue up for it from now on.
@@ -167,7 +204,9 @@ impl Connections {
 
     /// Something was heard from a user's tab.
     pub fn heard(&self, user_id: UserId) {
-        self.lock().presence.refresh(user_id, Instant::now());
+        if let Some(present) = self.lock().users.get_mut(&user_id) {
+            present.last_heard = Instant::now();
+        }
     }
 
     /// Who is online, by name.
@@ -176,9 +215,8 @@ impl Connections {
         if let Some(online) = &registry.online {
             return Arc::clone(online);
         }
-        let present = registry.users.iter().filter(|(id, _)| registry.presence.is_online(**id));
         let named = |(id, here): (&UserId, &Present)| UserRef { id: *id, name: here.name.clone() };
-        let mut online: Vec<UserRef> = present.map(named).collect();
+        let mut online: Vec<UserRef> = registry.users.iter().map(named).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         Arc::clone(registry.online.insert(online.into()))
     }
@@ -189,7 +227,7 @@ impl Connections {
         for entry in rooms {
             if let [other] = entry.people.as_slice() {
                 let registry = registry.get_or_insert_with(|| self.lock());
-                entry.online = registry.presence.is_online(other.id);
+                entry.online = registry.users.contains_key(&other.id);
             }
         }
     }
@@ -200,11 +238,8 @@ impl Connections {
         // By the name they have now; a tab may have been opened under another.
         let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
         let now = UserRef { id: user.id, name: name.clone() };
-        let to = registry.watchers(room_id).filter(|(_, owner)| *owner != user.id);
-        let to: Vec<_> = to.map(|(id, _)| id).collect();
-        if let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) {
-            registry.send(to, &Parcel::Frame(bytes));
-        }
+        let to = registry.watchers(room_id, Some(user.id));
+        registry.tell(to, &ServerFrame::Typing { room_id, user: now, active });
     }
 
     /// Tells everybody concerned what the writer has committed.
@@ -215,15 +250,16 @@ impl Connections {
             }
             Event::MessageUpdated { message, mentioned, unmentioned } => {
                 let (room_id, message) = (message.room_id, Arc::clone(message));
-                self.publish_to_room(room_id, &ServerFrame::MessageUpdated { message });
+                let mut registry = self.lock();
+                registry.tell_room(room_id, &ServerFrame::MessageUpdated { message });
                 let concerned = mentioned.iter().chain(unmentioned);
-                self.lock().send_to_users(concerned, &Parcel::Room(room_id));
+                registry.send_to_users(concerned, &Parcel::Room(room_id));
             }
             Event::MessageDeleted { message, newest, unmentioned } => {
                 let (room_id, id) = (message.room_id, message.id);
                 let message = Arc::clone(message);
-                self.publish_to_room(room_id, &ServerFrame::MessageDeleted { message });
                 let mut registry = self.lock();
+                registry.tell_room(room_id, &ServerFrame::MessageDeleted { message });
                 if newest.is_none_or(|newest| newest.id < id) {
                     let members = registry.tabs_with(room_id, &[]);
                     registry.send(members, &Parcel::Room(room_id));
@@ -260,8 +296,21 @@ impl Connections {
                 registry.place(*user_id, head.room.id, place);
                 registry.send_to_users([user_id], &Parcel::Room(head.room.id));
             }
-            Event::SessionEnded { id, .. } => self.end_session(*id),
-            Event::UserChanged { viewer } => self.rename(viewer.as_author()),
+            Event::SessionEnded { id: ended, .. } => {
+                let mut registry = self.lock();
+                let theirs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == *ended);
+                for id in theirs.map(|(id, _)| *id).collect::<Vec<_>>() {
+                    registry.end(id, Ending::SignedOut);
+                }
+            }
+            Event::UserChanged { viewer } => {
+                let mut registry = self.lock();
+                if let Some(present) = registry.users.get_mut(&viewer.id) {
+                    present.name.clone_from(&viewer.name);
+                    registry.online = None;
+                }
+                registry.tell_all(&ServerFrame::Person { user: viewer.as_author() });
+            }
             Event::AccountChanged { account } => {
                 self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
             }
@@ -273,35 +322,19 @@ impl Connections {
         }
     }
 
-    /// Shows somebody by the name they have now, here and on every screen.
-    fn rename(&self, user: UserRef) {
-        let mut registry = self.lock();
-        if let Some(present) = registry.users.get_mut(&user.id) {
-            present.name.clone_from(&user.name);
-            registry.online = None;
-        }
-        registry.tell_all(&ServerFrame::Person { user });
-    }
-
-    /// Ends every tab of a session.
-    fn end_session(&self, ended: SessionId) {
-        let mut registry = self.lock();
-        let of_session = registry.tabs.iter().filter(|(_, tab)| tab.session_id == ended);
-        for id in of_session.map(|(id, _)| *id).collect::<Vec<_>>() {
-            registry.end(id, Ending::SignedOut);
-        }
-    }
-
     /// Forgets whoever has left or fallen silent, and tells everybody who came and went. Call it
     /// every second: a thousand people who come at once are announced over some seconds, because
     /// as many frames in one instant would overflow the queues of all of them.
     pub fn sweep(&self) {
         let mut registry = self.lock();
-        for (user_id, why) in registry.presence.sweep(Instant::now()) {
-            let Some(present) = registry.users.remove(&user_id) else {
-                continue;
-            };
-            if why == Departure::Silent {
+        let now = Instant::now();
+        let gone = registry.users.extract_if(|_, present| {
+            let silence = now.duration_since(present.last_heard);
+            silence >= SILENCE || present.tabs.is_empty() && silence >= LEAVING
+        });
+        let gone: Vec<_> = gone.collect();
+        for (user_id, present) in gone {
+            if !present.tabs.is_empty() {
                 Gap::SharedPresence.record("a silent user was removed");
             }
             for id in present.tabs {
@@ -310,12 +343,12 @@ impl Connections {
             registry.announcements.push_back((user_id, present.name, false));
             registry.online = None;
         }
-        let now = registry.announcements.len().min(ANNOUNCEMENTS);
-        let due: Vec<_> = registry.announcements.drain(..now).collect();
+        let at_once = registry.announcements.len().min(ANNOUNCEMENTS);
+        let due: Vec<_> = registry.announcements.drain(..at_once).collect();
         let online_count = registry.users.len();
         for (user_id, name, online) in due {
             // Whoever came and went again in the meantime is announced as they are now.
-            if registry.presence.is_online(user_id) == online {
+            if registry.users.contains_key(&user_id) == online {
                 registry.tell_all(&ServerFrame::Presence { user_id, name, online, online_count });
             }
         }
@@ -331,7 +364,7 @@ impl Connections {
             return;
         };
         let mut registry = self.lock();
-        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
+        let watchers = registry.watchers(room_id, None);
         // A member's other tabs learn that there is something. The author's learn that what they
         // had unread is answered, and whoever had put a direct room away has it back.
         let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
@@ -339,16 +372,17 @@ impl Connections {
         let elsewhere =
             |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
         for (user_id, present) in users {
-            if present.directs.contains(&room_id) {
-                afresh.extend(present.tabs.iter().copied());
-            } else if present.rooms.contains(&room_id) {
-                let to = match user_id {
-                    author if *author == message.creator.id => &mut afresh,
-                    other if mentioned.contains(other) => &mut called,
-                    _ => &mut hear,
-                };
-                to.extend(present.tabs.iter().copied().filter(elsewhere));
-            }
+            let to = match present.rooms.get(&room_id) {
+                None => continue,
+                Some(true) => {
+                    afresh.extend(present.tabs.iter().copied());
+                    continue;
+                }
+                Some(false) if *user_id == message.creator.id => &mut afresh,
+                Some(false) if mentioned.contains(user_id) => &mut called,
+                Some(false) => &mut hear,
+            };
+            to.extend(present.tabs.iter().copied().filter(elsewhere));
         }
         if watchers.is_empty() && hear.is_empty() && called.is_empty() {
             Gap::NoConnections.record("a message found nobody online");
@@ -361,31 +395,24 @@ impl Connections {
         registry.send(afresh, &Parcel::Room(room_id));
     }
 
-    fn publish_to_room(&self, room_id: RoomId, frame: &ServerFrame) {
-        let mut registry = self.lock();
-        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
-        if let Some(bytes) = encode(frame) {
-            registry.send(watchers, &Parcel::Frame(bytes));
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Registry {
-    fn watchers(&self, room_id: RoomId) -> impl Iterator<Item = (ConnectionId, UserId)> {
+    /// Tabs that watch a room, without those of somebody.
+    fn watchers(&self, room_id: RoomId, but: Option<UserId>) -> Vec<ConnectionId> {
         let tabs = self.watching.get(&room_id).into_iter().flatten();
-        tabs.filter_map(|id| self.tabs.get(id).map(|tab| (*id, tab.user_id)))
+        let of_others =
+            |id: &&ConnectionId| self.tabs.get(id).is_some_and(|tab| but != Some(tab.user_id));
+        tabs.filter(of_others).copied().collect()
     }
 
     /// Tabs of everybody who hears of a room, tabs that watch it, and the tabs of `others`.
     fn tabs_with(&self, room_id: RoomId, others: &[UserId]) -> Vec<ConnectionId> {
         let others: FxHashSet<&UserId> = others.iter().collect();
-        let hears = |present: &Present| {
-            present.rooms.contains(&room_id) || present.directs.contains(&room_id)
-        };
+        let hears = |present: &Present| present.rooms.contains_key(&room_id);
         let concerned = self.tabs.iter().filter(|(_, tab)| {
             tab.room_id == Some(room_id)
                 || others.contains(&tab.user_id)
@@ -408,7 +435,6 @@ impl Registry {
                 continue;
             };
             present.rooms.remove(&room_id);
-            present.directs.remove(&room_id);
             for id in present.tabs.clone() {
                 let tab = self.tabs.get_mut(&id);
                 if let Some(tab) = tab.filter(|tab| tab.room_id == Some(room_id)) {
@@ -421,15 +447,11 @@ impl Registry {
 
     /// Queues a parcel for tabs; whoever's queue is full is cut.
     fn send(&mut self, to: impl IntoIterator<Item = ConnectionId>, parcel: &Parcel) {
-        let mut slow = Vec::new();
-        for id in to {
-            if let Some(tab) = self.tabs.get(&id)
-                && tab.greeted
-                && tab.frames.try_send(parcel.clone()).is_err()
-            {
-                slow.push(id);
-            }
-        }
+        let is_full = |id: &ConnectionId| {
+            let tab = self.tabs.get(id).filter(|tab| tab.greeted);
+            tab.is_some_and(|tab| tab.frames.try_send(parcel.clone()).is_err())
+        };
+        let slow: Vec<_> = to.into_iter().filter(is_full).collect();
         if !slow.is_empty() {
             Gap::PartialBroadcast.record("slow tabs were cut; they catch up by cursor");
         }
@@ -446,9 +468,17 @@ impl Registry {
     }
 
     fn tell_all(&mut self, frame: &ServerFrame) {
+        let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
+        self.tell(all, frame);
+    }
+
+    fn tell_room(&mut self, room_id: RoomId, frame: &ServerFrame) {
+        self.tell(self.watchers(room_id, None), frame);
+    }
+
+    fn tell(&mut self, to: Vec<ConnectionId>, frame: &ServerFrame) {
         if let Some(bytes) = encode(frame) {
-            let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-            self.send(all, &Parcel::Frame(bytes));
+            self.send(to, &Parcel::Frame(bytes));
         }
     }
 
@@ -466,8 +496,10 @@ impl Registry {
         }
         if let Some(present) = self.users.get_mut(&tab.user_id) {
             present.tabs.remove(&id);
+            if present.tabs.is_empty() {
+                present.last_heard = Instant::now();
+            }
         }
-        self.presence.disconnect(tab.user_id, Instant::now());
         Some(tab)
     }
 
@@ -483,16 +515,9 @@ impl Registry {
 
 /// A frame as every tab receives it.
 pub fn encode(frame: &ServerFrame) -> Option<Utf8Bytes> {
-    match serde_json::to_string(frame) {
-        Ok(json) => Some(json.into()),
-        Err(error) => {
-            Gap::WireFormat.record("a frame could not be encoded");
-            tracing::error!(%error, "a frame could not be encoded");
-            None
-        }
-    }
-}
-
-fn count(n: usize) -> f64 {
-    u32::try_from(n).map_or(f64::MAX, f64::from)
+    let json = serde_json::to_string(frame).inspect_err(|error| {
+        Gap::WireFormat.record("a frame could not be encoded");
+        tracing::error!(%error, "a frame could not be encoded");
+    });
+    json.ok().map(Utf8Bytes::from)
 }

@@ -9,7 +9,6 @@ pub mod auth;
 pub mod connections;
 pub mod http;
 mod markdown;
-pub mod memory;
 pub mod operation;
 pub mod rich_text;
 pub mod socket;
@@ -25,12 +24,11 @@ use crate::domain::{RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
 use http::pages::FinishedPages;
-pub use operation::Clock;
-use operation::{Config, Gap, Limits};
+pub use operation::{Clock, StartError};
+use operation::{Config, Gap, Limits, lock_data_folder};
 use rich_text::{Known, Rendered};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -286,44 +284,6 @@ impl App {
     }
 }
 
-/// Why the server could not start, in a sentence an operator can act on.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder cannot be created or written.
-    #[error("the data folder {folder} cannot be used: {cause}")]
-    DataFolder {
-        /// The folder.
-        folder: String,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// Another process has the data folder.
-    #[error("another campfire is already running on the data folder {0}; stop it first")]
-    DataInUse(String),
-    /// The database cannot be opened.
-    #[error("the database in {folder} cannot be opened: {cause}")]
-    Database {
-        /// The folder.
-        folder: String,
-        /// What SQLite says.
-        cause: sqlx::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: {cause}. Choose another address with CAMPFIRE_ADDR")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// The database opens but does not answer.
-    #[error("the database cannot be read; the log says why")]
-    Unreadable,
-    /// The operating system's random generator gives nothing.
-    #[error("the operating system gives no random numbers")]
-    Random,
-}
-
 /// A server that is listening.
 #[derive(Debug)]
 pub struct Running {
@@ -431,21 +391,6 @@ impl Running {
         // Not by dropping handles: a request that never ends would keep one for ever.
         last_write.cancel();
         tokio::time::timeout(DRAIN, writing).await.is_ok_and(|ended| ended.is_ok())
-    }
-}
-
-/// Creates the data folder and keeps every other process out of it.
-fn lock_data_folder(config: &Config) -> Result<File, StartError> {
-    let folder = config.data.display().to_string();
-    let unusable = |cause| StartError::DataFolder { folder: folder.clone(), cause };
-    // For our own eyes: everything people say is in there.
-    let mut create = std::fs::DirBuilder::new();
-    create.recursive(true).mode(0o700).create(&config.data).map_err(unusable)?;
-    let lock = File::create(config.data.join("campfire.lock")).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder)),
-        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
 }
 

@@ -12,6 +12,7 @@ mod composing;
 mod domain;
 mod expression;
 mod members;
+mod operation;
 mod presence;
 mod reactions;
 mod requests;

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use campfire::server::http::request::{behind_proxies, is_same_site, may_open_socket};
 use campfire::server::operation::Config;
+use campfire::server::writer::people::{networks_to_ban, public_network};
 use clap::Parser;
 use std::net::IpAddr;
 
@@ -50,4 +51,16 @@ fn a_public_address_is_the_only_origin() {
     assert!(may_open_socket(&config, &from("https://chat.example.com")));
     assert!(!may_open_socket(&config, &from("http://chat.example.com")));
     assert!(!may_open_socket(&config, &headers(&[("host", "chat.example.com")])));
+}
+
+#[test]
+fn only_public_networks_that_nobody_else_uses_are_banned() {
+    let own = "203.0.113.9 198.51.100.7 192.168.1.4 10.0.0.1 127.0.0.1 100.64.0.9 169.254.1.1 \
+               2001:db8:1:2:3:4:5:6 fd00::1 fe80::1 ::1 nonsense";
+    let own: Vec<String> = own.split(' ').map(str::to_owned).collect();
+    let others = ["198.51.100.7", "2001:db8:9::1"];
+    let banned = networks_to_ban(&own, &others.map(str::to_owned));
+    let banned: Vec<&str> = banned.iter().map(String::as_str).collect();
+    assert_eq!(banned, ["2001:db8:1:2::/64", "203.0.113.9"]);
+    assert_eq!(public_network("::ffff:203.0.113.9").as_deref(), Some("203.0.113.9"));
 }

@@ -8,7 +8,7 @@
 //! goes first.
 
 use super::super::App;
-use super::super::memory::Bounded;
+use super::super::operation::Bounded;
 use super::super::store::account::styles_name;
 use super::super::store::messages::{Position, RoomWithPage};
 use super::Answer;

@@ -15,7 +15,7 @@ use crate::domain::room::{
 };
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
 use crate::domain::{RoomId, Seq, UserId};
-use crate::server::memory::Bounded;
+use crate::server::operation::Bounded;
 use crate::server::store::access::{Session, TokenDigest};
 use crate::server::store::account::Account;
 use crate::server::store::messages::RoomWithPage;
