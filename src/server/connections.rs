@@ -98,17 +98,6 @@ struct Present {
     last_heard: Instant,
 }
 
-impl Present {
-    /// Whether and how this user hears of a room.
-    fn place(&mut self, room_id: RoomId, (kind, involvement): (RoomKind, Involvement)) {
-        if involvement == Involvement::Invisible {
-            self.rooms.remove(&room_id);
-        } else {
-            self.rooms.insert(room_id, kind == RoomKind::Direct);
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Tab {
     /// Has said hello: before that it is told nothing, and the welcome tells it everything.
@@ -135,14 +124,11 @@ impl Connections {
             registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
         }
-        let present = registry.users.entry(user_id).or_insert_with(|| Present {
-            name: user.name.clone(),
-            rooms: <_>::default(),
-            tabs: <_>::default(),
-            last_heard: Instant::now(),
-        });
+        let (name, last_heard) = (user.name.clone(), Instant::now());
+        let new = Present { name, rooms: <_>::default(), tabs: <_>::default(), last_heard };
+        let present = registry.users.entry(user_id).or_insert(new);
         present.tabs.insert(id);
-        present.last_heard = Instant::now();
+        present.last_heard = last_heard;
         metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
         Registered { id, frames: frames_here, ending: ending_here }
     }
@@ -179,10 +165,8 @@ impl Connections {
         if registry.removals != removals {
             return false;
         }
-        if let Some(present) = registry.users.get_mut(&user_id) {
-            for entry in rooms {
-                present.place(entry.id, (entry.kind, entry.involvement));
-            }
+        for entry in rooms {
+            registry.place(user_id, entry.id, (entry.kind, entry.involvement));
         }
         true
     }
@@ -244,13 +228,13 @@ impl Connections {
 
     /// Tells everybody concerned what the writer has committed.
     pub fn publish(&self, event: &Event) {
+        if let Event::MessageCreated { message, mentioned } = event {
+            return self.publish_created(message, mentioned);
+        }
+        let mut registry = self.lock();
         match event {
-            Event::MessageCreated { message, mentioned } => {
-                self.publish_created(message, mentioned);
-            }
             Event::MessageUpdated { message, mentioned, unmentioned } => {
                 let (room_id, message) = (message.room_id, Arc::clone(message));
-                let mut registry = self.lock();
                 registry.tell_room(room_id, &ServerFrame::MessageUpdated { message });
                 let concerned = mentioned.iter().chain(unmentioned);
                 registry.send_to_users(concerned, &Parcel::Room(room_id));
@@ -258,7 +242,6 @@ impl Connections {
             Event::MessageDeleted { message, newest, unmentioned } => {
                 let (room_id, id) = (message.room_id, message.id);
                 let message = Arc::clone(message);
-                let mut registry = self.lock();
                 registry.tell_room(room_id, &ServerFrame::MessageDeleted { message });
                 if newest.is_none_or(|newest| newest.id < id) {
                     let members = registry.tabs_with(room_id, &[]);
@@ -269,12 +252,11 @@ impl Connections {
             }
             Event::RoomRead { user_id, room_id, reading } => {
                 if let Some(bytes) = encode(&reading.frame(*room_id)) {
-                    self.lock().send_to_users([user_id], &Parcel::Frame(bytes));
+                    registry.send_to_users([user_id], &Parcel::Frame(bytes));
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {
                 let (room_id, kind) = (head.room.id, head.room.kind);
-                let mut registry = self.lock();
                 for user_id in granted {
                     registry.place(*user_id, room_id, (kind, Involvement::first_in(kind)));
                 }
@@ -282,8 +264,7 @@ impl Connections {
                 registry.take_away(room_id, revoked);
                 registry.send(concerned, &Parcel::Room(room_id));
             }
-            Event::RoomDeleted { room_id } => {
-                let mut registry = self.lock();
+            Event::RoomDeleted(room_id) => {
                 let everybody: Vec<UserId> = registry.users.keys().copied().collect();
                 let concerned = registry.tabs_with(*room_id, &[]);
                 registry.take_away(*room_id, &everybody);
@@ -291,32 +272,30 @@ impl Connections {
             }
             Event::MembershipChanged { user_id, head, membership } => {
                 let place = (head.room.kind, membership.involvement);
-                let mut registry = self.lock();
                 registry.removals += 1;
                 registry.place(*user_id, head.room.id, place);
                 registry.send_to_users([user_id], &Parcel::Room(head.room.id));
             }
             Event::SessionEnded { id: ended, .. } => {
-                let mut registry = self.lock();
                 let theirs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == *ended);
                 for id in theirs.map(|(id, _)| *id).collect::<Vec<_>>() {
                     registry.end(id, Ending::SignedOut);
                 }
             }
-            Event::UserChanged { viewer } => {
-                let mut registry = self.lock();
+            Event::UserChanged(viewer) => {
                 if let Some(present) = registry.users.get_mut(&viewer.id) {
                     present.name.clone_from(&viewer.name);
                     registry.online = None;
                 }
                 registry.tell_all(&ServerFrame::Person { user: viewer.as_author() });
             }
-            Event::AccountChanged { account } => {
-                self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
+            Event::AccountChanged(account) => {
+                registry.tell_all(&ServerFrame::Account { name: account.name.clone() });
             }
-            Event::ActivityChanged { users } => self.lock().send_to_users(users, &Parcel::Activity),
-            Event::AccountCreated { .. }
-            | Event::UserJoined { .. }
+            Event::ActivityChanged(users) => registry.send_to_users(users, &Parcel::Activity),
+            Event::MessageCreated { .. }
+            | Event::AccountCreated(_)
+            | Event::UserJoined(_)
             | Event::SessionBegan { .. }
             | Event::SessionUsed { .. } => {}
         }
@@ -421,9 +400,15 @@ impl Registry {
         concerned.map(|(id, _)| *id).collect()
     }
 
+    /// Whether and how a user hears of a room.
     fn place(&mut self, user_id: UserId, room_id: RoomId, place: (RoomKind, Involvement)) {
-        if let Some(present) = self.users.get_mut(&user_id) {
-            present.place(room_id, place);
+        let Some(present) = self.users.get_mut(&user_id) else {
+            return;
+        };
+        if place.1 == Involvement::Invisible {
+            present.rooms.remove(&room_id);
+        } else {
+            present.rooms.insert(room_id, place.0 == RoomKind::Direct);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::domain::error::Error;
 use crate::domain::message::Draft;
 use crate::domain::room::RoomKind;
 use crate::domain::sidebar::{SidebarRoom, sidebar_room};
-use crate::domain::{RoomId, Seq, UserId};
+use crate::domain::{MessageId, RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
 use http::pages::FinishedPages;
@@ -39,9 +39,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use writer::Writer;
 use writer::hot::{Hot, Lookup};
 use writer::people::TheirMessages;
-use writer::{Chore, Writer};
 
 /// Asks everything that runs in the background to stop.
 pub type Stop = CancellationToken;
@@ -54,6 +54,20 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const SWEEPS_PER_CLEANING: u32 = 600;
 /// Founding target for a start.
 const STARTUP_TARGET: Duration = Duration::from_millis(100);
+
+/// Messages that one command of a [`Chore`] changes.
+const AT_ONCE: u32 = 100;
+/// Between two such commands, so that everybody else's come in between.
+const CHORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Work on many messages. The wish is stored, so it goes on after a restart.
+#[derive(Clone, Copy, Debug)]
+enum Chore {
+    /// The messages of somebody who is banned go.
+    Remove,
+    /// Mentions of somebody show the name they have now.
+    Rename,
+}
 
 /// Every part of the running server. A handle: axum clones it several times for each request.
 #[derive(Clone, Debug)]
@@ -109,9 +123,6 @@ impl App {
     }
 
     /// The rooms of a viewer's sidebar, by name: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn load_sidebar(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
         let mut rooms = self.load_rooms(viewer).await?;
         rooms.retain(SidebarRoom::is_shown);
@@ -120,9 +131,6 @@ impl App {
 
     /// Every room of a viewer's, by name, those that are not shown included: from memory, else one
     /// read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn load_rooms(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
         let mut rooms = match self.hot.rooms(viewer) {
             Some(rooms) => rooms,
@@ -139,9 +147,6 @@ impl App {
     }
 
     /// One room of a viewer's as their sidebar knows it: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_room(
         &self,
         viewer: UserId,
@@ -188,9 +193,6 @@ impl App {
     }
 
     /// Whether a viewer is in a room: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn is_member(&self, viewer: UserId, room_id: RoomId) -> Result<bool, Error> {
         if let Some(known) = self.hot.is_member(viewer, room_id) {
             return Ok(known);
@@ -265,8 +267,33 @@ impl App {
         self.tracker.spawn(async move { app.work_through(Chore::Rename, user_id).await });
     }
 
+    /// Does a chore, a bounded number of messages at a time, found beside the writer. Ends early
+    /// when the server stops or it is not wanted any more.
     async fn work_through(&self, chore: Chore, user_id: UserId) {
-        self.writer.work_through(&self.store, &self.stop, chore, user_id).await;
+        let mut after = MessageId::new(0);
+        while !self.stop.is_cancelled() {
+            let found = match chore {
+                Chore::Remove => self.store.list_message_ids_of(user_id, after, AT_ONCE).await,
+                Chore::Rename => self.store.list_messages_naming(user_id, after, AT_ONCE).await,
+            };
+            let done = match found {
+                Ok(ids) => {
+                    let last = ids.last().copied();
+                    let written = match chore {
+                        Chore::Remove => self.writer.remove_messages_of(user_id, ids).await,
+                        Chore::Rename => self.writer.rename_mentions(user_id, ids).await,
+                    };
+                    written.map(|()| last)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(last)) => after = last,
+                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
+                Err(error) => tracing::warn!(%error, ?chore, "a chore failed; trying again"),
+            }
+            tokio::time::sleep(CHORE_PAUSE).await;
+        }
     }
 
     /// Takes up the chores that the last stop interrupted.

@@ -28,37 +28,21 @@ const FIRST_ROOM: &str = "All Talk";
 /// A wish, checked as far as it can be without the database.
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    /// Account, administrator, first room and session, all at once.
     FirstRun { account: Account, person: Newcomer },
-    /// A user and their session, by invite code.
     Join { code: String, person: Newcomer },
-    /// A session for a user whose password was right.
     SignIn { proved: Credentials, session: NewSession },
-    /// A session is in use.
     UseSession { digest: TokenDigest, session: Session },
-    /// A session ends.
     SignOut { digest: TokenDigest, id: SessionId },
-    /// Something about rooms and memberships.
     Rooms(RoomCommand),
-    /// Something about what concerns people.
     Activity(ActivityCommand),
-    /// A message; see [`CreateMessage`].
     CreateMessage(CreateMessage),
-    /// New text for a message.
     EditMessage { viewer: Viewer, id: MessageId, text: Rendered },
-    /// A message becomes a tombstone.
     RemoveMessage { viewer: Viewer, id: MessageId },
-    /// A viewer has seen a room up to a message.
     ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
-    /// A viewer marks a room unread from a message on.
     MarkUnread { viewer: UserId, room_id: RoomId, message_id: MessageId },
-    /// What a viewer searched for is kept.
     SaveSearch { viewer: UserId, query: String },
-    /// What a viewer searched for is forgotten.
     ClearSearches { viewer: UserId },
-    /// Something about people; see [`PeopleCommand`].
     People(PeopleCommand),
-    /// Expired sessions and links go.
     Sweep,
 }
 
@@ -90,37 +74,42 @@ impl std::fmt::Debug for Newcomer {
 /// A message that somebody wants to say.
 #[derive(Clone, Debug)]
 pub(super) struct CreateMessage {
-    /// Where.
     pub room_id: RoomId,
-    /// Which message it answers.
     pub reply_to: Option<MessageId>,
-    /// Who.
     pub creator: UserRef,
-    /// The name its sender gave it.
     pub client_message_id: ClientMessageId,
-    /// What, already rendered.
     pub text: Rendered,
 }
 
 /// What a command answers.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// A session has begun.
     Session(Arc<Session>),
-    /// Nothing was done: the session's token is taken. Draw another one.
     TokenTaken,
-    /// An invite link has been made.
     Invite(InviteId),
-    /// The room as the viewer sees it.
     Room { room: Room, is_new: bool },
-    /// Whether there is more to do.
     More(bool),
-    /// The message as it is now stored.
     Message(Arc<Message>),
-    /// The message was stored by an earlier call with the same client id.
     Duplicate(Arc<Message>),
-    /// Nothing to tell.
     Done,
+}
+
+/// What creating a message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is stored now.
+    New(Arc<Message>),
+    /// It was stored by an earlier call; this one had no effect.
+    Duplicate(Arc<Message>),
+}
+
+impl Created {
+    /// The message, whoever stored it.
+    pub fn message(&self) -> &Arc<Message> {
+        match self {
+            Self::New(message) | Self::Duplicate(message) => message,
+        }
+    }
 }
 
 /// The group's running state: the transaction, its moment, and the next places in the sequence.
@@ -247,7 +236,7 @@ impl Group<'_> {
         let (name, topic, people) = (FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
         self.open_room(viewer.id, NewRoom { name, topic, kind: RoomKind::Open, people }).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::AccountCreated { account: account.clone() });
+        self.events.push(Event::AccountCreated(account.clone()));
         Ok(outcome)
     }
 
@@ -267,7 +256,7 @@ impl Group<'_> {
         access::use_invite(self.tx, code, self.now).await?;
         rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::UserJoined { user: viewer.as_author() });
+        self.events.push(Event::UserJoined(viewer.as_author()));
         Ok(outcome)
     }
 
@@ -345,7 +334,7 @@ impl Group<'_> {
         (message.deleted, message.reply_to) = (true, None);
         if !std::mem::take(&mut message.boosts).is_empty() {
             boosts::remove_boosts(self.tx, &message, None).await?;
-            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
+            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
         }
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
@@ -365,7 +354,7 @@ impl Group<'_> {
             return Ok(Vec::new());
         }
         let gone = boosts::remove_mentions(self.tx, message.id, still).await?;
-        self.events.push(Event::ActivityChanged { users: gone.clone() });
+        self.events.push(Event::ActivityChanged(gone.clone()));
         Ok(gone)
     }
 
@@ -385,7 +374,7 @@ impl Group<'_> {
         }
         let mentions = boosts::insert_mentions(self.tx, &mentions).await?;
         let users = mentions.iter().map(|mention| mention.user_id).collect();
-        self.events.push(Event::ActivityChanged { users });
+        self.events.push(Event::ActivityChanged(users));
         Ok(mentions)
     }
 

@@ -192,7 +192,7 @@ impl Writer {
     }
 
     async fn people(&self, command: PeopleCommand) -> Result<(), Error> {
-        self.run(Command::People(command)).await.map(|_| ())
+        self.ask(Command::People(command)).await
     }
 }
 
@@ -422,14 +422,14 @@ impl Group<'_> {
     async fn user_changed(&mut self, id: UserId) -> Applied {
         // Whoever is not active is shown nowhere live.
         if let Some(viewer) = account::find_viewer(self.tx, id).await? {
-            self.events.push(Event::UserChanged { viewer });
+            self.events.push(Event::UserChanged(viewer));
         }
         Ok(Outcome::Done)
     }
 
     async fn account_changed(&mut self) -> Applied {
         let account = account::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
-        self.events.push(Event::AccountChanged { account });
+        self.events.push(Event::AccountChanged(account));
         Ok(Outcome::Done)
     }
 }

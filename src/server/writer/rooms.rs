@@ -7,7 +7,7 @@
 //!
 //! What members add to each other's messages, and what follows for whom it concerns, is here too.
 
-use super::command::{Applied, Command, CreateMessage, Failure, Group, Outcome};
+use super::command::{Applied, Command, CreateMessage, Created, Failure, Group, Outcome};
 use super::{Event, Writer};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
@@ -28,33 +28,23 @@ use std::sync::Arc;
 /// Messages of a deleted room that go in one step: a few milliseconds of the writer's time.
 const MAX_LEFTOVERS: u32 = 500;
 
-/// A wish about rooms.
+/// A wish about rooms. Opening one may find the direct room these people have already.
 #[derive(Clone, Debug)]
 pub(super) enum RoomCommand {
-    /// A new room, or the direct room these people have already.
     Open { viewer: UserId, room: NewRoom },
-    /// Another name, topic, kind, or other members.
     Change { viewer: UserId, room_id: RoomId, change: RoomChange },
-    /// The room goes, with everything in it.
     Remove { viewer: UserId, room_id: RoomId },
-    /// A member goes, or puts a direct room away.
     Leave { viewer: UserId, room_id: RoomId },
-    /// A member wants to hear more or less.
     Involve { viewer: UserId, room_id: RoomId, involvement: Involvement },
-    /// A member keeps the room at the top, or no longer.
     Star { viewer: UserId, room_id: RoomId, starred: bool },
-    /// Some of the messages of deleted rooms go.
     RemoveLeftovers,
 }
 
 /// A wish about what concerns people.
 #[derive(Clone, Debug)]
 pub(super) enum ActivityCommand {
-    /// A boost is added to a message, or taken back by whoever added it.
     Boost { viewer: UserId, id: MessageId, boost: Boost, wanted: bool },
-    /// Somebody has seen what concerns them up to a change.
     See { viewer: UserId, seen: Seq },
-    /// Mentions in these messages show the name somebody has now; without any, all do.
     RenameMentions { user_id: UserId, ids: Vec<MessageId> },
 }
 
@@ -81,7 +71,7 @@ impl Writer {
 
     /// Notes up to which change somebody has seen what concerns them.
     pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
-        self.run(Command::Activity(ActivityCommand::See { viewer, seen })).await.map(|_| ())
+        self.ask(Command::Activity(ActivityCommand::See { viewer, seen })).await
     }
 
     /// Puts the name somebody has now into these messages; without any, the work is done.
@@ -90,7 +80,7 @@ impl Writer {
     /// [`Error::NotFound`] when it is done already.
     pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
         let command = ActivityCommand::RenameMentions { user_id, ids };
-        self.run(Command::Activity(command)).await.map(|_| ())
+        self.ask(Command::Activity(command)).await
     }
 }
 
@@ -103,7 +93,7 @@ impl Group<'_> {
             ActivityCommand::See { viewer, seen } => {
                 let seen = self.seq.min(*seen);
                 if boosts::update_activity_seen(self.tx, *viewer, seen).await? {
-                    self.events.push(Event::ActivityChanged { users: vec![*viewer] });
+                    self.events.push(Event::ActivityChanged(vec![*viewer]));
                 }
                 Ok(Outcome::Done)
             }
@@ -147,7 +137,7 @@ impl Group<'_> {
         let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
         self.message_updated(&message);
         if message.creator.id != viewer {
-            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
+            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
         }
         Ok(Outcome::Message(message))
     }
@@ -200,24 +190,6 @@ impl Opened {
     }
 }
 
-/// What creating a message came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is stored now.
-    New(Arc<Message>),
-    /// It was stored by an earlier call; this one had no effect.
-    Duplicate(Arc<Message>),
-}
-
-impl Created {
-    /// The message, whoever stored it.
-    pub fn message(&self) -> &Arc<Message> {
-        match self {
-            Self::New(message) | Self::Duplicate(message) => message,
-        }
-    }
-}
-
 impl Group<'_> {
     pub(super) async fn apply_to_rooms(&mut self, command: &RoomCommand) -> Applied {
         match command {
@@ -233,7 +205,7 @@ impl Group<'_> {
                 self.ensure_may_change(*viewer, &head).await?;
                 let everybody = Revision { grant: BTreeSet::new(), revoke: Revoked::Others };
                 let users = rooms::revoke(self.tx, *room_id, &everybody).await?;
-                self.events.push(Event::ActivityChanged { users });
+                self.events.push(Event::ActivityChanged(users));
                 self.remove_empty_room(*room_id).await
             }
             RoomCommand::Leave { viewer, room_id } => self.leave(*viewer, *room_id).await,
@@ -376,7 +348,7 @@ impl Group<'_> {
 
     async fn remove_empty_room(&mut self, room_id: RoomId) -> Applied {
         if rooms::remove_empty_room(self.tx, room_id, self.now).await? {
-            self.events.push(Event::RoomDeleted { room_id });
+            self.events.push(Event::RoomDeleted(room_id));
         }
         Ok(Outcome::Done)
     }
@@ -389,7 +361,7 @@ impl Group<'_> {
     ) -> Result<Arc<RoomHead>, Failure> {
         let head = Arc::new(rooms::load_head(self.tx, room_id).await?);
         // What concerned them in there does not count any more.
-        self.events.push(Event::ActivityChanged { users: revoked.clone() });
+        self.events.push(Event::ActivityChanged(revoked.clone()));
         self.events.push(Event::RoomChanged { head: Arc::clone(&head), granted, revoked });
         Ok(head)
     }
@@ -484,20 +456,17 @@ impl Writer {
     /// # Errors
     /// As for [`edit_message`](Self::edit_message).
     pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
-        self.run(Command::RemoveMessage { viewer, id }).await.map(|_| ())
+        self.ask(Command::RemoveMessage { viewer, id }).await
     }
 
     /// Moves a viewer's read cursor forward; it never moves back.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room.
     pub async fn read_room(
         &self,
         viewer: UserId,
         room_id: RoomId,
         message_id: MessageId,
     ) -> Result<(), Error> {
-        self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
+        self.ask(Command::ReadRoom { viewer, room_id, message_id }).await
     }
 
     /// Opens a room, and lets in whoever belongs there. A direct room exists once for each exact
@@ -525,15 +494,15 @@ impl Writer {
         room_id: RoomId,
         change: RoomChange,
     ) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Change { viewer, room_id, change })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Change { viewer, room_id, change })).await
     }
 
     /// Deletes a room for everybody; a direct room is put away for the viewer only.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
+    /// [`Error::Forbidden`] for a member who may not.
     pub async fn remove_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Remove { viewer, room_id })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Remove { viewer, room_id })).await
     }
 
     /// Takes the viewer out of a closed room, or puts a direct room away.
@@ -541,13 +510,10 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] for a stranger; [`Error::Validation`] for an open room.
     pub async fn leave_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Leave { viewer, room_id })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Leave { viewer, room_id })).await
     }
 
     /// Records how much the viewer wants to hear of a room.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger.
     pub async fn change_involvement(
         &self,
         viewer: UserId,
@@ -555,20 +521,17 @@ impl Writer {
         involvement: Involvement,
     ) -> Result<(), Error> {
         let command = RoomCommand::Involve { viewer, room_id, involvement };
-        self.run(Command::Rooms(command)).await.map(|_| ())
+        self.ask(Command::Rooms(command)).await
     }
 
     /// Records whether the viewer keeps a room at the top.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger.
     pub async fn star_room(
         &self,
         viewer: UserId,
         room_id: RoomId,
         starred: bool,
     ) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await
     }
 
     /// Removes what deleted rooms have left behind, a little at a time: others write in between.
