@@ -1,12 +1,10 @@
-//! Who is connected, what each tab watches, and getting frames to them.
+//! Who is connected, what each tab watches, and getting frames to them. A page load is no departure
+//! of anybody's, and silence is one whatever tabs there are.
 //!
 //! A frame is encoded once and its bytes are shared by every tab. Each tab has a bounded queue; a
-//! tab whose queue is full is cut with a word of goodbye and catches up by its cursor when it
-//! comes back. It never delays the writer or another tab. What differs for each member, such as
-//! how a room stands in their list, is looked up by their tab when its turn comes.
-//!
-//! Somebody is present from their first tab on until a moment after their last one: a page load is
-//! no departure, and silence is one whatever tabs there are.
+//! tab whose queue is full is cut and catches up by its cursor when it comes back. It never delays
+//! the writer or another tab. What differs for each member, such as how a room stands in their
+//! list, is looked up by their tab when its turn comes.
 
 use super::operation::Gap;
 use super::writer::Event;
@@ -24,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// How long somebody stays present after their last tab has gone (Campfire waits as long).
+/// So long somebody stays present after their last tab has gone (Campfire's value).
 pub const LEAVING: Duration = Duration::from_secs(5);
 /// Whoever is not heard of for so long is gone.
 const SILENCE: Duration = Duration::from_millis(PRESENCE_TTL_MS);
@@ -64,9 +62,7 @@ pub struct Registered {
 
 /// All tabs.
 #[derive(Debug, Default)]
-pub struct Connections {
-    registry: Mutex<Registry>,
-}
+pub struct Connections(Mutex<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
@@ -79,14 +75,13 @@ struct Registry {
     /// changes, dropped when they leave.
     users: FxHashMap<UserId, Present>,
     watching: FxHashMap<RoomId, FxHashSet<ConnectionId>>,
-    /// Everybody present, by name; forgotten whenever somebody comes or goes, because sorting a
-    /// thousand names for every page costs more than the page.
+    /// Everybody present, by name, until somebody comes or goes: sorting a thousand names for every
+    /// page costs more than the page.
     online: Option<Arc<[UserRef]>>,
     /// Who came or went and has not been announced yet.
     announcements: VecDeque<(UserId, String, bool)>,
 }
 
-/// Somebody present.
 #[derive(Debug)]
 struct Present {
     name: String,
@@ -142,9 +137,7 @@ impl Connections {
 
     /// A tab has said hello: frames queue up for it from now on.
     pub fn greet(&self, id: ConnectionId) {
-        if let Some(tab) = self.lock().tabs.get_mut(&id) {
-            tab.greeted = true;
-        }
+        self.lock().tabs.entry(id).and_modify(|tab| tab.greeted = true);
     }
 
     /// How many tabs a user has open.
@@ -188,9 +181,7 @@ impl Connections {
 
     /// Something was heard from a user's tab.
     pub fn heard(&self, user_id: UserId) {
-        if let Some(present) = self.lock().users.get_mut(&user_id) {
-            present.last_heard = Instant::now();
-        }
+        self.lock().users.entry(user_id).and_modify(|here| here.last_heard = Instant::now());
     }
 
     /// Who is online, by name.
@@ -200,17 +191,16 @@ impl Connections {
             return Arc::clone(online);
         }
         let named = |(id, here): (&UserId, &Present)| UserRef { id: *id, name: here.name.clone() };
-        let mut online: Vec<UserRef> = registry.users.iter().map(named).collect();
+        let mut online: Vec<_> = registry.users.iter().map(named).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         Arc::clone(registry.online.insert(online.into()))
     }
 
     /// Notes which direct rooms are with somebody who is online.
     pub fn mark_online(&self, rooms: &mut [SidebarRoom]) {
-        let mut registry = None;
+        let registry = self.lock();
         for entry in rooms {
             if let [other] = entry.people.as_slice() {
-                let registry = registry.get_or_insert_with(|| self.lock());
                 entry.online = registry.users.contains_key(&other.id);
             }
         }
@@ -271,9 +261,8 @@ impl Connections {
                 registry.send(concerned, &Parcel::Room(*room_id));
             }
             Event::MembershipChanged { user_id, head, membership } => {
-                let place = (head.room.kind, membership.involvement);
                 registry.removals += 1;
-                registry.place(*user_id, head.room.id, place);
+                registry.place(*user_id, head.room.id, (head.room.kind, membership.involvement));
                 registry.send_to_users([user_id], &Parcel::Room(head.room.id));
             }
             Event::SessionEnded { id: ended, .. } => {
@@ -375,7 +364,7 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -421,8 +410,8 @@ impl Registry {
             };
             present.rooms.remove(&room_id);
             for id in present.tabs.clone() {
-                let tab = self.tabs.get_mut(&id);
-                if let Some(tab) = tab.filter(|tab| tab.room_id == Some(room_id)) {
+                let tab = self.tabs.get_mut(&id).filter(|tab| tab.room_id == Some(room_id));
+                if let Some(tab) = tab {
                     tab.room_id = None;
                     self.stop_watching(room_id, id);
                 }

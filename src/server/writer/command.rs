@@ -7,7 +7,7 @@
 
 use super::Event;
 use super::people::{PeopleCommand, public_network};
-use super::rooms::{ActivityCommand, RoomCommand};
+use super::rooms::RoomCommand;
 use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message, Quote, has_mentions};
@@ -16,9 +16,9 @@ use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, User
 use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
-use crate::server::store::boosts::{self, NewMention};
 use crate::server::store::messages::{self, NewMessage};
-use crate::server::store::{self, Tx, rooms, search};
+use crate::server::store::search::{self, NewMention};
+use crate::server::store::{self, Tx, rooms};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -34,7 +34,6 @@ pub(super) enum Command {
     UseSession { digest: TokenDigest, session: Session },
     SignOut { digest: TokenDigest, id: SessionId },
     Rooms(RoomCommand),
-    Activity(ActivityCommand),
     CreateMessage(CreateMessage),
     EditMessage { viewer: Viewer, id: MessageId, text: Rendered },
     RemoveMessage { viewer: Viewer, id: MessageId },
@@ -176,7 +175,6 @@ impl Group<'_> {
                 Ok(Outcome::Done)
             }
             Command::Rooms(command) => self.apply_to_rooms(command).await,
-            Command::Activity(command) => self.apply_to_activity(command).await,
             Command::CreateMessage(message) => {
                 let mut answers = self.create_messages(&[message]).await?;
                 answers.pop().unwrap_or(Err(Error::Unexpected)).map_err(Failure::Refused)
@@ -188,7 +186,7 @@ impl Group<'_> {
             }
             Command::MarkUnread { viewer, room_id, message_id } => {
                 let (user_id, room_id) = (*viewer, *room_id);
-                let reading = messages::mark_unread(self.tx, user_id, room_id, *message_id).await?;
+                let reading = store::mark_unread(self.tx, user_id, room_id, *message_id).await?;
                 let reading = reading.ok_or(Error::NotFound)?;
                 self.events.push(Event::RoomRead { user_id, room_id, reading });
                 Ok(Outcome::Done)
@@ -212,7 +210,7 @@ impl Group<'_> {
     }
 
     async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
-        match messages::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+        match store::update_read_cursor(self.tx, user_id, room_id, seen).await? {
             Some(reading) => self.events.push(Event::RoomRead { user_id, room_id, reading }),
             None if !rooms::is_member(self.tx, user_id, room_id).await? => {
                 return Err(Error::NotFound.into());
@@ -333,7 +331,7 @@ impl Group<'_> {
         message.body_html.clear();
         (message.deleted, message.reply_to) = (true, None);
         if !std::mem::take(&mut message.boosts).is_empty() {
-            boosts::remove_boosts(self.tx, &message, None).await?;
+            messages::remove_boosts(self.tx, &message, None).await?;
             self.events.push(Event::ActivityChanged(vec![message.creator.id]));
         }
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
@@ -353,7 +351,7 @@ impl Group<'_> {
         if message.reply_to.is_none() && !has_mentions(&message.body_html) {
             return Ok(Vec::new());
         }
-        let gone = boosts::remove_mentions(self.tx, message.id, still).await?;
+        let gone = search::remove_mentions(self.tx, message.id, still).await?;
         self.events.push(Event::ActivityChanged(gone.clone()));
         Ok(gone)
     }
@@ -372,7 +370,7 @@ impl Group<'_> {
         if mentions.is_empty() {
             return Ok(mentions);
         }
-        let mentions = boosts::insert_mentions(self.tx, &mentions).await?;
+        let mentions = search::insert_mentions(self.tx, &mentions).await?;
         let users = mentions.iter().map(|mention| mention.user_id).collect();
         self.events.push(Event::ActivityChanged(users));
         Ok(mentions)
@@ -417,7 +415,7 @@ impl Group<'_> {
         let replies = rows.iter().filter(|row| row.reply_to_id.is_some()).map(|row| row.id);
         let mut quotes = match replies.collect::<Vec<_>>() {
             none if none.is_empty() => HashMap::new(),
-            replies => boosts::list_quotes(self.tx, &replies).await?,
+            replies => search::list_quotes(self.tx, &replies).await?,
         };
         for row in &mut rows {
             row.mentions.extend(quotes.get(&row.id).map(|quote| quote.creator.id));

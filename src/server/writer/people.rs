@@ -9,11 +9,13 @@ use super::command::{Applied, Command, Failure, Group, Outcome};
 use super::{Begun, Event, Writer};
 use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, Viewer};
 use crate::domain::error::Error;
+use crate::domain::message::{plain_body, rename_mentions};
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
-use crate::server::store::{account, boosts, messages, rooms};
+use crate::server::store::{account, messages, rooms};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// What becomes of the messages of somebody who is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(super) enum PeopleCommand {
     ChangeRole { viewer: UserId, user_id: UserId, role: Role },
     ChangeStatus { viewer: UserId, user_id: UserId, status: Status, messages: TheirMessages },
     RemoveMessages { user_id: UserId, ids: Vec<MessageId> },
+    RenameMentions { user_id: UserId, ids: Vec<MessageId> },
     CreateInvite { viewer: UserId, code: String, terms: InviteTerms },
     RevokeInvite { viewer: UserId, id: InviteId },
     CreateLink { link: Link },
@@ -92,7 +95,7 @@ impl Writer {
     }
 
     /// Turns these messages of somebody who is banned into tombstones; without any, the removal is
-    /// done. Nothing happens when it is not wanted any more.
+    /// done.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not wanted any more.
@@ -102,6 +105,14 @@ impl Writer {
         ids: Vec<MessageId>,
     ) -> Result<(), Error> {
         self.people(PeopleCommand::RemoveMessages { user_id, ids }).await
+    }
+
+    /// Puts the name somebody has now into these messages; without any, the work is done.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is done already.
+    pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
+        self.people(PeopleCommand::RenameMentions { user_id, ids }).await
     }
 
     /// Makes an invite link.
@@ -122,9 +133,6 @@ impl Writer {
     }
 
     /// Ends an invite link: its maker may, and administrators.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn revoke_invite(&self, viewer: UserId, id: InviteId) -> Result<(), Error> {
         self.people(PeopleCommand::RevokeInvite { viewer, id }).await
     }
@@ -138,10 +146,7 @@ impl Writer {
         self.people(PeopleCommand::CreateLink { link }).await
     }
 
-    /// Begins a session by a sign-in link, which is used up.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a link that does not work.
+    /// Begins a session by a sign-in link, which is used up; [`Error::NotFound`] if it does not work.
     pub async fn redeem_sign_in(
         &self,
         digest: TokenDigest,
@@ -170,10 +175,7 @@ impl Writer {
         self.people(PeopleCommand::EndSessions { viewer, which }).await
     }
 
-    /// Changes the account's name and its rule about rooms.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
+    /// Changes the account's name and its rule about rooms: administrators may.
     pub async fn change_account(
         &self,
         viewer: UserId,
@@ -183,10 +185,7 @@ impl Writer {
         self.people(PeopleCommand::ChangeAccount { viewer, name, room_creators }).await
     }
 
-    /// Changes the account's own stylesheet.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
+    /// Changes the account's own stylesheet: administrators may.
     pub async fn change_styles(&self, viewer: UserId, styles: String) -> Result<(), Error> {
         self.people(PeopleCommand::ChangeStyles { viewer, styles }).await
     }
@@ -218,6 +217,7 @@ impl Group<'_> {
                 self.change_status(*user_id, *status, *messages).await
             }
             Wish::RemoveMessages { user_id, ids } => self.remove_messages(*user_id, ids).await,
+            Wish::RenameMentions { user_id, ids } => self.rename_mentions(*user_id, ids).await,
             Wish::CreateInvite { viewer, code, terms } => {
                 self.create_invite(*viewer, code, *terms).await
             }
@@ -281,7 +281,7 @@ impl Group<'_> {
             return Err(Error::invalid("email_address", taken).into());
         }
         if before.name != profile.name {
-            boosts::update_renamed(self.tx, id, true).await?;
+            account::update_renamed(self.tx, id, true).await?;
         }
         self.user_changed(id).await
     }
@@ -351,6 +351,28 @@ impl Group<'_> {
         for id in ids {
             if let Some(message) = messages::find_message_of(self.tx, user_id, *id).await? {
                 self.bury(message).await?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
+        let user = account::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
+        if ids.is_empty() {
+            account::update_renamed(self.tx, user_id, false).await?;
+        }
+        for id in ids {
+            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
+            else {
+                continue;
+            };
+            if let Some(html) = rename_mentions(&message.body_html, &user) {
+                self.seq = self.seq.next();
+                message.seq = self.seq;
+                message.body = plain_body(source.clone(), &html);
+                message.body_html = html;
+                messages::update_message(self.tx, &message, &source).await?;
+                self.message_updated(&Arc::new(message));
             }
         }
         Ok(Outcome::Done)

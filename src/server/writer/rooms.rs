@@ -11,9 +11,7 @@ use super::command::{Applied, Command, CreateMessage, Created, Failure, Group, O
 use super::{Event, Writer};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
-use crate::domain::message::{
-    Boost, ClientMessageId, MAX_BOOSTS, MAX_BOOSTS_OF_ONE, Message, plain_body, rename_mentions,
-};
+use crate::domain::message::{Boost, ClientMessageId, MAX_BOOSTS, MAX_BOOSTS_OF_ONE, Message};
 use crate::domain::room::{
     Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
     may_change_room,
@@ -21,7 +19,7 @@ use crate::domain::room::{
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::operation::Gap;
 use crate::server::rich_text::Rendered;
-use crate::server::store::{boosts, messages, rooms};
+use crate::server::store::{messages, rooms, search};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,138 +36,8 @@ pub(super) enum RoomCommand {
     Involve { viewer: UserId, room_id: RoomId, involvement: Involvement },
     Star { viewer: UserId, room_id: RoomId, starred: bool },
     RemoveLeftovers,
-}
-
-/// A wish about what concerns people.
-#[derive(Clone, Debug)]
-pub(super) enum ActivityCommand {
     Boost { viewer: UserId, id: MessageId, boost: Boost, wanted: bool },
-    See { viewer: UserId, seen: Seq },
-    RenameMentions { user_id: UserId, ids: Vec<MessageId> },
-}
-
-impl Writer {
-    /// Adds a boost to a message, or takes one's own back. A second time changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Validation`]
-    /// beyond what one person or one message may have.
-    pub async fn boost(
-        &self,
-        viewer: UserId,
-        id: MessageId,
-        boost: Boost,
-        wanted: bool,
-    ) -> Result<Created, Error> {
-        let command = ActivityCommand::Boost { viewer, id, boost, wanted };
-        match self.run(Command::Activity(command)).await? {
-            Outcome::Message(message) => Ok(Created::New(message)),
-            Outcome::Duplicate(message) => Ok(Created::Duplicate(message)),
-            _ => Err(Error::Unexpected),
-        }
-    }
-
-    /// Notes up to which change somebody has seen what concerns them.
-    pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
-        self.ask(Command::Activity(ActivityCommand::See { viewer, seen })).await
-    }
-
-    /// Puts the name somebody has now into these messages; without any, the work is done.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when it is done already.
-    pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
-        let command = ActivityCommand::RenameMentions { user_id, ids };
-        self.ask(Command::Activity(command)).await
-    }
-}
-
-impl Group<'_> {
-    pub(super) async fn apply_to_activity(&mut self, command: &ActivityCommand) -> Applied {
-        match command {
-            ActivityCommand::Boost { viewer, id, boost, wanted } => {
-                self.boost(*viewer, *id, boost, *wanted).await
-            }
-            ActivityCommand::See { viewer, seen } => {
-                let seen = self.seq.min(*seen);
-                if boosts::update_activity_seen(self.tx, *viewer, seen).await? {
-                    self.events.push(Event::ActivityChanged(vec![*viewer]));
-                }
-                Ok(Outcome::Done)
-            }
-            ActivityCommand::RenameMentions { user_id, ids } => {
-                self.rename_mentions(*user_id, ids).await
-            }
-        }
-    }
-
-    async fn boost(
-        &mut self,
-        viewer: UserId,
-        id: MessageId,
-        boost: &Boost,
-        wanted: bool,
-    ) -> Applied {
-        let found = messages::find_message_of_member(self.tx, viewer, id);
-        let mut message = found.await?.ok_or(Error::NotFound)?;
-        let own = message.boosts.iter().filter(|one| one.is_by(viewer));
-        let has = own.clone().any(|one| one.content == boost.content());
-        let all: usize = message.boosts.iter().map(|one| one.user_ids.len()).sum();
-        let own = own.count();
-        if has == wanted {
-            return Ok(Outcome::Duplicate(Arc::new(message)));
-        }
-        if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
-            let many = if own >= MAX_BOOSTS_OF_ONE {
-                "You have added a lot to this message. Take something back first."
-            } else {
-                "This message has as many reactions as it can carry."
-            };
-            return Err(Error::invalid("content", many).into());
-        }
-        self.seq = self.seq.next();
-        message.seq = self.seq;
-        match wanted {
-            true => boosts::insert_boost(self.tx, &message, viewer, boost, self.now).await?,
-            false => boosts::remove_boosts(self.tx, &message, Some((viewer, boost))).await?,
-        }
-        let found = messages::find_message_of_member(self.tx, viewer, id);
-        let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
-        self.message_updated(&message);
-        if message.creator.id != viewer {
-            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
-        }
-        Ok(Outcome::Message(message))
-    }
-
-    async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
-        let user = boosts::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
-        if ids.is_empty() {
-            boosts::update_renamed(self.tx, user_id, false).await?;
-        }
-        for id in ids {
-            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
-            else {
-                continue;
-            };
-            if let Some(html) = rename_mentions(&message.body_html, &user) {
-                self.seq = self.seq.next();
-                message.seq = self.seq;
-                message.body = plain_body(source.clone(), &html);
-                message.body_html = html;
-                messages::update_message(self.tx, &message, &source).await?;
-                self.message_updated(&Arc::new(message));
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// A message looks otherwise and mentions whom it did.
-    fn message_updated(&mut self, message: &Arc<Message>) {
-        let (mentioned, unmentioned) = (Vec::new(), Vec::new());
-        let message = Arc::clone(message);
-        self.events.push(Event::MessageUpdated { message, mentioned, unmentioned });
-    }
+    SeeActivity { viewer: UserId, seen: Seq },
 }
 
 /// What opening a room came to.
@@ -218,6 +86,16 @@ impl Group<'_> {
                 let (head, old) = self.room_of(*viewer, *room_id).await?;
                 let new = Membership { starred: *starred, ..old.clone() };
                 self.change_membership(*viewer, head, (old, new)).await
+            }
+            RoomCommand::Boost { viewer, id, boost, wanted } => {
+                self.boost(*viewer, *id, boost, *wanted).await
+            }
+            RoomCommand::SeeActivity { viewer, seen } => {
+                let seen = self.seq.min(*seen);
+                if search::update_activity_seen(self.tx, *viewer, seen).await? {
+                    self.events.push(Event::ActivityChanged(vec![*viewer]));
+                }
+                Ok(Outcome::Done)
             }
             RoomCommand::RemoveLeftovers => {
                 Ok(Outcome::More(rooms::remove_leftovers(self.tx, MAX_LEFTOVERS).await?))
@@ -390,6 +268,52 @@ impl Group<'_> {
             Err(Error::invalid("user_ids", "Somebody you chose is not here any more.").into())
         }
     }
+
+    async fn boost(
+        &mut self,
+        viewer: UserId,
+        id: MessageId,
+        boost: &Boost,
+        wanted: bool,
+    ) -> Applied {
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let mut message = found.await?.ok_or(Error::NotFound)?;
+        let own = message.boosts.iter().filter(|one| one.is_by(viewer));
+        let has = own.clone().any(|one| one.content == boost.content());
+        let all: usize = message.boosts.iter().map(|one| one.user_ids.len()).sum();
+        let own = own.count();
+        if has == wanted {
+            return Ok(Outcome::Duplicate(Arc::new(message)));
+        }
+        if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
+            let many = if own >= MAX_BOOSTS_OF_ONE {
+                "You have added a lot to this message. Take something back first."
+            } else {
+                "This message has as many reactions as it can carry."
+            };
+            return Err(Error::invalid("content", many).into());
+        }
+        self.seq = self.seq.next();
+        message.seq = self.seq;
+        match wanted {
+            true => messages::insert_boost(self.tx, &message, viewer, boost, self.now).await?,
+            false => messages::remove_boosts(self.tx, &message, Some((viewer, boost))).await?,
+        }
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
+        self.message_updated(&message);
+        if message.creator.id != viewer {
+            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
+        }
+        Ok(Outcome::Message(message))
+    }
+
+    /// A message looks otherwise and mentions whom it did.
+    pub(super) fn message_updated(&mut self, message: &Arc<Message>) {
+        let (mentioned, unmentioned) = (Vec::new(), Vec::new());
+        let message = Arc::clone(message);
+        self.events.push(Event::MessageUpdated { message, mentioned, unmentioned });
+    }
 }
 
 impl Writer {
@@ -540,5 +464,30 @@ impl Writer {
             self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await?
         {}
         Ok(())
+    }
+
+    /// Adds a boost to a message, or takes one's own back. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Validation`]
+    /// beyond what one person or one message may have.
+    pub async fn boost(
+        &self,
+        viewer: UserId,
+        id: MessageId,
+        boost: Boost,
+        wanted: bool,
+    ) -> Result<Created, Error> {
+        let command = RoomCommand::Boost { viewer, id, boost, wanted };
+        match self.run(Command::Rooms(command)).await? {
+            Outcome::Message(message) => Ok(Created::New(message)),
+            Outcome::Duplicate(message) => Ok(Created::Duplicate(message)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Notes up to which change somebody has seen what concerns them.
+    pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
+        self.ask(Command::Rooms(RoomCommand::SeeActivity { viewer, seen })).await
     }
 }
