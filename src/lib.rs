@@ -5,8 +5,8 @@
 //! request). `domain` and `ui` compile for both sides; `cfg(feature)` appears only in this file.
 //!
 //! **A message, from keystroke to every other screen.** `ui::composer` checks the draft and
-//! `ui::state` shows it as pending; `ui::browser` posts it. `server::http::api` asks who it is
-//! (hot state, no I/O), renders it (`server::rich_text`) and hands it to
+//! `ui::state` shows it as pending; `ui::browser` posts it. `server::http::messages` asks who it
+//! is (hot state, no I/O), renders it (`server::rich_text`) and hands it to
 //! `Writer::create_message_with_deduplication`. The writer takes everything waiting into one
 //! transaction: message, search row, room head. After the commit, in order: hot state learns it,
 //! `server::connections` encodes it once and queues the bytes for each watching tab, the caller is

@@ -1,16 +1,15 @@
-//! Who is connected, what each tab watches, and getting frames to them.
+//! Who is connected, what each tab watches, and getting frames to them. A page load is no departure
+//! of anybody's, and silence is one whatever tabs there are.
 //!
 //! A frame is encoded once and its bytes are shared by every tab. Each tab has a bounded queue; a
-//! tab whose queue is full is cut with a word of goodbye and catches up by its cursor when it
-//! comes back. It never delays the writer or another tab. What differs for each member, such as how a
-//! room stands in their list, is not sent but looked up by their tab when its turn comes.
+//! tab whose queue is full is cut and catches up by its cursor when it comes back. It never delays
+//! the writer or another tab. What differs for each member, such as how a room stands in their
+//! list, is looked up by their tab when its turn comes.
 
-use super::memory::Present;
-pub use super::memory::{ConnectionId, Departure, LEAVING, Presence};
 use super::operation::Gap;
 use super::writer::Event;
 use crate::domain::account::UserRef;
-use crate::domain::event::{Ending, ServerFrame};
+use crate::domain::event::{Ending, PRESENCE_TTL_MS, ServerFrame};
 use crate::domain::message::Message;
 use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
 use crate::domain::{RoomId, SessionId, UserId};
@@ -18,15 +17,24 @@ use axum::extract::ws::Utf8Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+/// So long somebody stays present after their last tab has gone (Campfire's value).
+pub const LEAVING: Duration = Duration::from_secs(5);
+/// Whoever is not heard of for so long is gone.
+const SILENCE: Duration = Duration::from_millis(PRESENCE_TTL_MS);
 /// Frames waiting for one tab at most; about 100 kB of ordinary messages.
 pub const QUEUE: usize = 256;
 /// People announced in one sweep; a fraction of a tab's queue.
 const ANNOUNCEMENTS: usize = 50;
 /// Tabs of one user at once. Beyond, new ones are refused while limits are on.
 pub const MAX_TABS: usize = 20;
+
+/// One tab: the so many-th that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub(super) u64);
 
 /// What waits for a tab.
 #[derive(Clone, Debug)]
@@ -53,9 +61,7 @@ pub struct Registered {
 
 /// All tabs.
 #[derive(Debug, Default)]
-pub struct Connections {
-    registry: Mutex<Registry>,
-}
+pub struct Connections(Mutex<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
@@ -68,12 +74,22 @@ struct Registry {
     /// changes, dropped when they leave.
     users: FxHashMap<UserId, Present>,
     watching: FxHashMap<RoomId, FxHashSet<ConnectionId>>,
-    presence: Presence,
-    /// Everybody present, by name; forgotten whenever somebody comes or goes, because sorting a
-    /// thousand names for every page costs more than the page.
+    /// Everybody present, by name, until somebody comes or goes: sorting a thousand names for every
+    /// page costs more than the page.
     online: Option<Arc<[UserRef]>>,
     /// Who came or went and has not been announced yet.
     announcements: VecDeque<(UserId, String, bool)>,
+}
+
+#[derive(Debug)]
+struct Present {
+    name: String,
+    /// Rooms they hear of, and which of them are direct: any of those may have been put away until
+    /// something is said there, so what happens in them lets their tabs look how they stand.
+    rooms: FxHashMap<RoomId, bool>,
+    tabs: FxHashSet<ConnectionId>,
+    /// When a tab of theirs said something, or the last one went.
+    last_heard: Instant,
 }
 
 #[derive(Debug)]
@@ -92,20 +108,22 @@ impl Connections {
     pub fn register(&self, user: &UserRef, session_id: SessionId) -> Registered {
         let mut registry = self.lock();
         registry.last_id += 1;
-        let id = ConnectionId::new(registry.last_id);
+        let id = ConnectionId(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
         let user_id = user.id;
         let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        let (name, rooms, directs) = (user.name.clone(), <_>::default(), <_>::default());
-        let new = Present { name, rooms, directs, tabs: <_>::default() };
-        registry.users.entry(user_id).or_insert(new).tabs.insert(id);
-        if registry.presence.connect(user_id, Instant::now()) {
+        if !registry.users.contains_key(&user_id) {
             registry.announcements.push_back((user_id, user.name.clone(), true));
             registry.online = None;
         }
-        metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
+        let (name, last_heard) = (user.name.clone(), Instant::now());
+        let new = Present { name, rooms: <_>::default(), tabs: <_>::default(), last_heard };
+        let present = registry.users.entry(user_id).or_insert(new);
+        present.tabs.insert(id);
+        present.last_heard = last_heard;
+        metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
         Registered { id, frames: frames_here, ending: ending_here }
     }
 
@@ -113,14 +131,12 @@ impl Connections {
     pub fn unregister(&self, id: ConnectionId) {
         let mut registry = self.lock();
         registry.remove(id);
-        metrics::gauge!("campfire_connections").set(count(registry.tabs.len()));
+        metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
     }
 
     /// A tab has said hello: frames queue up for it from now on.
     pub fn greet(&self, id: ConnectionId) {
-        if let Some(tab) = self.lock().tabs.get_mut(&id) {
-            tab.greeted = true;
-        }
+        self.lock().tabs.entry(id).and_modify(|tab| tab.greeted = true);
     }
 
     /// How many tabs a user has open.
@@ -141,10 +157,8 @@ impl Connections {
         if registry.removals != removals {
             return false;
         }
-        if let Some(present) = registry.users.get_mut(&user_id) {
-            for entry in rooms {
-                present.place(entry.id, (entry.kind, entry.involvement));
-            }
+        for entry in rooms {
+            registry.place(user_id, entry.id, (entry.kind, entry.involvement));
         }
         true
     }
@@ -166,7 +180,7 @@ impl Connections {
 
     /// Something was heard from a user's tab.
     pub fn heard(&self, user_id: UserId) {
-        self.lock().presence.refresh(user_id, Instant::now());
+        self.lock().users.entry(user_id).and_modify(|here| here.last_heard = Instant::now());
     }
 
     /// Who is online, by name.
@@ -175,20 +189,18 @@ impl Connections {
         if let Some(online) = &registry.online {
             return Arc::clone(online);
         }
-        let present = registry.users.iter().filter(|(id, _)| registry.presence.is_online(**id));
         let named = |(id, here): (&UserId, &Present)| UserRef { id: *id, name: here.name.clone() };
-        let mut online: Vec<UserRef> = present.map(named).collect();
+        let mut online: Vec<_> = registry.users.iter().map(named).collect();
         online.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
         Arc::clone(registry.online.insert(online.into()))
     }
 
     /// Notes which direct rooms are with somebody who is online.
     pub fn mark_online(&self, rooms: &mut [SidebarRoom]) {
-        let mut registry = None;
+        let registry = self.lock();
         for entry in rooms {
             if let [other] = entry.people.as_slice() {
-                let registry = registry.get_or_insert_with(|| self.lock());
-                entry.online = registry.presence.is_online(other.id);
+                entry.online = registry.users.contains_key(&other.id);
             }
         }
     }
@@ -199,30 +211,27 @@ impl Connections {
         // By the name they have now; a tab may have been opened under another.
         let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
         let now = UserRef { id: user.id, name: name.clone() };
-        let to = registry.watchers(room_id).filter(|(_, owner)| *owner != user.id);
-        let to: Vec<_> = to.map(|(id, _)| id).collect();
-        if let Some(bytes) = encode(&ServerFrame::Typing { room_id, user: now, active }) {
-            registry.send(to, &Parcel::Frame(bytes));
-        }
+        let to = registry.watchers(room_id, Some(user.id));
+        registry.tell(to, &ServerFrame::Typing { room_id, user: now, active });
     }
 
     /// Tells everybody concerned what the writer has committed.
     pub fn publish(&self, event: &Event) {
+        if let Event::MessageCreated { message, mentioned } = event {
+            return self.publish_created(message, mentioned);
+        }
+        let mut registry = self.lock();
         match event {
-            Event::MessageCreated { message, mentioned } => {
-                self.publish_created(message, mentioned);
-            }
             Event::MessageUpdated { message, mentioned, unmentioned } => {
                 let (room_id, message) = (message.room_id, Arc::clone(message));
-                self.publish_to_room(room_id, &ServerFrame::MessageUpdated { message });
+                registry.tell_room(room_id, &ServerFrame::MessageUpdated { message });
                 let concerned = mentioned.iter().chain(unmentioned);
-                self.lock().send_to_users(concerned, &Parcel::Room(room_id));
+                registry.send_to_users(concerned, &Parcel::Room(room_id));
             }
             Event::MessageDeleted { message, newest, unmentioned } => {
                 let (room_id, id) = (message.room_id, message.id);
                 let message = Arc::clone(message);
-                self.publish_to_room(room_id, &ServerFrame::MessageDeleted { message });
-                let mut registry = self.lock();
+                registry.tell_room(room_id, &ServerFrame::MessageDeleted { message });
                 if newest.is_none_or(|newest| newest.id < id) {
                     let members = registry.tabs_with(room_id, &[]);
                     registry.send(members, &Parcel::Room(room_id));
@@ -232,12 +241,11 @@ impl Connections {
             }
             Event::RoomRead { user_id, room_id, reading } => {
                 if let Some(bytes) = encode(&reading.frame(*room_id)) {
-                    self.lock().send_to_users([user_id], &Parcel::Frame(bytes));
+                    registry.send_to_users([user_id], &Parcel::Frame(bytes));
                 }
             }
             Event::RoomChanged { head, granted, revoked } => {
                 let (room_id, kind) = (head.room.id, head.room.kind);
-                let mut registry = self.lock();
                 for user_id in granted {
                     registry.place(*user_id, room_id, (kind, Involvement::first_in(kind)));
                 }
@@ -245,49 +253,39 @@ impl Connections {
                 registry.take_away(room_id, revoked);
                 registry.send(concerned, &Parcel::Room(room_id));
             }
-            Event::RoomDeleted { room_id } => {
-                let mut registry = self.lock();
+            Event::RoomDeleted(room_id) => {
                 let everybody: Vec<UserId> = registry.users.keys().copied().collect();
                 let concerned = registry.tabs_with(*room_id, &[]);
                 registry.take_away(*room_id, &everybody);
                 registry.send(concerned, &Parcel::Room(*room_id));
             }
             Event::MembershipChanged { user_id, head, membership } => {
-                let place = (head.room.kind, membership.involvement);
-                let mut registry = self.lock();
                 registry.removals += 1;
-                registry.place(*user_id, head.room.id, place);
+                registry.place(*user_id, head.room.id, (head.room.kind, membership.involvement));
                 registry.send_to_users([user_id], &Parcel::Room(head.room.id));
             }
-            Event::SessionEnded { id, .. } => self.end_session(*id),
-            Event::UserChanged { viewer } => self.rename(viewer.as_author()),
-            Event::AccountChanged { account } => {
-                self.lock().tell_all(&ServerFrame::Account { name: account.name.clone() });
+            Event::SessionEnded { id: ended, .. } => {
+                let theirs = registry.tabs.iter().filter(|(_, tab)| tab.session_id == *ended);
+                for id in theirs.map(|(id, _)| *id).collect::<Vec<_>>() {
+                    registry.end(id, Ending::SignedOut);
+                }
             }
-            Event::ActivityChanged { users } => self.lock().send_to_users(users, &Parcel::Activity),
-            Event::AccountCreated { .. }
-            | Event::UserJoined { .. }
+            Event::UserChanged(viewer) => {
+                if let Some(present) = registry.users.get_mut(&viewer.id) {
+                    present.name.clone_from(&viewer.name);
+                    registry.online = None;
+                }
+                registry.tell_all(&ServerFrame::Person { user: viewer.as_author() });
+            }
+            Event::AccountChanged(account) => {
+                registry.tell_all(&ServerFrame::Account { name: account.name.clone() });
+            }
+            Event::ActivityChanged(users) => registry.send_to_users(users, &Parcel::Activity),
+            Event::MessageCreated { .. }
+            | Event::AccountCreated(_)
+            | Event::UserJoined(_)
             | Event::SessionBegan { .. }
             | Event::SessionUsed { .. } => {}
-        }
-    }
-
-    /// Shows somebody by the name they have now, here and on every screen.
-    fn rename(&self, user: UserRef) {
-        let mut registry = self.lock();
-        if let Some(present) = registry.users.get_mut(&user.id) {
-            present.name.clone_from(&user.name);
-            registry.online = None;
-        }
-        registry.tell_all(&ServerFrame::Person { user });
-    }
-
-    /// Ends every tab of a session.
-    fn end_session(&self, ended: SessionId) {
-        let mut registry = self.lock();
-        let of_session = registry.tabs.iter().filter(|(_, tab)| tab.session_id == ended);
-        for id in of_session.map(|(id, _)| *id).collect::<Vec<_>>() {
-            registry.end(id, Ending::SignedOut);
         }
     }
 
@@ -296,11 +294,14 @@ impl Connections {
     /// as many frames in one instant would overflow the queues of all of them.
     pub fn sweep(&self) {
         let mut registry = self.lock();
-        for (user_id, why) in registry.presence.sweep(Instant::now()) {
-            let Some(present) = registry.users.remove(&user_id) else {
-                continue;
-            };
-            if why == Departure::Silent {
+        let now = Instant::now();
+        let gone = registry.users.extract_if(|_, present| {
+            let silence = now.duration_since(present.last_heard);
+            silence >= SILENCE || present.tabs.is_empty() && silence >= LEAVING
+        });
+        let gone: Vec<_> = gone.collect();
+        for (user_id, present) in gone {
+            if !present.tabs.is_empty() {
                 Gap::SharedPresence.record("a silent user was removed");
             }
             for id in present.tabs {
@@ -309,12 +310,12 @@ impl Connections {
             registry.announcements.push_back((user_id, present.name, false));
             registry.online = None;
         }
-        let now = registry.announcements.len().min(ANNOUNCEMENTS);
-        let due: Vec<_> = registry.announcements.drain(..now).collect();
+        let at_once = registry.announcements.len().min(ANNOUNCEMENTS);
+        let due: Vec<_> = registry.announcements.drain(..at_once).collect();
         let online_count = registry.users.len();
         for (user_id, name, online) in due {
             // Whoever came and went again in the meantime is announced as they are now.
-            if registry.presence.is_online(user_id) == online {
+            if registry.users.contains_key(&user_id) == online {
                 registry.tell_all(&ServerFrame::Presence { user_id, name, online, online_count });
             }
         }
@@ -330,7 +331,7 @@ impl Connections {
             return;
         };
         let mut registry = self.lock();
-        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
+        let watchers = registry.watchers(room_id, None);
         // A member's other tabs learn that there is something. The author's learn that what they
         // had unread is answered, and whoever had put a direct room away has it back.
         let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
@@ -338,16 +339,17 @@ impl Connections {
         let elsewhere =
             |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
         for (user_id, present) in users {
-            if present.directs.contains(&room_id) {
-                afresh.extend(present.tabs.iter().copied());
-            } else if present.rooms.contains(&room_id) {
-                let to = match user_id {
-                    author if *author == message.creator.id => &mut afresh,
-                    other if mentioned.contains(other) => &mut called,
-                    _ => &mut hear,
-                };
-                to.extend(present.tabs.iter().copied().filter(elsewhere));
-            }
+            let to = match present.rooms.get(&room_id) {
+                None => continue,
+                Some(true) => {
+                    afresh.extend(present.tabs.iter().copied());
+                    continue;
+                }
+                Some(false) if *user_id == message.creator.id => &mut afresh,
+                Some(false) if mentioned.contains(user_id) => &mut called,
+                Some(false) => &mut hear,
+            };
+            to.extend(present.tabs.iter().copied().filter(elsewhere));
         }
         if watchers.is_empty() && hear.is_empty() && called.is_empty() {
             Gap::NoConnections.record("a message found nobody online");
@@ -360,31 +362,24 @@ impl Connections {
         registry.send(afresh, &Parcel::Room(room_id));
     }
 
-    fn publish_to_room(&self, room_id: RoomId, frame: &ServerFrame) {
-        let mut registry = self.lock();
-        let watchers: Vec<_> = registry.watchers(room_id).map(|(id, _)| id).collect();
-        if let Some(bytes) = encode(frame) {
-            registry.send(watchers, &Parcel::Frame(bytes));
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Registry {
-    fn watchers(&self, room_id: RoomId) -> impl Iterator<Item = (ConnectionId, UserId)> {
+    /// Tabs that watch a room, without those of somebody.
+    fn watchers(&self, room_id: RoomId, but: Option<UserId>) -> Vec<ConnectionId> {
         let tabs = self.watching.get(&room_id).into_iter().flatten();
-        tabs.filter_map(|id| self.tabs.get(id).map(|tab| (*id, tab.user_id)))
+        let of_others =
+            |id: &&ConnectionId| self.tabs.get(id).is_some_and(|tab| but != Some(tab.user_id));
+        tabs.filter(of_others).copied().collect()
     }
 
     /// Tabs of everybody who hears of a room, tabs that watch it, and the tabs of `others`.
     fn tabs_with(&self, room_id: RoomId, others: &[UserId]) -> Vec<ConnectionId> {
         let others: FxHashSet<&UserId> = others.iter().collect();
-        let hears = |present: &Present| {
-            present.rooms.contains(&room_id) || present.directs.contains(&room_id)
-        };
+        let hears = |present: &Present| present.rooms.contains_key(&room_id);
         let concerned = self.tabs.iter().filter(|(_, tab)| {
             tab.room_id == Some(room_id)
                 || others.contains(&tab.user_id)
@@ -393,9 +388,15 @@ impl Registry {
         concerned.map(|(id, _)| *id).collect()
     }
 
+    /// Whether and how a user hears of a room.
     fn place(&mut self, user_id: UserId, room_id: RoomId, place: (RoomKind, Involvement)) {
-        if let Some(present) = self.users.get_mut(&user_id) {
-            present.place(room_id, place);
+        let Some(present) = self.users.get_mut(&user_id) else {
+            return;
+        };
+        if place.1 == Involvement::Invisible {
+            present.rooms.remove(&room_id);
+        } else {
+            present.rooms.insert(room_id, place.0 == RoomKind::Direct);
         }
     }
 
@@ -407,10 +408,9 @@ impl Registry {
                 continue;
             };
             present.rooms.remove(&room_id);
-            present.directs.remove(&room_id);
             for id in present.tabs.clone() {
-                let tab = self.tabs.get_mut(&id);
-                if let Some(tab) = tab.filter(|tab| tab.room_id == Some(room_id)) {
+                let tab = self.tabs.get_mut(&id).filter(|tab| tab.room_id == Some(room_id));
+                if let Some(tab) = tab {
                     tab.room_id = None;
                     self.stop_watching(room_id, id);
                 }
@@ -420,15 +420,11 @@ impl Registry {
 
     /// Queues a parcel for tabs; whoever's queue is full is cut.
     fn send(&mut self, to: impl IntoIterator<Item = ConnectionId>, parcel: &Parcel) {
-        let mut slow = Vec::new();
-        for id in to {
-            if let Some(tab) = self.tabs.get(&id)
-                && tab.greeted
-                && tab.frames.try_send(parcel.clone()).is_err()
-            {
-                slow.push(id);
-            }
-        }
+        let is_full = |id: &ConnectionId| {
+            let tab = self.tabs.get(id).filter(|tab| tab.greeted);
+            tab.is_some_and(|tab| tab.frames.try_send(parcel.clone()).is_err())
+        };
+        let slow: Vec<_> = to.into_iter().filter(is_full).collect();
         if !slow.is_empty() {
             Gap::PartialBroadcast.record("slow tabs were cut; they catch up by cursor");
         }
@@ -445,9 +441,17 @@ impl Registry {
     }
 
     fn tell_all(&mut self, frame: &ServerFrame) {
+        let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
+        self.tell(all, frame);
+    }
+
+    fn tell_room(&mut self, room_id: RoomId, frame: &ServerFrame) {
+        self.tell(self.watchers(room_id, None), frame);
+    }
+
+    fn tell(&mut self, to: Vec<ConnectionId>, frame: &ServerFrame) {
         if let Some(bytes) = encode(frame) {
-            let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-            self.send(all, &Parcel::Frame(bytes));
+            self.send(to, &Parcel::Frame(bytes));
         }
     }
 
@@ -465,8 +469,10 @@ impl Registry {
         }
         if let Some(present) = self.users.get_mut(&tab.user_id) {
             present.tabs.remove(&id);
+            if present.tabs.is_empty() {
+                present.last_heard = Instant::now();
+            }
         }
-        self.presence.disconnect(tab.user_id, Instant::now());
         Some(tab)
     }
 
@@ -482,16 +488,9 @@ impl Registry {
 
 /// A frame as every tab receives it.
 pub fn encode(frame: &ServerFrame) -> Option<Utf8Bytes> {
-    match serde_json::to_string(frame) {
-        Ok(json) => Some(json.into()),
-        Err(error) => {
-            Gap::WireFormat.record("a frame could not be encoded");
-            tracing::error!(%error, "a frame could not be encoded");
-            None
-        }
-    }
-}
-
-fn count(n: usize) -> f64 {
-    u32::try_from(n).map_or(f64::MAX, f64::from)
+    let json = serde_json::to_string(frame).inspect_err(|error| {
+        Gap::WireFormat.record("a frame could not be encoded");
+        tracing::error!(%error, "a frame could not be encoded");
+    });
+    json.ok().map(Utf8Bytes::from)
 }

@@ -9,7 +9,6 @@ pub mod auth;
 pub mod connections;
 pub mod http;
 mod markdown;
-pub mod memory;
 pub mod operation;
 pub mod rich_text;
 pub mod socket;
@@ -20,16 +19,15 @@ use crate::domain::account::{Status, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Draft;
 use crate::domain::room::{RoomKind, SidebarRoom, sidebar_room};
-use crate::domain::{RoomId, Seq, UserId};
+use crate::domain::{MessageId, RoomId, Seq, UserId};
 use auth::Auth;
 use connections::Connections;
-use http::request::FinishedPages;
-pub use operation::Clock;
-use operation::{Config, Gap, Limits};
+use http::pages::FinishedPages;
+pub use operation::{Clock, StartError};
+use operation::{Config, Gap, Limits, lock_data_folder};
 use rich_text::{Known, Rendered};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -40,9 +38,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use writer::Writer;
 use writer::hot::{Hot, Lookup};
 use writer::people::TheirMessages;
-use writer::{Chore, Writer};
 
 /// Asks everything that runs in the background to stop.
 pub type Stop = CancellationToken;
@@ -55,6 +53,20 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const SWEEPS_PER_CLEANING: u32 = 600;
 /// Founding target for a start.
 const STARTUP_TARGET: Duration = Duration::from_millis(100);
+
+/// Messages that one command of a [`Chore`] changes.
+const AT_ONCE: u32 = 100;
+/// Between two such commands, so that everybody else's come in between.
+const CHORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Work on many messages. The wish is stored, so it goes on after a restart.
+#[derive(Clone, Copy, Debug)]
+enum Chore {
+    /// The messages of somebody who is banned go.
+    Remove,
+    /// Mentions of somebody show the name they have now.
+    Rename,
+}
 
 /// Every part of the running server. A handle: axum clones it several times for each request.
 #[derive(Clone, Debug)]
@@ -110,9 +122,6 @@ impl App {
     }
 
     /// The rooms of a viewer's sidebar, by name: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn load_sidebar(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
         let mut rooms = self.load_rooms(viewer).await?;
         rooms.retain(SidebarRoom::is_shown);
@@ -121,9 +130,6 @@ impl App {
 
     /// Every room of a viewer's, by name, those that are not shown included: from memory, else one
     /// read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn load_rooms(&self, viewer: UserId) -> Result<Vec<SidebarRoom>, Error> {
         let mut rooms = match self.hot.rooms(viewer) {
             Some(rooms) => rooms,
@@ -140,9 +146,6 @@ impl App {
     }
 
     /// One room of a viewer's as their sidebar knows it: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_room(
         &self,
         viewer: UserId,
@@ -189,9 +192,6 @@ impl App {
     }
 
     /// Whether a viewer is in a room: from memory, else one read.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn is_member(&self, viewer: UserId, room_id: RoomId) -> Result<bool, Error> {
         if let Some(known) = self.hot.is_member(viewer, room_id) {
             return Ok(known);
@@ -266,8 +266,33 @@ impl App {
         self.tracker.spawn(async move { app.work_through(Chore::Rename, user_id).await });
     }
 
+    /// Does a chore, a bounded number of messages at a time, found beside the writer. Ends early
+    /// when the server stops or it is not wanted any more.
     async fn work_through(&self, chore: Chore, user_id: UserId) {
-        self.writer.work_through(&self.store, &self.stop, chore, user_id).await;
+        let mut after = MessageId::new(0);
+        while !self.stop.is_cancelled() {
+            let found = match chore {
+                Chore::Remove => self.store.list_message_ids_of(user_id, after, AT_ONCE).await,
+                Chore::Rename => self.store.list_messages_naming(user_id, after, AT_ONCE).await,
+            };
+            let done = match found {
+                Ok(ids) => {
+                    let last = ids.last().copied();
+                    let written = match chore {
+                        Chore::Remove => self.writer.remove_messages_of(user_id, ids).await,
+                        Chore::Rename => self.writer.rename_mentions(user_id, ids).await,
+                    };
+                    written.map(|()| last)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(Some(last)) => after = last,
+                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
+                Err(error) => tracing::warn!(%error, ?chore, "a chore failed; trying again"),
+            }
+            tokio::time::sleep(CHORE_PAUSE).await;
+        }
     }
 
     /// Takes up the chores that the last stop interrupted.
@@ -283,44 +308,6 @@ impl App {
             }
         }
     }
-}
-
-/// Why the server could not start, in a sentence an operator can act on.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder cannot be created or written.
-    #[error("the data folder {folder} cannot be used: {cause}")]
-    DataFolder {
-        /// The folder.
-        folder: String,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// Another process has the data folder.
-    #[error("another campfire is already running on the data folder {0}; stop it first")]
-    DataInUse(String),
-    /// The database cannot be opened.
-    #[error("the database in {folder} cannot be opened: {cause}")]
-    Database {
-        /// The folder.
-        folder: String,
-        /// What SQLite says.
-        cause: sqlx::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: {cause}. Choose another address with CAMPFIRE_ADDR")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// The database opens but does not answer.
-    #[error("the database cannot be read; the log says why")]
-    Unreadable,
-    /// The operating system's random generator gives nothing.
-    #[error("the operating system gives no random numbers")]
-    Random,
 }
 
 /// A server that is listening.
@@ -430,21 +417,6 @@ impl Running {
         // Not by dropping handles: a request that never ends would keep one for ever.
         last_write.cancel();
         tokio::time::timeout(DRAIN, writing).await.is_ok_and(|ended| ended.is_ok())
-    }
-}
-
-/// Creates the data folder and keeps every other process out of it.
-fn lock_data_folder(config: &Config) -> Result<File, StartError> {
-    let folder = config.data.display().to_string();
-    let unusable = |cause| StartError::DataFolder { folder: folder.clone(), cause };
-    // For our own eyes: everything people say is in there.
-    let mut create = std::fs::DirBuilder::new();
-    create.recursive(true).mode(0o700).create(&config.data).map_err(unusable)?;
-    let lock = File::create(config.data.join("campfire.lock")).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(folder)),
-        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
 }
 

@@ -4,13 +4,13 @@
 //! `#` and addresses become links, and the result goes through an allow-list sanitiser. Nothing
 //! touches the HTML afterwards. Running the sanitiser again changes nothing (a property test), so
 //! stored HTML is a fixed point. Plain words, which most messages are, are one from the start and
-//! need no parser to say so.
+//! need no parser to say so. What a search finds in it is cut out and marked here as well.
 
 use super::markdown::{Page, code_in, is_plain, lies_in, paragraphs};
 use crate::domain::account::UserRef;
 use crate::domain::message::Draft;
-use crate::domain::search::played;
-use crate::domain::{RoomId, UserId, push_all};
+use crate::domain::search::{Query, Term, played, words};
+use crate::domain::{RoomId, UserId, push_all, push_escaped};
 use ammonia::{Builder, UrlRelative};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -330,4 +330,92 @@ fn fold(c: char, mut push: impl FnMut(char)) {
 /// Keeps what the allow-list knows and drops the rest.
 pub fn sanitize(html: &str) -> String {
     SANITIZER.clean(html).to_string()
+}
+
+/// Characters of an excerpt, and those before its first mark.
+const EXCERPT: usize = 240;
+const LEAD: usize = 60;
+/// What may follow the common beginning of two forms of one English word.
+const ENDINGS: [&str; 36] = [
+    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or",
+    "ors", "al", "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment",
+    "ments", "ness", "ful", "able", "ably", "ive", "ize", "ized", "izing",
+];
+
+/// The part of a text where a query's words stand first, as HTML with each of them marked.
+pub fn excerpt(text: &str, query: &Query) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let marks = marks(&text, &query.terms);
+    let first = marks.first().map_or(0, |mark| mark.0);
+    let (lead, _) = text.split_at(first);
+    let mut from = lead.char_indices().rev().nth(LEAD).map_or(0, |(at, _)| at);
+    if from > 0 {
+        from += lead.split_at(from).1.find(' ').map_or(0, |at| at + 1);
+    }
+    let rest = text.split_at(from).1;
+    let mut to = rest.char_indices().nth(EXCERPT).map_or(text.len(), |(at, _)| from + at);
+    if to < text.len() {
+        // Between two words, if there is a place; never within what is marked.
+        to = text.split_at(to).0.rfind(' ').filter(|at| *at > first).unwrap_or(to);
+        to = marks.iter().find(|mark| mark.0 < to && to < mark.1).map_or(to, |mark| mark.1);
+    }
+    let mut html = String::from(if from > 0 { "…" } else { "" });
+    let mut done = from;
+    for (start, end) in marks.into_iter().filter(|mark| mark.1 <= to) {
+        push_escaped(&mut html, text.get(done..start).unwrap_or_default());
+        html.push_str("<mark>");
+        push_escaped(&mut html, text.get(start..end).unwrap_or_default());
+        html.push_str("</mark>");
+        done = end;
+    }
+    push_escaped(&mut html, text.get(done..to).unwrap_or_default());
+    html.push_str(if to < text.len() { "…" } else { "" });
+    html
+}
+
+/// Where the words of terms stand in a text, in order; those that touch are one.
+fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
+    let fold = |(start, end)| (start, end, as_compared(text.get(start..end).unwrap_or_default()));
+    let said: Vec<(usize, usize, String)> = words(text).map(fold).collect();
+    let mut found = Vec::new();
+    for term in terms {
+        let wanted: Vec<String> = words(&term.text)
+            .map(|(start, end)| as_compared(term.text.get(start..end).unwrap_or_default()))
+            .collect();
+        for place in said.windows(wanted.len().max(1)) {
+            let last = wanted.len().saturating_sub(1);
+            let fits = place.iter().zip(&wanted).enumerate().all(|(at, ((.., said), wanted))| {
+                is_form_of(said, wanted) || term.prefix && at == last && said.starts_with(wanted)
+            });
+            if fits {
+                found.extend(place.iter().map(|(start, end, _)| (*start, *end)));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().fold(Vec::new(), |mut marks: Vec<(usize, usize)>, mark| {
+        match marks.last_mut().filter(|last| last.1 == mark.0) {
+            Some(last) => last.1 = mark.1,
+            None => marks.push(mark),
+        }
+        marks
+    })
+}
+
+fn as_compared(word: &str) -> String {
+    folded(word).into_iter().collect()
+}
+
+/// Whether two words are likely to have one stem. The index knows exactly; this only marks.
+fn is_form_of(said: &str, wanted: &str) -> bool {
+    let same = said.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
+    let ends = |word: &str| {
+        // A consonant may be doubled: run, running.
+        let doubled =
+            word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
+        word.get(same..).is_some_and(|rest| ENDINGS.contains(&rest))
+            || doubled.is_some_and(|rest| !rest.is_empty() && ENDINGS.contains(&rest))
+    };
+    said == wanted || same >= 3 && ends(said) && ends(wanted)
 }

@@ -243,8 +243,9 @@ impl Tab {
     ) -> Result<(), Over> {
         // From here on frames queue up for this tab, and go out after the welcome.
         self.app.connections.greet(self.id);
-        let Some(rooms) = self.learn_rooms().await? else {
-            return self.give_up(&Error::Unavailable).await;
+        let rooms = match self.learn_rooms().await {
+            Ok(rooms) => rooms,
+            Err(error) => return self.give_up(&error).await,
         };
         self.greeted = true;
         let ours = self.app.incarnation.to_string();
@@ -272,31 +273,19 @@ impl Tab {
         }
     }
 
-    /// The rooms of the list, once it is certain that the registry has the same ones. `None` when
+    /// The rooms of the list, once it is certain that the registry has the same ones. Fails when
     /// memberships change faster than they can be read.
-    async fn learn_rooms(&mut self) -> Result<Option<Vec<SidebarRoom>>, Over> {
+    async fn learn_rooms(&mut self) -> Result<Vec<SidebarRoom>, Error> {
         for _ in 0..MAX_READINGS {
             let removals = self.app.connections.removals();
-            let all = match self.app.load_rooms(self.user.id).await {
-                Ok(rooms) => rooms,
-                Err(error) => {
-                    self.refuse(&error).await?;
-                    return Err(Over);
-                }
-            };
-            if !self.app.connections.add_rooms(self.user.id, &all, removals) {
-                continue;
+            let all = self.app.load_rooms(self.user.id).await?;
+            if self.app.connections.add_rooms(self.user.id, &all, removals) {
+                // Once more: what was said between the first look and this moment was told to
+                // nobody.
+                return self.app.load_sidebar(self.user.id).await;
             }
-            // Once more: what was said between the first look and this moment was told to nobody.
-            return match self.app.load_sidebar(self.user.id).await {
-                Ok(rooms) => Ok(Some(rooms)),
-                Err(error) => {
-                    self.refuse(&error).await?;
-                    Err(Over)
-                }
-            };
         }
-        Ok(None)
+        Err(Error::Unavailable)
     }
 
     /// How a room stands for this user, now.
@@ -309,10 +298,7 @@ impl Tab {
                 }
                 ServerFrame::RoomRemoved { room_id }
             }
-            Err(error) => {
-                self.refuse(&error).await?;
-                return Err(Over);
-            }
+            Err(error) => return self.give_up(&error).await,
         };
         encode(&frame).ok_or(Over)
     }
@@ -321,10 +307,7 @@ impl Tab {
     async fn activity_frame(&mut self) -> Result<Utf8Bytes, Over> {
         match self.app.store.count_activity(self.user.id).await {
             Ok(unread) => encode(&ServerFrame::Activity { unread }).ok_or(Over),
-            Err(error) => {
-                self.refuse(&error).await?;
-                Err(Over)
-            }
+            Err(error) => self.give_up(&error).await,
         }
     }
 
@@ -347,9 +330,7 @@ impl Tab {
                 self.room = None;
                 return self.refuse(&Error::NotFound).await;
             }
-            Err(error) => {
-                return self.give_up(&error).await;
-            }
+            Err(error) => return self.give_up(&error).await,
         };
         self.room = Some(room_id);
         match cursor {
@@ -382,13 +363,18 @@ impl Tab {
     /// Ends a connection that the database has let down: a tab that looks live but was not greeted
     /// or watches nothing would miss things in silence. Coming back with its cursor, it misses
     /// nothing.
-    async fn give_up(&mut self, error: &Error) -> Result<(), Over> {
+    async fn give_up<T>(&mut self, error: &Error) -> Result<T, Over> {
         self.refuse(error).await?;
         Err(Over)
     }
 
     async fn say_goodbye(&mut self, ending: Ending) {
-        let (reason, retry_ms) = (ending.reason().to_owned(), self.id.retry_ms());
+        // Tabs that leave together must not return together: a stride prime to the range visits
+        // every value before repeating one. Within the page's patience, so that a restart shows no
+        // banner.
+        let spread = self.id.0.wrapping_mul(389) % 1_000;
+        let retry_ms = 250 + u32::try_from(spread).unwrap_or(0);
+        let reason = ending.reason().to_owned();
         let said = self.say(&ServerFrame::Goodbye { reason, retry_ms }).await;
         if said.is_ok() {
             // 1012 is "service restart", 1008 "policy violation".

@@ -4,7 +4,7 @@ use crate::{check, same};
 use campfire::domain::account::UserRef;
 use campfire::domain::event::{PRESENCE_TTL_MS, ServerFrame};
 use campfire::domain::{SessionId, UserId};
-use campfire::server::connections::{Connections, LEAVING, Parcel, Presence, Registered};
+use campfire::server::connections::{Connections, LEAVING, Parcel, Registered};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -54,49 +54,52 @@ fn sweep(model: &mut Model, now: Instant) -> BTreeSet<i64> {
 }
 
 async fn behaves_like_its_model(steps: Vec<Step>) -> TestCaseResult {
-    let (mut presence, mut model) = (Presence::default(), Model::new());
+    let (connections, mut model) = (Connections::default(), Model::new());
+    let mut tabs: Vec<(i64, Registered)> = Vec::new();
     for step in steps {
         let now = Instant::now();
         match step {
             Step::Connect(user) => {
-                let new = presence.connect(UserId::new(user), now);
-                same(new, !model.contains_key(&user), "announced only when new")?;
+                let person = UserRef { id: UserId::new(user), name: format!("user {user}") };
+                tabs.push((user, connections.register(&person, SessionId::new(user))));
                 let entry = model.entry(user).or_insert(Modelled { connections: 0, heard: now });
                 *entry = Modelled { connections: entry.connections + 1, heard: now };
             }
             Step::Disconnect(user) => {
-                // More often than connected, too: the count stops at zero.
-                presence.disconnect(UserId::new(user), now);
-                if let Some(entry) = model.get_mut(&user) {
-                    entry.connections = entry.connections.saturating_sub(1);
-                    if entry.connections == 0 {
-                        entry.heard = now;
+                if let Some(at) = tabs.iter().position(|(owner, _)| *owner == user) {
+                    let (_, tab) = tabs.remove(at);
+                    connections.unregister(tab.id);
+                    // Once too often: it counts for nothing.
+                    connections.unregister(tab.id);
+                    if let Some(entry) = model.get_mut(&user) {
+                        entry.connections = entry.connections.saturating_sub(1);
+                        if entry.connections == 0 {
+                            entry.heard = now;
+                        }
                     }
                 }
             }
             Step::Refresh(user) => {
-                presence.refresh(UserId::new(user), now);
+                connections.heard(UserId::new(user));
                 if let Some(entry) = model.get_mut(&user) {
                     entry.heard = now;
                 }
             }
             Step::Sweep => {
-                let gone = presence.sweep(now).into_iter().map(|(user, _)| user.get());
-                same(gone.collect(), sweep(&mut model, now), "who has left")?;
+                connections.sweep();
+                let gone = sweep(&mut model, now);
+                // Whoever is swept out for their silence has lost their tabs.
+                tabs.retain(|(user, _)| !gone.contains(user));
             }
             Step::Advance(seconds) => advance(Duration::from_secs(seconds)).await,
         }
-        for user in 1..4 {
-            let online = presence.is_online(UserId::new(user));
-            same(online, model.contains_key(&user), &format!("user {user} after {step:?}"))?;
-        }
+        let online: Vec<i64> = connections.online().iter().map(|user| user.id.get()).collect();
+        same(online, model.keys().copied().collect(), &format!("who is online after {step:?}"))?;
     }
-    // A minute of silence ends everybody's presence, whatever the counts say.
+    // A minute of silence ends everybody's presence, whatever tabs they have.
     advance(TTL + Duration::from_secs(1)).await;
-    presence.sweep(Instant::now());
-    let anybody = (1..4).any(|user| presence.is_online(UserId::new(user)));
-    same(anybody, false, "61 s of silence")?;
-    same(presence.sweep(Instant::now()).len(), 0, "nobody leaves twice")
+    connections.sweep();
+    same(connections.online().len(), 0, "61 s of silence")
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::harness::person::{Answer, Person};
 use crate::{check, same};
 use campfire::domain::search::{Query, indexed, plain_text};
 use campfire::domain::{MessageId, RoomId, Timestamp, UserId};
-use campfire::server::http::search::excerpt;
+use campfire::server::rich_text::excerpt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -275,4 +275,32 @@ fn prop_what_is_indexed_cannot_pretend_to_be_a_facet() {
         let known = ["\u{e000}r1", "\u{e000}u2", "\u{e000}link", "\u{e000}code", "\u{e000}mention"];
         same(facets.iter().all(|facet| known.contains(facet)), true, "no facet of their own")
     });
+}
+
+#[test]
+fn an_excerpt_marks_words_by_their_stem_and_escapes_the_rest() {
+    for (query, text, html) in [
+        (
+            "run",
+            "She <runs> & ran, running",
+            "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>",
+        ),
+        ("cafe", "Le CAFÉ\nnoir", "Le <mark>CAFÉ</mark> noir"),
+        ("leg", "A legend; the", "A <mark>legend</mark>; the"),
+        ("\"leg\"", "A legend", "A legend"),
+        ("\"the build\" the", "Build the build", "Build <mark>the</mark> <mark>build</mark>"),
+        ("日本", "今日本日", "今<mark>日本</mark>日"),
+        ("from:me", "anything", "anything"),
+    ] {
+        assert_eq!(excerpt(text, &Query::parse(query)), html, "{query}");
+    }
+}
+
+#[test]
+fn an_excerpt_is_cut_around_its_first_mark() {
+    let text = format!("{} needle {}", "straw ".repeat(100), "hay ".repeat(100));
+    let cut = excerpt(&text, &Query::parse("needle"));
+    assert!(cut.starts_with("…straw") && cut.ends_with("hay…"), "{cut}");
+    assert!(cut.contains(" <mark>needle</mark> "), "{cut}");
+    assert!(cut.chars().count() < 280, "{cut}");
 }

@@ -1,22 +1,22 @@
 //! The way in and out: first run, sign-in, joining, invite links, links that work once, signing
-//! out, and the theme, as plain forms.
+//! out, and the theme, as plain forms and as JSON.
 //!
-//! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule shows the
-//! form again with what was typed (never a password).
+//! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule
+//! shows the form again with what was typed (never a password).
 
 use super::super::App;
 use super::super::auth::{self, Client, SignedIn};
-use super::super::store::access::Purpose;
-use super::api::invite_link;
+use super::super::store::access::{Purpose, Session};
+use super::Answer;
 use super::pages::quiet_page;
 use super::people::qr;
 use super::request::{
-    FormBody, JsonBody, Signed, Visitor, expired_cookie, plain_cookie, session_cookie, theme,
+    FormBody, JsonBody, Signed, Visitor, expired_cookie, invite_link, page_with, plain_cookie,
+    session_cookie, theme,
 };
-use super::{Answer, page_with};
-use crate::domain::InviteId;
-use crate::domain::account::{Invite, InviteTerms, NewUser};
+use crate::domain::account::{Invite, InviteTerms, NewUser, Role, Viewer};
 use crate::domain::error::Error;
+use crate::domain::{InviteId, UserId};
 use crate::ui::controls::{ConfirmSignIn, FirstRun, Join, ResetPassword, SignIn, Typed};
 use crate::ui::settings::{Invites, LinkCard};
 use crate::ui::{self, Theme};
@@ -28,7 +28,7 @@ use leptos::view;
 use serde::{Deserialize, Serialize};
 
 /// `GET /first_run`
-pub async fn first_run_form(State(app): State<App>, headers: HeaderMap) -> Answer {
+pub(super) async fn first_run_form(State(app): State<App>, headers: HeaderMap) -> Answer {
     if app.find_account().await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
@@ -36,11 +36,9 @@ pub async fn first_run_form(State(app): State<App>, headers: HeaderMap) -> Answe
     Ok(first_run_page(theme(&headers), typed, None))
 }
 
-/// What the forms of newcomers carry.
 #[derive(Deserialize)]
-pub struct SignUp {
-    #[serde(default)]
-    account_name: String,
+pub(super) struct SignUp {
+    account_name: Option<String>,
     name: String,
     email_address: String,
     password: String,
@@ -49,7 +47,7 @@ pub struct SignUp {
 impl SignUp {
     fn typed(&self) -> Typed {
         Typed {
-            account_name: self.account_name.clone(),
+            account_name: self.account_name.clone().unwrap_or_default(),
             name: self.name.clone(),
             email_address: self.email_address.clone(),
         }
@@ -57,14 +55,15 @@ impl SignUp {
 }
 
 /// `POST /first_run`
-pub async fn first_run(
+pub(super) async fn first_run(
     State(app): State<App>,
     client: Client,
     headers: HeaderMap,
     FormBody(form): FormBody<SignUp>,
 ) -> Answer {
+    let account_name = form.account_name.as_deref().unwrap_or_default();
     let done = match NewUser::parse(&form.name, &form.email_address, &form.password) {
-        Ok(user) => app.auth.first_run(&form.account_name, user, &client).await,
+        Ok(user) => app.auth.first_run(account_name, user, &client).await,
         Err(error) => Err(error),
     };
     match done {
@@ -85,7 +84,7 @@ fn first_run_page(theme: Theme, typed: Typed, error: Option<Error>) -> Response 
 }
 
 /// `GET /session/new`
-pub async fn sign_in_form(
+pub(super) async fn sign_in_form(
     State(app): State<App>,
     visitor: Result<Signed, Error>,
     headers: HeaderMap,
@@ -96,15 +95,14 @@ pub async fn sign_in_form(
     sign_in_page(&app, theme(&headers), Typed::default(), None).await
 }
 
-/// What the sign-in form carries.
 #[derive(Deserialize)]
-pub struct SignInForm {
+pub(super) struct SignInForm {
     email_address: String,
     password: String,
 }
 
 /// `POST /session`
-pub async fn sign_in(
+pub(super) async fn sign_in(
     State(app): State<App>,
     client: Client,
     headers: HeaderMap,
@@ -132,15 +130,15 @@ async fn sign_in_page(app: &App, theme: Theme, typed: Typed, error: Option<Error
     Ok(page_with(failed.as_ref(), page))
 }
 
-/// `POST /session/end`. Errors: Those of the writer.
-pub async fn sign_out(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
-    app.auth.sign_out(&signed.by.token, &signed.by.session).await?;
-    let cookie = [(header::SET_COOKIE, expired_cookie(&app.config))];
+/// `POST /session/end`.
+pub(super) async fn sign_out(by: Visitor) -> Answer {
+    by.app.auth.sign_out(&by.token, &by.session).await?;
+    let cookie = [(header::SET_COOKIE, expired_cookie(&by.app.config))];
     Ok((cookie, Redirect::to("/session/new")).into_response())
 }
 
 /// `GET /join/{code}`. Errors: [`Error::NotFound`] for a wrong code; [`Error::Unavailable`].
-pub async fn join_form(
+pub(super) async fn join_form(
     State(app): State<App>,
     Path(code): Path<String>,
     visitor: Result<Signed, Error>,
@@ -154,7 +152,7 @@ pub async fn join_form(
 }
 
 /// `POST /join/{code}`
-pub async fn join(
+pub(super) async fn join(
     State(app): State<App>,
     Path(code): Path<String>,
     client: Client,
@@ -244,7 +242,6 @@ async fn reset_page(
     Ok(page_with(failed.as_ref(), page))
 }
 
-/// What the form of a new password carries.
 #[derive(Deserialize)]
 pub(super) struct ResetForm {
     password: String,
@@ -268,33 +265,25 @@ pub(super) async fn reset(
 }
 
 /// `GET /account/invites`
-pub(super) async fn invites(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
-) -> Answer {
-    let (viewer, now) = (signed.viewer().clone(), app.clock.now());
-    let invites = app.store.list_invites(&viewer, now).await?;
+pub(super) async fn invites(by: Visitor) -> Answer {
+    let (viewer, now) = (by.viewer().clone(), by.app.clock.now());
+    let invites = by.app.store.list_invites(&viewer, now).await?;
     let with_address = |invite: Invite| {
-        let link = invite_link(&app, &headers, &invite.code);
+        let link = invite_link(&by.app, &by.headers, &invite.code);
         (invite, link)
     };
     let invites: Vec<_> = invites.into_iter().map(with_address).collect();
     let html = ui::fragment(move || {
         view! { <Invites viewer=viewer invites=invites now=now/> }
     });
-    quiet_page(&app, &signed, &headers, ("Invite links", html)).await
+    quiet_page(&by, ("Invite links", html)).await
 }
 
 /// `GET /api/invites`
-pub(super) async fn list_invites(
-    State(app): State<App>,
-    signed: Signed,
-) -> Result<Json<Vec<Invite>>, Error> {
-    app.store.list_invites(signed.viewer(), app.clock.now()).await.map(Json)
+pub(super) async fn list_invites(by: Signed) -> Result<Json<Vec<Invite>>, Error> {
+    by.app.store.list_invites(by.viewer(), by.app.clock.now()).await.map(Json)
 }
 
-/// How long and how often a link is to work.
 #[derive(Deserialize)]
 pub(super) struct TermsForm {
     #[serde(default = "default_days")]
@@ -308,25 +297,17 @@ fn default_days() -> u16 {
     days
 }
 
-async fn new_invite(
-    app: &App,
-    signed: &Signed,
-    form: &TermsForm,
-) -> Result<(InviteId, String), Error> {
+async fn new_invite(by: &Signed, form: &TermsForm) -> Result<(InviteId, String), Error> {
     let terms = InviteTerms::parse(form.days, form.max_uses)?;
-    app.auth.allow_link(signed.viewer().id)?;
+    by.app.auth.allow_link(by.viewer().id)?;
     let code = auth::invite_code()?;
-    let id = app.writer.create_invite(signed.viewer().id, code.clone(), terms).await?;
+    let id = by.app.writer.create_invite(by.viewer().id, code.clone(), terms).await?;
     Ok((id, code))
 }
 
 /// `POST /account/invites`
-pub(super) async fn create_invite(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    FormBody(form): FormBody<TermsForm>,
-) -> Answer {
-    let (id, _) = new_invite(&app, &signed, &form).await?;
+pub(super) async fn create_invite(by: Visitor, FormBody(form): FormBody<TermsForm>) -> Answer {
+    let (id, _) = new_invite(&by, &form).await?;
     Ok(Redirect::to(&format!("/account/invites/{id}")).into_response())
 }
 
@@ -340,53 +321,39 @@ pub(super) struct NewInvite {
 
 /// `POST /api/invites`
 pub(super) async fn post_invite(
-    State(app): State<App>,
-    signed: Signed,
+    by: Signed,
     headers: HeaderMap,
     JsonBody(form): JsonBody<TermsForm>,
 ) -> Result<(StatusCode, Json<NewInvite>), Error> {
-    let (id, code) = new_invite(&app, &signed, &form).await?;
-    let url = invite_link(&app, &headers, &code);
+    let (id, code) = new_invite(&by, &form).await?;
+    let url = invite_link(&by.app, &headers, &code);
     Ok((StatusCode::CREATED, Json(NewInvite { id, code, url })))
 }
 
 /// `GET /account/invites/{id}`: an open link, also as a QR code.
-pub(super) async fn invite(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    let invite = app.store.load_invite(invite_of(&id)?).await?;
-    if !invite.is_open(app.clock.now()) {
+pub(super) async fn invite(by: Visitor, Path(id): Path<String>) -> Answer {
+    let invite = by.app.store.load_invite(invite_of(&id)?).await?;
+    if !invite.is_open(by.app.clock.now()) {
         return Err(Error::NotFound);
     }
-    let link = invite_link(&app, &headers, &invite.code);
+    let link = invite_link(&by.app, &by.headers, &invite.code);
     let html = ui::fragment(move || {
         let code = qr(&link, "QR code of the invite link");
         let note = "Whoever opens it can join as a member.";
         view! { <LinkCard link=link qr=code note=note back="/account/invites".to_owned()/> }
     });
-    quiet_page(&app, &signed, &headers, ("Invite link", html)).await
+    quiet_page(&by, ("Invite link", html)).await
 }
 
 /// `POST /account/invites/{id}/end`
-pub(super) async fn end_invite(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(id): Path<String>,
-) -> Answer {
-    app.writer.revoke_invite(signed.viewer().id, invite_of(&id)?).await?;
+pub(super) async fn end_invite(by: Visitor, Path(id): Path<String>) -> Answer {
+    by.app.writer.revoke_invite(by.viewer().id, invite_of(&id)?).await?;
     Ok(Redirect::to("/account/invites").into_response())
 }
 
 /// `DELETE /api/invites/{id}`
-pub(super) async fn delete_invite(
-    State(app): State<App>,
-    signed: Signed,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Error> {
-    app.writer.revoke_invite(signed.viewer().id, invite_of(&id)?).await?;
+pub(super) async fn delete_invite(by: Signed, Path(id): Path<String>) -> Result<StatusCode, Error> {
+    by.app.writer.revoke_invite(by.viewer().id, invite_of(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -400,15 +367,82 @@ fn enter(app: &App, by: &SignedIn) -> Response {
     (cookie, Redirect::to("/")).into_response()
 }
 
-/// What the theme form carries.
 #[derive(Deserialize)]
-pub struct ThemeForm {
+pub(super) struct ThemeForm {
     theme: Theme,
 }
 
 /// `POST /theme`. Errors: [`Error::Malformed`].
-pub async fn choose_theme(Visitor(signed): Visitor, FormBody(form): FormBody<ThemeForm>) -> Answer {
+pub(super) async fn choose_theme(by: Visitor, FormBody(form): FormBody<ThemeForm>) -> Answer {
     let cookie = [(header::SET_COOKIE, plain_cookie("theme", form.theme.as_str()))];
-    let back = format!("/users/{}", signed.viewer().id);
+    let back = format!("/users/{}", by.viewer().id);
     Ok((cookie, Redirect::to(&back)).into_response())
+}
+
+/// The viewer as they see themselves.
+#[derive(Serialize)]
+pub(super) struct Me {
+    id: UserId,
+    name: String,
+    email_address: String,
+    role: Role,
+    /// The session's token, once, for programs that do not keep cookies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl Me {
+    fn new(session: &Session, token: Option<String>) -> Self {
+        let Viewer { id, name, email_address, role } = session.viewer.clone();
+        Self { id, name, email_address, role, token }
+    }
+}
+
+fn signed_in(app: &App, by: SignedIn) -> Response {
+    let cookie = session_cookie(&app.config, &by.token);
+    let me = Me::new(&by.session, Some(by.token));
+    (StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(me)).into_response()
+}
+
+/// `POST /api/first_run`
+pub(super) async fn post_first_run(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    let account_name = form.account_name.as_deref().unwrap_or("Campfire");
+    Ok(signed_in(&app, app.auth.first_run(account_name, user, &client).await?))
+}
+
+/// `POST /api/join/{code}`
+pub(super) async fn post_join(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    client: Client,
+    JsonBody(form): JsonBody<SignUp>,
+) -> Result<Response, Error> {
+    let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
+    Ok(signed_in(&app, app.auth.join(&code, user, &client).await?))
+}
+
+/// `POST /api/session`
+pub(super) async fn post_session(
+    State(app): State<App>,
+    client: Client,
+    JsonBody(form): JsonBody<SignInForm>,
+) -> Result<Response, Error> {
+    Ok(signed_in(&app, app.auth.sign_in(&form.email_address, &form.password, &client).await?))
+}
+
+/// `DELETE /api/session`
+pub(super) async fn delete_session(by: Signed) -> Result<Response, Error> {
+    by.app.auth.sign_out(&by.token, &by.session).await?;
+    let cookie = expired_cookie(&by.app.config);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// `GET /api/me`
+pub(super) async fn me(by: Signed) -> Json<Me> {
+    Json(Me::new(&by.session, None))
 }

@@ -8,33 +8,41 @@
 //! A handler fails with an `Error`, which becomes JSON below `/api` and a page elsewhere; what a
 //! form can mend comes back as the form. Only failures that are not plain from this say so.
 
-pub mod activity;
-pub mod api;
-pub mod entrance;
+mod entrance;
+mod messages;
 pub mod pages;
-pub mod people;
+mod people;
 pub mod request;
-pub mod rooms;
-pub mod search;
+mod rooms;
+mod search;
 
+use super::connections::MAX_TABS;
 use super::operation::{self, Gap};
 use super::store::counting_statements;
 use super::{App, Stop};
-use crate::domain::error::{Error, ErrorBody};
+use crate::domain::Timestamp;
+use crate::domain::error::Error;
 use crate::ui;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Path, Request, State};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{
+    ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use request::{RequestId, accepts};
-use std::any::Any;
+use request::{
+    Failed, RequestId, Shape, Signed, accepts, explain, is_local, may_open_socket, panicked,
+    unexplained,
+};
+use serde::Serialize;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -90,54 +98,57 @@ pub fn router(app: App) -> Router {
         .route("/rooms/{room_id}/star", post(rooms::star))
         .route("/rooms/{room_id}", get(pages::room))
         .route("/rooms/{room_id}/{at}", get(pages::room_at))
-        .route("/rooms/{room_id}/messages", post(pages::create_message))
-        .route("/rooms/{room_id}/read", post(pages::read_room))
+        .route("/rooms/{room_id}/messages", post(messages::post_message))
+        .route("/rooms/{room_id}/read", post(messages::see_room))
         .route(
             "/rooms/{room_id}/messages/{id}/edit",
-            get(pages::edit_message_form).post(pages::edit_message),
+            get(messages::edit_message_form).post(messages::change_message),
         )
-        .route("/rooms/{room_id}/messages/{id}/delete", post(pages::remove_message))
+        .route("/rooms/{room_id}/messages/{id}/delete", post(messages::delete_message))
         .route("/searches", get(search::search).post(search::save_search))
         .route("/searches/clear", post(search::clear_searches))
         .route(
             "/rooms/{room_id}/messages/{id}/boosts",
-            get(activity::react_form).post(activity::react),
+            get(messages::react_form).post(messages::react),
         )
-        .route("/activity", get(activity::activity))
-        .route("/activity/seen", post(activity::see))
+        .route("/activity", get(search::activity))
+        .route("/activity/seen", post(search::see_activity))
         .merge(people_pages());
     let api = Router::new()
-        .route("/api/first_run", post(api::first_run))
-        .route("/api/session", post(api::sign_in).delete(api::sign_out))
-        .route("/api/join/{code}", post(api::join))
-        .route("/api/me", get(api::me))
-        .route("/api/rooms", get(api::list_rooms).post(rooms::create_room))
+        .route("/api/first_run", post(entrance::post_first_run))
+        .route("/api/session", post(entrance::post_session).delete(entrance::delete_session))
+        .route("/api/join/{code}", post(entrance::post_join))
+        .route("/api/me", get(entrance::me))
+        .route("/api/rooms", get(rooms::list_rooms).post(rooms::create_room))
         .route(
             "/api/rooms/{room_id}",
             get(rooms::show_room).patch(rooms::change_room).delete(rooms::remove_room),
         )
         .route("/api/rooms/{room_id}/leave", post(rooms::leave_room))
-        .route("/api/rooms/{room_id}/involvement", put(api::change_involvement))
-        .route("/api/rooms/{room_id}/star", put(api::star_room))
-        .route("/api/people", get(api::list_people))
-        .route("/api/rooms/{room_id}/preview", post(api::preview))
-        .route("/api/rooms/{room_id}/messages", get(api::list_messages).post(api::create_message))
-        .route("/api/rooms/{room_id}/read", put(api::read_room))
-        .route("/api/rooms/{room_id}/unread", put(api::mark_unread))
-        .route("/api/messages/{id}", patch(api::edit_message))
-        .route("/api/messages/{id}", delete(api::remove_message))
+        .route("/api/rooms/{room_id}/involvement", put(rooms::change_involvement))
+        .route("/api/rooms/{room_id}/star", put(rooms::star_room))
+        .route("/api/people", get(messages::list_people))
+        .route("/api/rooms/{room_id}/preview", post(messages::preview))
+        .route(
+            "/api/rooms/{room_id}/messages",
+            get(messages::list_messages).post(messages::create_message),
+        )
+        .route("/api/rooms/{room_id}/read", put(messages::read_room))
+        .route("/api/rooms/{room_id}/unread", put(messages::mark_unread))
+        .route("/api/messages/{id}", patch(messages::edit_message))
+        .route("/api/messages/{id}", delete(messages::remove_message))
         .route(
             "/api/messages/{id}/boosts",
-            post(activity::add_boost).delete(activity::remove_boost),
+            post(messages::add_boost).delete(messages::remove_boost),
         )
-        .route("/api/activity", get(activity::list_activity))
-        .route("/api/activity/seen", put(activity::put_seen))
-        .route("/ws", get(api::socket))
+        .route("/api/activity", get(search::list_activity))
+        .route("/api/activity/seen", put(search::put_seen))
+        .route("/ws", get(socket))
         .merge(people_calls());
     let operations = Router::new()
-        .route("/health", get(api::health))
-        .route("/up", get(api::up))
-        .route("/metrics", get(api::metrics));
+        .route("/health", get(health))
+        .route("/up", get(up))
+        .route("/metrics", get(metrics));
     pages
         .merge(api)
         .merge(operations)
@@ -192,8 +203,8 @@ fn people_calls() -> Router<App> {
         .route("/api/users/{user_id}/reset", post(people::post_reset_link))
         .route("/api/invites", get(entrance::list_invites).post(entrance::post_invite))
         .route("/api/invites/{id}", delete(entrance::delete_invite))
-        .route("/api/account", patch(api::patch_account))
-        .route("/api/account/styles", put(api::put_styles))
+        .route("/api/account", patch(pages::patch_account))
+        .route("/api/account/styles", put(pages::put_styles))
 }
 
 /// Serves every address until `stop`; then takes no more connections and lets the requests under
@@ -340,87 +351,62 @@ async fn refuse_cross_site(State(app): State<App>, request: Request, next: Next)
     }
 }
 
-/// The status of a page: that of its error, if it shows one.
-fn status_of(error: Option<&Error>) -> StatusCode {
-    let status = error.map_or(200, Error::status);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// A page, with the status of the error it shows and when to try again.
-fn page_with(error: Option<&Error>, page: String) -> Response {
-    let mut response = (status_of(error), Html(page)).into_response();
-    if let Some(Error::RateLimited { retry_after_s }) = error {
-        response.headers_mut().insert(header::RETRY_AFTER, (*retry_after_s).into());
+/// `GET /ws`.
+/// Errors: As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
+async fn socket(by: Signed, request: Request) -> Result<Response, Error> {
+    let (mut parts, _) = request.into_parts();
+    if !may_open_socket(&by.app.config, &parts.headers) {
+        return Err(Error::CrossSite);
     }
-    response
-}
-
-/// Rides in the response until [`observe`] turns it into a page or JSON with the request's id.
-#[derive(Clone)]
-struct Failed(Error);
-
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        let mut response = status_of(Some(&self)).into_response();
-        if let Self::RateLimited { retry_after_s } = self {
-            response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
-        }
-        response.extensions_mut().insert(Failed(self));
-        response
+    let open = by.app.connections.tabs_of(by.viewer().id);
+    if by.app.auth.has_limits() && open >= MAX_TABS {
+        return Err(Error::RateLimited { retry_after_s: 10 });
     }
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &by.app)
+        .await
+        .map_err(|_| Error::Malformed("This address speaks WebSocket."))?;
+    let Signed { app, session, token } = by;
+    Ok(super::socket::upgrade(app, token, session, upgrade))
 }
 
-/// What a failure means that our own code has not put into words: the framework's rejections of
-/// unreadable addresses, and requests that took too long.
-fn unexplained(response: &Response) -> Option<Error> {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
-        return None;
-    }
-    match response.status() {
-        StatusCode::BAD_REQUEST => Some(Error::Malformed("That address could not be read.")),
-        StatusCode::SERVICE_UNAVAILABLE => Some(Error::Unavailable),
-        _ => None,
-    }
+/// How the server is.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    timestamp: Timestamp,
+    version: &'static str,
 }
 
-/// How an error is put to its reader.
-enum Shape {
-    /// To a program.
-    Json,
-    /// To a person, in the theme of their choice.
-    Page(ui::Theme),
-}
-
-/// An error in the words and the shape its reader expects.
-fn explain(error: &Error, id: RequestId, shape: Shape, carried: &HeaderMap) -> Response {
-    let mut response = match shape {
-        Shape::Json => {
-            let body = ErrorBody::new(error, Some(id.to_string()));
-            (status_of(Some(error)), Json(body)).into_response()
-        }
-        Shape::Page(theme) => {
-            let (shown, request_id) = (error.clone(), id.to_string());
-            let page = ui::plain_document("Campfire", theme, move || {
-                leptos::view! { <ui::controls::Problem error=shown request_id=request_id/> }
-            });
-            page_with(Some(error), page)
-        }
+/// `GET /health`: whether database and writer answer.
+async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
+    let well = app.writer.is_running() && app.store.check().await.is_ok();
+    let (code, status) = match well {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    for (name, value) in carried {
-        // The old body has gone, and what described it goes with it.
-        if name != header::CONTENT_LENGTH {
-            response.headers_mut().entry(name).or_insert(value.clone());
-        }
-    }
-    response
+    let timestamp = app.clock.now();
+    (code, Json(Health { status, timestamp, version: env!("CARGO_PKG_VERSION") }))
 }
 
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a request panicked");
-    // The outermost layer: nobody is left to explain it, so the answer is complete in itself.
-    let body = Json(ErrorBody::new(&Error::Unexpected, None));
-    (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+/// `GET /up`: whether the process answers at all.
+async fn up() -> StatusCode {
+    StatusCode::OK
+}
+
+/// `GET /metrics`: for administrators, and for programs on the same computer.
+/// Errors: [`Error::NotFound`] for everybody else.
+async fn metrics(
+    by: Result<Signed, Error>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let local = is_local(peer.ip(), &headers);
+    if local || by.is_ok_and(|by| by.viewer().may_administer()) {
+        let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+        Ok((kind, metrics_text()).into_response())
+    } else {
+        Err(Error::NotFound)
+    }
 }
 
 async fn not_found() -> Error {

@@ -1,35 +1,30 @@
-//! What requests have in common: who asks, from where, with what body, and the finished pages
-//! that are kept for whoever comes back to them. Every rejection is one of our errors.
-//!
-//! A room page is kept together with the [`Boot`] it was made from, and is given out again only if
-//! the new one is equal. So nothing ever has to be declared stale: whatever a page shows is in its
-//! `Boot`, rights are checked before there is one, and messages that are still the same ones
-//! compare by their address. Memory is bounded in bytes; the page that was asked for longest ago
-//! goes first.
+//! What requests have in common: who asks, from where, with what body, what ids stand in an
+//! address; and how an error is put to whoever asked. Every rejection is one of our errors.
 
 use super::super::App;
-use super::super::auth::{Client, SignedIn};
-use super::super::memory::Bounded;
-use super::super::operation::Config;
-use super::super::operation::Gap;
+use super::super::auth::Client;
+use super::super::operation::{Config, Gap};
+use super::super::store::access::Session;
 use crate::domain::account::Viewer;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, ErrorBody};
 use crate::domain::message::ClientMessageId;
-use crate::domain::{RoomId, Seq, Timestamp, UserId};
-use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::ui::{self, Theme};
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use std::any::Any;
 use std::fmt;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The session cookie. Over TLS it carries a prefix that binds it to this host and to TLS.
 const COOKIE: &str = "session_token";
@@ -39,7 +34,7 @@ const COOKIE_AGE_S: u32 = 400 * 24 * 60 * 60;
 
 /// Names a request in the log and in error answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId(i64, u32);
+pub(super) struct RequestId(i64, u32);
 
 impl RequestId {
     /// The next id.
@@ -56,16 +51,20 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Whoever is signed in, for API calls: 401 without.
+/// Whoever is signed in, and the server they ask, for API calls: 401 without a session.
 pub struct Signed {
-    /// Their session and its token.
-    pub by: SignedIn,
+    /// The server.
+    pub app: App,
+    /// Their session.
+    pub session: Arc<Session>,
+    /// Its token.
+    pub token: String,
 }
 
 impl Signed {
     /// The person.
     pub fn viewer(&self) -> &Viewer {
-        &self.by.session.viewer
+        &self.session.viewer
     }
 }
 
@@ -75,19 +74,32 @@ impl FromRequestParts<App> for Signed {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let token = token(&app.config, &parts.headers).ok_or(Error::Unauthenticated)?.to_owned();
         let session = app.auth.authenticate(&token).await?;
-        Ok(Self { by: SignedIn { session, token } })
+        Ok(Self { app: app.clone(), session, token })
     }
 }
 
 /// Whoever is signed in, for pages: without, they are shown the way to sign in.
-pub struct Visitor(pub Signed);
+pub struct Visitor {
+    /// Who asks.
+    pub by: Signed,
+    /// What their browser says about the page it wants.
+    pub headers: HeaderMap,
+}
+
+impl Deref for Visitor {
+    type Target = Signed;
+
+    fn deref(&self) -> &Signed {
+        &self.by
+    }
+}
 
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         match Signed::from_request_parts(parts, app).await {
-            Ok(signed) => Ok(Self(signed)),
+            Ok(by) => Ok(Self { by, headers: parts.headers.clone() }),
             Err(Error::Unauthenticated) => Err(Redirect::to("/session/new").into_response()),
             Err(error) => Err(error.into_response()),
         }
@@ -106,7 +118,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A cookie's value.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).find_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
@@ -115,26 +127,26 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The theme chosen in this browser.
-pub fn theme(headers: &HeaderMap) -> Theme {
+pub(super) fn theme(headers: &HeaderMap) -> Theme {
     cookie(headers, "theme").map_or(Theme::System, Theme::parse)
 }
 
 /// How a request says that it wants pages without the account's own styles: set from its address,
 /// never believed from outside.
-pub const PLAIN: HeaderName = HeaderName::from_static("campfire-plain");
+pub(super) const PLAIN: HeaderName = HeaderName::from_static("campfire-plain");
 
 /// Whether pages are wanted without the account's own styles.
-pub fn wants_plain(headers: &HeaderMap) -> bool {
+pub(super) fn wants_plain(headers: &HeaderMap) -> bool {
     headers.contains_key(PLAIN)
 }
 
 /// `Set-Cookie` for a session.
-pub fn session_cookie(config: &Config, token: &str) -> HeaderValue {
+pub(super) fn session_cookie(config: &Config, token: &str) -> HeaderValue {
     session_cookie_text(config, token, COOKIE_AGE_S)
 }
 
 /// `Set-Cookie` that removes the session.
-pub fn expired_cookie(config: &Config) -> HeaderValue {
+pub(super) fn expired_cookie(config: &Config) -> HeaderValue {
     session_cookie_text(config, "", 0)
 }
 
@@ -154,7 +166,7 @@ fn session_cookie_text(config: &Config, token: &str, age_s: u32) -> HeaderValue 
 }
 
 /// `Set-Cookie` for a choice that scripts may read.
-pub fn plain_cookie(name: &str, value: &str) -> HeaderValue {
+pub(super) fn plain_cookie(name: &str, value: &str) -> HeaderValue {
     let text = format!("{name}={value}; SameSite=Lax; Path=/; Max-Age=31536000");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
@@ -178,7 +190,7 @@ impl FromRequestParts<App> for Client {
 
 /// The nearest address that is not a trusted proxy's. Anybody can write the header; only what
 /// trusted proxies appended is believed, so it is read from the end.
-fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+pub fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = peer;
     let forwarded = headers.get_all("x-forwarded-for").iter();
     let forwarded =
@@ -240,7 +252,7 @@ fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
 
 /// Whether a request comes from a program on this computer, and not through a proxy on it: a
 /// proxy forwards for the world and asks for the chat's own name.
-pub fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
+pub(super) fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
     let local_name =
@@ -250,7 +262,7 @@ pub fn is_local(peer: IpAddr, headers: &HeaderMap) -> bool {
 }
 
 /// The address people type, for links that leave the page.
-pub fn public_origin(config: &Config, headers: &HeaderMap) -> String {
+pub(super) fn public_origin(config: &Config, headers: &HeaderMap) -> String {
     config.public_url.clone().unwrap_or_else(|| {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         format!("http://{}", host.unwrap_or("localhost"))
@@ -258,7 +270,7 @@ pub fn public_origin(config: &Config, headers: &HeaderMap) -> String {
 }
 
 /// A JSON body.
-pub struct JsonBody<T>(pub T);
+pub(super) struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = Error;
@@ -278,7 +290,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 }
 
 /// A form as browsers send it.
-pub struct FormBody<T>(pub T);
+pub(super) struct FormBody<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
     type Rejection = Error;
@@ -297,7 +309,7 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
 /// The name of a message that is sent by a form: drawn from who says what where, and how far the
 /// page went that the form stands on. Sent again it is the same name; said again after the answer
 /// has come, which moves the page on, it is another.
-pub fn form_message_id(
+pub(super) fn form_message_id(
     (author, room_id, after): (UserId, RoomId, Seq),
     body: &str,
 ) -> ClientMessageId {
@@ -313,34 +325,8 @@ pub fn form_message_id(
     ClientMessageId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// Rough memory of all finished pages, what they were made from included; much of that is shared
-/// with hot state and counted here all the same.
-const MAX_BYTES: usize = 16 << 20;
-/// The step at which every other page is compressed: a room page becomes a seventh.
-const BROTLI_QUALITY: u32 = 4;
-/// Two to this power is how far back brotli looks: a room page is about 55 kB.
-const BROTLI_WINDOW: u32 = 16;
-/// What brotli writes at once.
-const BROTLI_BUFFER: usize = 8 * 1024;
-
-/// How a body travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Coding {
-    /// As it is.
-    Identity,
-    /// Compressed, as every browser of today prefers over TLS.
-    Brotli,
-}
-
-impl Coding {
-    /// The best of both that the asking program takes.
-    pub fn of(headers: &HeaderMap) -> Self {
-        if accepts(headers, "br") { Self::Brotli } else { Self::Identity }
-    }
-}
-
 /// Whether the asking program takes a content coding.
-pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
+pub(super) fn accepts(headers: &HeaderMap, name: &str) -> bool {
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     accepted.is_some_and(|all| {
         all.split(',').any(|one| {
@@ -350,150 +336,105 @@ pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
     })
 }
 
-/// Whose page of what, and in which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    viewer: UserId,
-    room_id: RoomId,
-    theme: Theme,
-    coding: Coding,
+/// A room's id in an address; anything else is no address.
+pub(super) fn room(text: &str) -> Result<RoomId, Error> {
+    text.parse().map(RoomId::new).map_err(|_| Error::NotFound)
 }
 
-#[derive(Debug)]
-struct Finished {
-    made_from: Arc<Boot>,
-    body: Bytes,
+/// A message's id in an address; anything else is no address.
+pub(super) fn message(text: &str) -> Result<MessageId, Error> {
+    text.parse().map(MessageId::new).map_err(|_| Error::NotFound)
 }
 
-/// The pages that are kept.
-#[derive(Debug)]
-pub struct FinishedPages {
-    pages: Mutex<Bounded<Key, Arc<Finished>>>,
+/// A user's id in an address; anything else is no address.
+pub(super) fn user(text: &str) -> Result<UserId, Error> {
+    text.parse().map(UserId::new).map_err(|_| Error::NotFound)
 }
 
-impl Default for FinishedPages {
-    fn default() -> Self {
-        Self { pages: Mutex::new(Bounded::new(MAX_BYTES)) }
+/// The origin of links that leave the page; see [`public_origin`].
+pub(super) fn invite_link(app: &App, headers: &HeaderMap, code: &str) -> String {
+    format!("{}/join/{code}", public_origin(&app.config, headers))
+}
+
+/// The status of a page: that of its error, if it shows one.
+pub(super) fn status_of(error: Option<&Error>) -> StatusCode {
+    let status = error.map_or(200, Error::status);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A page, with the status of the error it shows and when to try again.
+pub(super) fn page_with(error: Option<&Error>, page: String) -> Response {
+    let mut response = (status_of(error), Html(page)).into_response();
+    if let Some(Error::RateLimited { retry_after_s }) = error {
+        response.headers_mut().insert(header::RETRY_AFTER, (*retry_after_s).into());
     }
+    response
 }
 
-impl FinishedPages {
-    /// The document of `boot`, in its coding: the kept one if it was made from the same, else a
-    /// new one. Other pages than those of a room's newest messages are made anew each time, and
-    /// never compressed here.
-    pub fn document(&self, boot: Boot, theme: Theme, coding: Coding) -> (Bytes, Coding) {
-        let Some(room_id) = room_at_its_newest(&boot.screen) else {
-            return (ui::chat_document(&Arc::new(boot), theme).into(), Coding::Identity);
-        };
-        let key = Key { viewer: boot.viewer.id, room_id, theme, coding };
-        let kept = self.lock().get(&key).cloned();
-        if let Some(kept) = kept.filter(|kept| *kept.made_from == boot) {
-            return (kept.body.clone(), coding);
+/// Rides in the response until the outermost layer turns it into a page or JSON with the request's id.
+#[derive(Clone)]
+pub(super) struct Failed(pub Error);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = status_of(Some(&self)).into_response();
+        if let Self::RateLimited { retry_after_s } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
         }
-        let made_from = Arc::new(boot);
-        let html = ui::chat_document(&made_from, theme);
-        let (body, made) = match coding {
-            Coding::Brotli => match compressed(&html) {
-                Some(body) => (body, Coding::Brotli),
-                None => (html.into(), Coding::Identity),
-            },
-            Coding::Identity => (html.into(), Coding::Identity),
-        };
-        if made == coding {
-            let weight = body.len() + weight(&made_from);
-            let finished = Arc::new(Finished { made_from, body: body.clone() });
-            self.lock().insert(key, finished, weight);
+        response.extensions_mut().insert(Failed(self));
+        response
+    }
+}
+
+/// What a failure means that our own code has not put into words: the framework's rejections of
+/// unreadable addresses, and requests that took too long.
+pub(super) fn unexplained(response: &Response) -> Option<Error> {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
+        return None;
+    }
+    match response.status() {
+        StatusCode::BAD_REQUEST => Some(Error::Malformed("That address could not be read.")),
+        StatusCode::SERVICE_UNAVAILABLE => Some(Error::Unavailable),
+        _ => None,
+    }
+}
+
+/// How an error is put to its reader.
+pub(super) enum Shape {
+    /// To a program.
+    Json,
+    /// To a person, in the theme of their choice.
+    Page(Theme),
+}
+
+/// An error in the words and the shape its reader expects.
+pub(super) fn explain(error: &Error, id: RequestId, shape: Shape, carried: &HeaderMap) -> Response {
+    let mut response = match shape {
+        Shape::Json => {
+            let body = ErrorBody::new(error, Some(id.to_string()));
+            (status_of(Some(error)), Json(body)).into_response()
         }
-        (body, made)
-    }
-
-    // A poisoned lock is taken all the same: at worst a page is made anew.
-    fn lock(&self) -> MutexGuard<'_, Bounded<Key, Arc<Finished>>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The room of a page that people come back to. A permalink or a form with an error is shown once.
-fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
-    match screen {
-        Screen::Room(screen) => match &**screen {
-            RoomScreen {
-                room, has_newer: false, unsent: None, found: None, reply: None, ..
-            } => Some(room.id),
-            _ => None,
-        },
-        Screen::Quiet { .. } => None,
-    }
-}
-
-/// `None` if brotli fails, which it does not do on memory.
-fn compressed(html: &str) -> Option<Bytes> {
-    let body = Vec::with_capacity(html.len() / 4);
-    let mut writer =
-        brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
-    writer.write_all(html.as_bytes()).ok()?;
-    writer.flush().ok()?;
-    Some(writer.into_inner().into())
-}
-
-/// What a page keeps alive, roughly.
-fn weight(boot: &Boot) -> usize {
-    let messages = match &boot.screen {
-        Screen::Room(screen) => screen.page.messages.as_slice(),
-        Screen::Quiet { .. } => &[],
+        Shape::Page(theme) => {
+            let (shown, request_id) = (error.clone(), id.to_string());
+            let page = ui::plain_document("Campfire", theme, move || {
+                leptos::view! { <ui::controls::Problem error=shown request_id=request_id/> }
+            });
+            page_with(Some(error), page)
+        }
     };
-    let messages = messages.iter().map(|one| one.weight());
-    1_024 + boot.rooms.len() * 128 + boot.online.len() * 64 + messages.sum::<usize>()
+    for (name, value) in carried {
+        // The old body has gone, and what described it goes with it.
+        if name != header::CONTENT_LENGTH {
+            response.headers_mut().entry(name).or_insert(value.clone());
+        }
+    }
+    response
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
-        pairs.collect()
-    }
-
-    fn config(arguments: &[&str]) -> Config {
-        Config::try_parse_from(["campfire"].iter().chain(arguments)).unwrap()
-    }
-
-    #[test]
-    fn forwarded_addresses_count_only_from_trusted_proxies() {
-        let peer: IpAddr = "10.0.0.1".parse().unwrap();
-        let spoofed = headers(&[("x-forwarded-for", "1.1.1.1, 203.0.113.9")]);
-        assert_eq!(behind_proxies(&config(&[]), peer, &spoofed), peer);
-        let trusting = config(&["--trusted-proxies", "10.0.0.1"]);
-        let expected: IpAddr = "203.0.113.9".parse().unwrap();
-        assert_eq!(behind_proxies(&trusting, peer, &spoofed), expected);
-    }
-
-    #[test]
-    fn unsafe_requests_are_judged_by_where_they_come_from() {
-        let judge = |pairs: &[(&'static str, &'static str)]| {
-            is_same_site(&config(&[]), &Method::POST, &headers(pairs))
-        };
-        assert!(judge(&[("sec-fetch-site", "same-origin")]));
-        assert!(!judge(&[("sec-fetch-site", "cross-site")]));
-        assert!(!judge(&[("sec-fetch-site", "same-site"), ("host", "a"), ("origin", "http://a")]));
-        assert!(judge(&[("host", "chat:3000"), ("origin", "http://chat:3000")]));
-        assert!(!judge(&[("host", "chat:3000"), ("origin", "http://evil:3000")]));
-        assert!(!judge(&[("host", "chat:3000"), ("origin", "null")]));
-        assert!(!judge(&[("content-type", "application/x-www-form-urlencoded")]));
-        assert!(judge(&[("content-type", "application/json")]));
-        assert!(judge(&[("authorization", "Bearer x")]));
-    }
-
-    #[test]
-    fn a_public_address_is_the_only_origin() {
-        let config = config(&["--public-url", "https://chat.example.com"]);
-        let from = |origin| headers(&[("host", "chat.example.com"), ("origin", origin)]);
-        assert!(may_open_socket(&config, &from("https://chat.example.com")));
-        assert!(!may_open_socket(&config, &from("http://chat.example.com")));
-        assert!(!may_open_socket(&config, &headers(&[("host", "chat.example.com")])));
-    }
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request panicked");
+    // The outermost layer: nobody is left to explain it, so the answer is complete in itself.
+    let body = Json(ErrorBody::new(&Error::Unexpected, None));
+    (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
 }

@@ -4,14 +4,14 @@
 //! listed as well as whom it chose, because a page lists 500 people at most and must not remove
 //! the rest. Rights are the writer's to judge; a page only leaves out what would be refused.
 
-use super::super::App;
 use super::super::store::search::Candidate;
 use super::super::writer::Opened;
 use super::Answer;
-use super::api::{room as room_id_of, user as user_id_of};
 use super::pages::quiet_page;
-use super::request::{FormBody, JsonBody, Signed, Visitor};
-use crate::domain::account::{UserRef, Viewer};
+use super::request::{
+    FormBody, JsonBody, Signed, Visitor, room as room_id_of, status_of, user as user_id_of,
+};
+use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{
     Involvement, MAX_PICKED, NewRoom, Revision, Revoked, Room, RoomChange, RoomKind, SidebarRoom,
@@ -23,16 +23,15 @@ use crate::ui::rooms::{
     Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm,
 };
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use leptos::view;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What creating a room takes.
 #[derive(Deserialize)]
-pub struct CreateRoom {
+pub(super) struct CreateRoom {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -43,14 +42,13 @@ pub struct CreateRoom {
 }
 
 /// `POST /api/rooms`
-pub async fn create_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn create_room(
+    by: Signed,
     JsonBody(form): JsonBody<CreateRoom>,
 ) -> Result<(StatusCode, Json<Room>), Error> {
     let room = NewRoom::parse(form.kind, &form.name, &form.topic, form.user_ids)?;
-    app.auth.allow_room(signed.viewer().id)?;
-    match app.writer.open_room(signed.viewer().id, room).await? {
+    by.app.auth.allow_room(by.viewer().id)?;
+    match by.app.writer.open_room(by.viewer().id, room).await? {
         Opened::New(room) => Ok((StatusCode::CREATED, Json(room))),
         Opened::Existing(room) => Ok((StatusCode::OK, Json(room))),
     }
@@ -58,7 +56,7 @@ pub async fn create_room(
 
 /// A room as one of its members sees it.
 #[derive(Serialize)]
-pub struct RoomView {
+pub(super) struct RoomView {
     #[serde(flatten)]
     room: Room,
     creator: UserRef,
@@ -70,8 +68,9 @@ pub struct RoomView {
     members: Option<Vec<UserRef>>,
 }
 
-async fn view_room(app: &App, viewer: UserId, room_id: RoomId) -> Result<RoomView, Error> {
-    let details = app.store.load_room(viewer, room_id).await?;
+async fn view_room(by: &Signed, room_id: RoomId) -> Result<RoomView, Error> {
+    let viewer = by.viewer().id;
+    let details = by.app.store.load_room(viewer, room_id).await?;
     let room = details.head.room_for(viewer);
     Ok(RoomView {
         members: (room.kind != RoomKind::Open).then_some(details.members),
@@ -84,17 +83,15 @@ async fn view_room(app: &App, viewer: UserId, room_id: RoomId) -> Result<RoomVie
 }
 
 /// `GET /api/rooms/{room_id}`
-pub async fn show_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn show_room(
+    by: Signed,
     Path(room_id): Path<String>,
 ) -> Result<Json<RoomView>, Error> {
-    view_room(&app, signed.viewer().id, room_id_of(&room_id)?).await.map(Json)
+    view_room(&by, room_id_of(&room_id)?).await.map(Json)
 }
 
-/// What changing a room takes; what is left out stays.
 #[derive(Deserialize)]
-pub struct ChangeRoom {
+pub(super) struct ChangeRoom {
     name: Option<String>,
     topic: Option<String>,
     kind: Option<RoomKind>,
@@ -102,19 +99,18 @@ pub struct ChangeRoom {
 }
 
 /// `PATCH /api/rooms/{room_id}`
-pub async fn change_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn change_room(
+    by: Signed,
     Path(room_id): Path<String>,
     JsonBody(form): JsonBody<ChangeRoom>,
 ) -> Answer {
-    let (viewer, room_id) = (signed.viewer(), room_id_of(&room_id)?);
+    let (viewer, room_id) = (by.viewer(), room_id_of(&room_id)?);
     let revision = form.user_ids.map(|grant| Revision { grant, revoke: Revoked::Others });
     let (name, topic) = (form.name.as_deref(), form.topic.as_deref());
     let change = RoomChange::parse(name, topic, form.kind, revision)?;
-    app.auth.allow_post(viewer.id)?;
-    app.writer.change_room(viewer.id, room_id, change).await?;
-    match view_room(&app, viewer.id, room_id).await {
+    by.app.auth.allow_post(viewer.id)?;
+    by.app.writer.change_room(viewer.id, room_id, change).await?;
+    match view_room(&by, room_id).await {
         Ok(room) => Ok(Json(room).into_response()),
         // They have taken themselves out.
         Err(Error::NotFound) => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -123,36 +119,34 @@ pub async fn change_room(
 }
 
 /// `DELETE /api/rooms/{room_id}`
-pub async fn remove_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn remove_room(
+    by: Signed,
     Path(room_id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    remove(&app, signed.viewer(), room_id_of(&room_id)?).await?;
+    remove(&by, room_id_of(&room_id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn remove(app: &App, viewer: &Viewer, room_id: RoomId) -> Result<(), Error> {
-    app.auth.allow_post(viewer.id)?;
-    app.writer.remove_room(viewer.id, room_id).await?;
+async fn remove(by: &Signed, room_id: RoomId) -> Result<(), Error> {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.remove_room(by.viewer().id, room_id).await?;
     // Its messages may take a while; nobody can reach them any more.
-    app.tracker.spawn(super::super::remove_leftovers(app.clone()));
+    by.app.tracker.spawn(super::super::remove_leftovers(by.app.clone()));
     Ok(())
 }
 
 /// `POST /api/rooms/{room_id}/leave`
-pub async fn leave_room(
-    State(app): State<App>,
-    signed: Signed,
+pub(super) async fn leave_room(
+    by: Signed,
     Path(room_id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.leave_room(signed.viewer().id, room_id_of(&room_id)?).await?;
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.leave_room(by.viewer().id, room_id_of(&room_id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A form with fields that may come more than once.
-pub struct Typed(Vec<(String, String)>);
+pub(super) struct Typed(Vec<(String, String)>);
 
 impl Typed {
     fn text(&self, name: &str) -> &str {
@@ -173,41 +167,32 @@ impl Typed {
 }
 
 /// `GET /rooms/new`
-pub async fn new_room_form(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
-) -> Answer {
-    let account = app.find_account().await?.ok_or(Error::NotFound)?;
-    if !account.may_create_rooms(signed.viewer().role) {
+pub(super) async fn new_room_form(by: Visitor) -> Answer {
+    let account = by.app.find_account().await?.ok_or(Error::NotFound)?;
+    if !account.may_create_rooms(by.viewer().role) {
         return Err(Error::Forbidden);
     }
-    new_room_page(&app, &signed, &headers, (Typed(Vec::new()), None)).await
+    new_room_page(&by, (Typed(Vec::new()), None)).await
 }
 
-async fn new_room_page(
-    app: &App,
-    signed: &Signed,
-    headers: &HeaderMap,
-    (typed, error): (Typed, Option<Error>),
-) -> Answer {
-    let status = super::status_of(error.as_ref());
-    let (people, more) = choices(app, signed.viewer().id, None, &typed.users("user_ids")).await?;
+async fn new_room_page(by: &Visitor, (typed, error): (Typed, Option<Error>)) -> Answer {
+    let status = status_of(error.as_ref());
+    let (people, more) = choices(by, None, &typed.users("user_ids")).await?;
     let (name, topic) = (typed.text("name").to_owned(), typed.text("topic").to_owned());
     let fields = RoomFields { name, topic, kind: typed.kind(), people, more, error };
     let html = ui::fragment(move || view! { <RoomForm fields=fields room_id=None/> });
-    let page = quiet_page(app, signed, headers, ("New room", html)).await?;
+    let page = quiet_page(by, ("New room", html)).await?;
     Ok((status, page).into_response())
 }
 
 /// Whom the viewer may choose for a new room or a direct one. Those chosen already stay so.
 async fn choices(
-    app: &App,
-    viewer: UserId,
+    by: &Signed,
     without: Option<UserId>,
     chosen: &BTreeSet<UserId>,
 ) -> Result<(Vec<Choice>, bool), Error> {
-    let found = app.store.list_candidates(None, MAX_PICKED + 1).await?;
+    let viewer = by.viewer().id;
+    let found = by.app.store.list_candidates(None, MAX_PICKED + 1).await?;
     let more = found.len() > MAX_PICKED;
     let found = found.into_iter().take(MAX_PICKED).filter(|one| Some(one.user.id) != without);
     let choice = |one: Candidate| {
@@ -219,23 +204,21 @@ async fn choices(
 }
 
 /// `POST /rooms`
-pub async fn post_room(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
+pub(super) async fn post_room(
+    by: Visitor,
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
     let typed = Typed(form);
     let people = typed.users("user_ids");
     match NewRoom::parse(typed.kind(), typed.text("name"), typed.text("topic"), people) {
-        Ok(room) => open(&app, &signed, room).await,
-        Err(error) => new_room_page(&app, &signed, &headers, (typed, Some(error))).await,
+        Ok(room) => open(&by, room).await,
+        Err(error) => new_room_page(&by, (typed, Some(error))).await,
     }
 }
 
-async fn open(app: &App, signed: &Signed, room: NewRoom) -> Answer {
-    app.auth.allow_room(signed.viewer().id)?;
-    let opened = app.writer.open_room(signed.viewer().id, room).await?;
+async fn open(by: &Signed, room: NewRoom) -> Answer {
+    by.app.auth.allow_room(by.viewer().id)?;
+    let opened = by.app.writer.open_room(by.viewer().id, room).await?;
     Ok(to_room(opened.room().id))
 }
 
@@ -244,63 +227,41 @@ fn to_room(room_id: RoomId) -> Response {
 }
 
 /// `GET /rooms/directs/new`
-pub async fn new_direct_form(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
-) -> Answer {
-    direct_page(&app, &signed, &headers, (BTreeSet::new(), None)).await
+pub(super) async fn new_direct_form(by: Visitor) -> Answer {
+    direct_page(&by, (BTreeSet::new(), None)).await
 }
 
-async fn direct_page(
-    app: &App,
-    signed: &Signed,
-    headers: &HeaderMap,
-    (chosen, error): (BTreeSet<UserId>, Option<Error>),
-) -> Answer {
-    let status = super::status_of(error.as_ref());
-    let viewer = signed.viewer().id;
-    let (people, more) = choices(app, viewer, Some(viewer), &chosen).await?;
+async fn direct_page(by: &Visitor, (chosen, error): (BTreeSet<UserId>, Option<Error>)) -> Answer {
+    let status = status_of(error.as_ref());
+    let (people, more) = choices(by, Some(by.viewer().id), &chosen).await?;
     let html = ui::fragment(move || view! { <DirectForm people=people more=more error=error/> });
-    let page = quiet_page(app, signed, headers, ("New direct message", html)).await?;
+    let page = quiet_page(by, ("New direct message", html)).await?;
     Ok((status, page).into_response())
 }
 
 /// `POST /rooms/directs`
-pub async fn post_direct(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    headers: HeaderMap,
+pub(super) async fn post_direct(
+    by: Visitor,
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
     let people = Typed(form).users("user_ids");
     match NewRoom::parse(RoomKind::Direct, "", "", people.clone()) {
-        Ok(room) => open(&app, &signed, room).await,
-        Err(error) => direct_page(&app, &signed, &headers, (people, Some(error))).await,
+        Ok(room) => open(&by, room).await,
+        Err(error) => direct_page(&by, (people, Some(error))).await,
     }
 }
 
 /// `GET /rooms/{room_id}/edit`. Errors: [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
-pub async fn settings(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(room_id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    settings_page(&app, &signed, &headers, (room_id_of(&room_id)?, None)).await
+pub(super) async fn settings(by: Visitor, Path(room_id): Path<String>) -> Answer {
+    settings_page(&by, (room_id_of(&room_id)?, None)).await
 }
 
-async fn settings_page(
-    app: &App,
-    signed: &Signed,
-    headers: &HeaderMap,
-    (room_id, typed): (RoomId, Option<(Typed, Error)>),
-) -> Answer {
-    let viewer = signed.viewer();
+async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, Error)>)) -> Answer {
+    let viewer = by.viewer();
     // All rooms at once: the page needs the list anyway, and one of them may be invisible.
-    let rooms = app.load_rooms(viewer.id).await?;
+    let rooms = by.app.load_rooms(viewer.id).await?;
     let room = rooms.into_iter().find(|room| room.id == room_id).ok_or(Error::NotFound)?;
-    let found = app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
+    let found = by.app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
     let may =
         found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
     let may = may_change_room(viewer, room.kind, may);
@@ -310,7 +271,7 @@ async fn settings_page(
             let error = typed.as_ref().map(|(_, error)| error.clone());
             let fields = fields(&room, found, typed);
             let form = move || view! { <RoomForm fields=fields room_id=Some(room_id)/> };
-            (super::status_of(error.as_ref()), ui::fragment(form))
+            (status_of(error.as_ref()), ui::fragment(form))
         }
         (false, Some(_)) => return Err(Error::Forbidden),
         (false, None) => {
@@ -321,7 +282,7 @@ async fn settings_page(
         }
     };
     let html = form + &ui::fragment(move || view! { <RoomChoices room=room may_delete=may/> });
-    let page = quiet_page(app, signed, headers, (&title, html)).await?;
+    let page = quiet_page(by, (&title, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -345,11 +306,9 @@ fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error
 }
 
 /// `POST /rooms/{room_id}/edit`
-pub async fn change_settings(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
+pub(super) async fn change_settings(
+    by: Visitor,
     Path(room_id): Path<String>,
-    headers: HeaderMap,
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
     let (room_id, typed) = (room_id_of(&room_id)?, Typed(form));
@@ -361,68 +320,54 @@ pub async fn change_settings(
     let (name, topic) = (Some(typed.text("name")), Some(typed.text("topic")));
     match RoomChange::parse(name, topic, Some(kind), revision) {
         Ok(change) => {
-            app.auth.allow_post(signed.viewer().id)?;
-            app.writer.change_room(signed.viewer().id, room_id, change).await?;
-            let stays = app.find_room(signed.viewer().id, room_id).await?.is_some();
+            by.app.auth.allow_post(by.viewer().id)?;
+            by.app.writer.change_room(by.viewer().id, room_id, change).await?;
+            let stays = by.app.find_room(by.viewer().id, room_id).await?.is_some();
             Ok(if stays { to_room(room_id) } else { Redirect::to("/").into_response() })
         }
-        Err(error) => settings_page(&app, &signed, &headers, (room_id, Some((typed, error)))).await,
+        Err(error) => settings_page(&by, (room_id, Some((typed, error)))).await,
     }
 }
 
 /// `GET /rooms/{room_id}/delete`.
 /// Errors: [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
-pub async fn delete_form(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(room_id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    let (viewer, room_id) = (signed.viewer(), room_id_of(&room_id)?);
-    let head = app.store.load_room(viewer.id, room_id).await?.head;
+pub(super) async fn delete_form(by: Visitor, Path(room_id): Path<String>) -> Answer {
+    let (viewer, room_id) = (by.viewer(), room_id_of(&room_id)?);
+    let head = by.app.store.load_room(viewer.id, room_id).await?.head;
     if !may_change_room(viewer, head.room.kind, head.creator_id) {
         return Err(Error::Forbidden);
     }
     let name = head.room.name;
     let html = ui::fragment(move || view! { <DeleteRoom room_id=room_id name=name/> });
-    quiet_page(&app, &signed, &headers, ("Delete room", html)).await
+    quiet_page(&by, ("Delete room", html)).await
 }
 
 /// `POST /rooms/{room_id}/delete`.
 /// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
-pub async fn delete_room(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(room_id): Path<String>,
-) -> Answer {
-    remove(&app, signed.viewer(), room_id_of(&room_id)?).await?;
+pub(super) async fn delete_room(by: Visitor, Path(room_id): Path<String>) -> Answer {
+    remove(&by, room_id_of(&room_id)?).await?;
     Ok(Redirect::to("/").into_response())
 }
 
 /// `POST /rooms/{room_id}/leave`. Errors: [`Error::NotFound`]; those of the writer.
-pub async fn leave(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    Path(room_id): Path<String>,
-) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.leave_room(signed.viewer().id, room_id_of(&room_id)?).await?;
+pub(super) async fn leave(by: Visitor, Path(room_id): Path<String>) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.leave_room(by.viewer().id, room_id_of(&room_id)?).await?;
     Ok(Redirect::to("/").into_response())
 }
 
 /// `POST /rooms/{room_id}/involvement`.
 /// Errors: [`Error::NotFound`]; [`Error::Validation`] for a word that is no involvement.
-pub async fn involve(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
+pub(super) async fn involve(
+    by: Visitor,
     Path(room_id): Path<String>,
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
-    let (viewer, room_id, typed) = (signed.viewer().id, room_id_of(&room_id)?, Typed(form));
+    let (viewer, room_id, typed) = (by.viewer().id, room_id_of(&room_id)?, Typed(form));
     let involvement = Involvement::parse(typed.text("involvement"))
         .ok_or_else(|| Error::invalid("involvement", "Choose how much you want to hear."))?;
-    app.auth.allow_post(viewer)?;
-    app.writer.change_involvement(viewer, room_id, involvement).await?;
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.change_involvement(viewer, room_id, involvement).await?;
     if typed.text("back") == "profile" {
         return Ok(Redirect::to(&format!("/users/{viewer}")).into_response());
     }
@@ -430,14 +375,52 @@ pub async fn involve(
 }
 
 /// `POST /rooms/{room_id}/star`. Errors: [`Error::NotFound`]; those of the writer.
-pub async fn star(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
+pub(super) async fn star(
+    by: Visitor,
     Path(room_id): Path<String>,
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
-    let (viewer, room_id) = (signed.viewer().id, room_id_of(&room_id)?);
-    app.auth.allow_post(viewer)?;
-    app.writer.star_room(viewer, room_id, Typed(form).text("starred") == "true").await?;
+    let (viewer, room_id) = (by.viewer().id, room_id_of(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.star_room(viewer, room_id, Typed(form).text("starred") == "true").await?;
     Ok(to_room(room_id))
+}
+
+/// `GET /api/rooms`
+pub(super) async fn list_rooms(by: Signed) -> Result<Json<Vec<SidebarRoom>>, Error> {
+    by.app.load_sidebar(by.viewer().id).await.map(Json)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Involve {
+    involvement: Involvement,
+}
+
+/// `PUT /api/rooms/{room_id}/involvement`
+pub(super) async fn change_involvement(
+    by: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Involve>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (by.viewer().id, room_id_of(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.change_involvement(viewer, room_id, form.involvement).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Star {
+    starred: bool,
+}
+
+/// `PUT /api/rooms/{room_id}/star`
+pub(super) async fn star_room(
+    by: Signed,
+    Path(room_id): Path<String>,
+    JsonBody(form): JsonBody<Star>,
+) -> Result<StatusCode, Error> {
+    let (viewer, room_id) = (by.viewer().id, room_id_of(&room_id)?);
+    by.app.auth.allow_post(viewer)?;
+    by.app.writer.star_room(viewer, room_id, form.starred).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

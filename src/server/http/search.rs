@@ -1,56 +1,49 @@
-//! The search page: what was typed, what it finds, and where in a message the words stand. One
-//! field, filters to take away and to add, hits under the name of their room, recent searches:
-//! plain HTML, rendered by the server only.
+//! The pages that gather from all rooms: what a search finds, and what concerns somebody. Plain
+//! HTML, rendered by the server only: one field, filters to take away and to add, hits under the
+//! name of their room, recent searches.
 
-use super::super::App;
 use super::Answer;
 use super::pages::quiet_page;
-use super::request::{FormBody, Visitor};
+use super::request::{FormBody, JsonBody, Signed, Visitor};
 use crate::domain::account::UserRef;
-use crate::domain::push_escaped;
-use crate::domain::room::RoomKind;
-use crate::domain::search::{MAX_QUERY, Query, Term, plain_text, words};
-use crate::domain::{MessageId, RoomId, Timestamp};
-use crate::server::rich_text::folded;
+use crate::domain::error::Error;
+use crate::domain::message::PAGE_SIZE;
+use crate::domain::room::{Activity, RoomKind};
+use crate::domain::search::{MAX_QUERY, Query, plain_text};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp};
+use crate::server::rich_text::excerpt;
 use crate::server::store::search::Hit;
 use crate::ui;
 use crate::ui::controls::{Avatar, Icon};
 use crate::ui::people::moment;
 use crate::ui::push_permalink;
-use axum::extract::{Query as Asked, State};
-use axum::http::HeaderMap;
+use crate::ui::settings::ActivityList;
+use axum::Json;
+use axum::extract::Query as Asked;
+use axum::extract::rejection::QueryRejection;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use form_urlencoded::byte_serialize;
 use leptos::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Hits on a page.
 const HITS: usize = 25;
-/// Characters of an excerpt, and those before its first mark.
-const EXCERPT: usize = 240;
-const LEAD: usize = 60;
-/// What may follow the common beginning of two forms of one English word.
-const ENDINGS: [&str; 36] = [
-    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or",
-    "ors", "al", "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment",
-    "ments", "ness", "ful", "able", "ably", "ive", "ize", "ized", "izing",
-];
 
 /// `GET /searches?q=`: any text at all is answered. `before` is the oldest hit of the page above;
 /// `in` is a room to begin with.
 /// Errors: [`Error::Unavailable`](crate::domain::error::Error::Unavailable).
-pub async fn search(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    asked: Result<Asked<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
+pub(super) async fn search(
+    by: Visitor,
+    asked: Result<Asked<Vec<(String, String)>>, QueryRejection>,
 ) -> Answer {
     let asked = asked.map(|Asked(pairs)| pairs).unwrap_or_default();
     let value = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let viewer = signed.viewer().id;
+    let viewer = by.viewer().id;
     let text: String = value("q").map_or("", |text| text.trim()).chars().take(MAX_QUERY).collect();
     if let Some(room_id) = value("in").filter(|_| text.is_empty()) {
-        let rooms = app.load_sidebar(viewer).await?;
+        let rooms = by.app.load_sidebar(viewer).await?;
         let room = rooms.iter().find(|room| room.id.to_string() == *room_id);
         let room = room.filter(|room| room.kind != RoomKind::Direct);
         let filter = room.map(|room| format!("in:\"{}\"", room.name.replace('"', " ")));
@@ -59,7 +52,7 @@ pub async fn search(
     let query = Query::parse(&text);
     let before = value("before").and_then(|id| id.parse().ok()).map(MessageId::new);
     let newest = MessageId::new(i64::MAX);
-    let found = app.store.search(viewer, &query, before.unwrap_or(newest), HITS).await?;
+    let found = by.app.store.search(viewer, &query, before.unwrap_or(newest), HITS).await?;
     let older = found.hits.last().filter(|_| found.has_more);
     let older = older.map(|last| address(&text, Some(last.id)));
     let verdict = if text.is_empty() {
@@ -87,35 +80,30 @@ pub async fn search(
                 around=(newest, older) recent=recent/>
         }
     });
-    quiet_page(&app, &signed, &headers, ("Search", html)).await
+    quiet_page(&by, ("Search", html)).await
 }
 
-/// What the form of a search carries.
 #[derive(Deserialize)]
-pub struct SearchForm {
+pub(super) struct SearchForm {
     #[serde(default)]
     q: String,
 }
 
 /// `POST /searches`: keeps what was searched for and leads to what it finds.
-/// Errors: Those of the writer.
-pub async fn save_search(
-    State(app): State<App>,
-    Visitor(signed): Visitor,
-    FormBody(form): FormBody<SearchForm>,
-) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
+///
+pub(super) async fn save_search(by: Visitor, FormBody(form): FormBody<SearchForm>) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
     let text: String = form.q.trim().chars().take(MAX_QUERY).collect();
     if Query::parse(&text).asks_something() {
-        app.writer.save_search(signed.viewer().id, text.clone()).await?;
+        by.app.writer.save_search(by.viewer().id, text.clone()).await?;
     }
     Ok(Redirect::to(&address(&text, None)).into_response())
 }
 
-/// `POST /searches/clear`. Errors: Those of the writer.
-pub async fn clear_searches(State(app): State<App>, Visitor(signed): Visitor) -> Answer {
-    app.auth.allow_post(signed.viewer().id)?;
-    app.writer.clear_searches(signed.viewer().id).await?;
+/// `POST /searches/clear`.
+pub(super) async fn clear_searches(by: Visitor) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.clear_searches(by.viewer().id).await?;
     Ok(Redirect::to("/searches").into_response())
 }
 
@@ -146,139 +134,21 @@ fn shown(hit: Hit, query: &Query) -> ShownHit {
     ShownHit { id, room_id, room_name, room_kind, creator, excerpt, created_at }
 }
 
-/// The part of a text where a query's words stand first, as HTML with each of them marked.
-pub fn excerpt(text: &str, query: &Query) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let marks = marks(&text, &query.terms);
-    let first = marks.first().map_or(0, |mark| mark.0);
-    let (lead, _) = text.split_at(first);
-    let mut from = lead.char_indices().rev().nth(LEAD).map_or(0, |(at, _)| at);
-    if from > 0 {
-        from += lead.split_at(from).1.find(' ').map_or(0, |at| at + 1);
-    }
-    let rest = text.split_at(from).1;
-    let mut to = rest.char_indices().nth(EXCERPT).map_or(text.len(), |(at, _)| from + at);
-    if to < text.len() {
-        // Between two words, if there is a place; never within what is marked.
-        to = text.split_at(to).0.rfind(' ').filter(|at| *at > first).unwrap_or(to);
-        to = marks.iter().find(|mark| mark.0 < to && to < mark.1).map_or(to, |mark| mark.1);
-    }
-    let mut html = String::from(if from > 0 { "…" } else { "" });
-    let mut done = from;
-    for (start, end) in marks.into_iter().filter(|mark| mark.1 <= to) {
-        push_escaped(&mut html, text.get(done..start).unwrap_or_default());
-        html.push_str("<mark>");
-        push_escaped(&mut html, text.get(start..end).unwrap_or_default());
-        html.push_str("</mark>");
-        done = end;
-    }
-    push_escaped(&mut html, text.get(done..to).unwrap_or_default());
-    html.push_str(if to < text.len() { "…" } else { "" });
-    html
-}
-
-/// Where the words of terms stand in a text, in order; those that touch are one.
-fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
-    let fold = |(start, end)| (start, end, as_compared(text.get(start..end).unwrap_or_default()));
-    let said: Vec<(usize, usize, String)> = words(text).map(fold).collect();
-    let mut found = Vec::new();
-    for term in terms {
-        let wanted: Vec<String> = words(&term.text)
-            .map(|(start, end)| as_compared(term.text.get(start..end).unwrap_or_default()))
-            .collect();
-        for place in said.windows(wanted.len().max(1)) {
-            let last = wanted.len().saturating_sub(1);
-            let fits = place.iter().zip(&wanted).enumerate().all(|(at, ((.., said), wanted))| {
-                is_form_of(said, wanted) || term.prefix && at == last && said.starts_with(wanted)
-            });
-            if fits {
-                found.extend(place.iter().map(|(start, end, _)| (*start, *end)));
-            }
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    found.into_iter().fold(Vec::new(), |mut marks: Vec<(usize, usize)>, mark| {
-        match marks.last_mut().filter(|last| last.1 == mark.0) {
-            Some(last) => last.1 = mark.1,
-            None => marks.push(mark),
-        }
-        marks
-    })
-}
-
-fn as_compared(word: &str) -> String {
-    folded(word).into_iter().collect()
-}
-
-/// Whether two words are likely to have one stem. The index knows exactly; this only marks.
-fn is_form_of(said: &str, wanted: &str) -> bool {
-    let same = said.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
-    let ends = |word: &str| {
-        // A consonant may be doubled: run, running.
-        let doubled =
-            word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
-        word.get(same..).is_some_and(|rest| ENDINGS.contains(&rest))
-            || doubled.is_some_and(|rest| !rest.is_empty() && ENDINGS.contains(&rest))
-    };
-    said == wanted || same >= 3 && ends(said) && ends(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_marks_words_by_their_stem_and_escapes_the_rest() {
-        for (query, text, html) in [
-            (
-                "run",
-                "She <runs> & ran, running",
-                "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>",
-            ),
-            ("cafe", "Le CAFÉ\nnoir", "Le <mark>CAFÉ</mark> noir"),
-            ("leg", "A legend; the", "A <mark>legend</mark>; the"),
-            ("\"leg\"", "A legend", "A legend"),
-            ("\"the build\" the", "Build the build", "Build <mark>the</mark> <mark>build</mark>"),
-            ("日本", "今日本日", "今<mark>日本</mark>日"),
-            ("from:me", "anything", "anything"),
-        ] {
-            assert_eq!(excerpt(text, &Query::parse(query)), html, "{query}");
-        }
-    }
-
-    #[test]
-    fn an_excerpt_is_cut_around_its_first_mark() {
-        let text = format!("{} needle {}", "straw ".repeat(100), "hay ".repeat(100));
-        let cut = excerpt(&text, &Query::parse("needle"));
-        assert!(cut.starts_with("…straw") && cut.ends_with("hay…"), "{cut}");
-        assert!(cut.contains(" <mark>needle</mark> "), "{cut}");
-        assert!(cut.chars().count() < 280, "{cut}");
-    }
-}
-
 /// A hit as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownHit {
-    /// The message.
-    pub id: MessageId,
-    /// Its room.
-    pub room_id: RoomId,
-    /// What the room is called.
-    pub room_name: String,
-    /// Who may be in the room.
-    pub room_kind: RoomKind,
-    /// Who wrote it.
-    pub creator: UserRef,
-    /// Where the words stand, as HTML.
-    pub excerpt: String,
-    /// When it was written.
-    pub created_at: Timestamp,
+pub(super) struct ShownHit {
+    id: MessageId,
+    room_id: RoomId,
+    room_name: String,
+    room_kind: RoomKind,
+    creator: UserRef,
+    excerpt: String,
+    created_at: Timestamp,
 }
 
 /// The page.
 #[component]
-pub fn SearchPage(
+pub(super) fn SearchPage(
     /// What was typed.
     text: String,
     /// Its filters, and the address without each.
@@ -425,4 +295,71 @@ fn Recent(recent: Vec<(String, String)>) -> impl IntoView {
             <ul class="panel rows">{rows.collect_view()}</ul>
         </section>
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Part {
+    before: Option<Seq>,
+}
+
+/// A page of what concerns somebody.
+#[derive(Serialize)]
+pub(super) struct ActivityPage {
+    activity: Vec<Activity>,
+    has_more: bool,
+}
+
+async fn load_activity(
+    by: &Signed,
+    query: Result<Asked<Part>, QueryRejection>,
+) -> Result<ActivityPage, Error> {
+    let Asked(wanted) = query.map_err(|_| Error::Malformed("before is a whole number."))?;
+    // One more than wanted tells whether there are more.
+    let read = by.app.store.list_activity(by.viewer().id, wanted.before, PAGE_SIZE + 1);
+    let mut activity = read.await?;
+    let has_more = activity.len() > PAGE_SIZE;
+    activity.truncate(PAGE_SIZE);
+    Ok(ActivityPage { activity, has_more })
+}
+
+/// `GET /api/activity?before=`
+pub(super) async fn list_activity(
+    by: Signed,
+    query: Result<Asked<Part>, QueryRejection>,
+) -> Result<Json<ActivityPage>, Error> {
+    load_activity(&by, query).await.map(Json)
+}
+
+/// `GET /activity?before=`
+pub(super) async fn activity(by: Visitor, query: Result<Asked<Part>, QueryRejection>) -> Answer {
+    let ActivityPage { activity, has_more } = load_activity(&by, query).await?;
+    let rooms = by.app.load_rooms(by.viewer().id).await?;
+    let rooms: HashMap<RoomId, String> =
+        rooms.into_iter().map(|room| (room.id, room.name)).collect();
+    let html = ui::fragment(move || {
+        view! { <ActivityList activity=activity rooms=rooms has_more=has_more/> }
+    });
+    quiet_page(&by, ("Activity", html)).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct SeenForm {
+    seen: Seq,
+}
+
+/// `PUT /api/activity/seen`
+pub(super) async fn put_seen(
+    by: Signed,
+    JsonBody(form): JsonBody<SeenForm>,
+) -> Result<StatusCode, Error> {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.see_activity(by.viewer().id, form.seen).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /activity/seen`: for browsers without scripts.
+pub(super) async fn see_activity(by: Visitor, FormBody(form): FormBody<SeenForm>) -> Answer {
+    by.app.auth.allow_post(by.viewer().id)?;
+    by.app.writer.see_activity(by.viewer().id, form.seen).await?;
+    Ok(Redirect::to("/activity").into_response())
 }

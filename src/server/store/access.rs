@@ -98,9 +98,6 @@ fn invite(row: InviteRow) -> Invite {
 
 impl Store {
     /// The session of a token, if it still runs and its user is active.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_session(
         &self,
         digest: &TokenDigest,
@@ -189,7 +186,7 @@ impl Store {
     /// An invite link.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Unavailable`].
+    /// [`Error::NotFound`].
     pub async fn load_invite(&self, id: InviteId) -> Result<Invite, Error> {
         let row: Option<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "WHERE i.id = ?1"))
             .bind(id.get())
@@ -221,7 +218,7 @@ impl Store {
 }
 
 /// Whether a session with this token exists, in this transaction.
-pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> Result<bool, sqlx::Error> {
+pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> sqlx::Result<bool> {
     sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?1")
         .bind(digest.as_slice())
         .fetch_optional(tx)
@@ -234,7 +231,7 @@ pub async fn insert_session(
     tx: &mut Tx,
     user_id: UserId,
     session: &NewSession,
-) -> Result<Option<SessionId>, sqlx::Error> {
+) -> sqlx::Result<Option<SessionId>> {
     let row: Option<(i64,)> = sqlx::query_as(
         "INSERT INTO sessions
              (token_digest, user_id, user_agent, ip_address, last_active_at, expires_at, created_at)
@@ -258,7 +255,7 @@ pub async fn update_session_use(
     id: SessionId,
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<bool, sqlx::Error> {
+) -> sqlx::Result<bool> {
     sqlx::query("UPDATE sessions SET last_active_at = ?2, expires_at = ?3 WHERE id = ?1")
         .bind(id.get())
         .bind(now.ms())
@@ -269,12 +266,12 @@ pub async fn update_session_use(
 }
 
 /// Ends a session. Ending it twice is no error.
-pub async fn remove_session(tx: &mut Tx, id: SessionId) -> Result<(), sqlx::Error> {
+pub async fn remove_session(tx: &mut Tx, id: SessionId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(id.get()).execute(tx).await.map(|_| ())
 }
 
 /// Removes sessions and links that have run out.
-pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<(), sqlx::Error> {
+pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM links WHERE expires_at <= ?1")
         .bind(now.ms())
         .execute(&mut *tx)
@@ -302,7 +299,7 @@ pub async fn remove_sessions(
     tx: &mut Tx,
     user_id: UserId,
     which: Sessions,
-) -> Result<Vec<(SessionId, TokenDigest)>, sqlx::Error> {
+) -> sqlx::Result<Vec<(SessionId, TokenDigest)>> {
     let (one, all_but) = match which {
         Sessions::All => (None, None),
         Sessions::One(id) => (Some(id.get()), None),
@@ -330,7 +327,7 @@ pub async fn insert_invite(
     (creator, code): (UserId, &str),
     (expires_at, max_uses): (Option<Timestamp>, Option<u16>),
     now: Timestamp,
-) -> Result<InviteId, sqlx::Error> {
+) -> sqlx::Result<InviteId> {
     let (id,): (i64,) = sqlx::query_as(
         "INSERT INTO invites (code, creator_id, max_uses, expires_at, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
@@ -346,7 +343,7 @@ pub async fn insert_invite(
 }
 
 /// Counts one more use of an invite link. False if it lets nobody in any more.
-pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
+pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query(
         "UPDATE invites SET uses = uses + 1 WHERE code = ?1 AND revoked_at IS NULL
              AND (expires_at IS NULL OR expires_at > ?2)
@@ -360,7 +357,7 @@ pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool,
 }
 
 /// Whether an invite link lets people in, in this transaction.
-pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
+pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query(
         "SELECT 1 FROM invites WHERE code = ?1 AND revoked_at IS NULL
              AND (expires_at IS NULL OR expires_at > ?2)
@@ -374,7 +371,7 @@ pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> Result<b
 }
 
 /// Who made an invite link.
-pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> Result<Option<UserId>, sqlx::Error> {
+pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> sqlx::Result<Option<UserId>> {
     let row: Option<(i64,)> = sqlx::query_as("SELECT creator_id FROM invites WHERE id = ?1")
         .bind(id.get())
         .fetch_optional(tx)
@@ -383,7 +380,7 @@ pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> Result<Option<Use
 }
 
 /// Ends an invite link. Ending it twice is no error.
-pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> Result<(), sqlx::Error> {
+pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query("UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")
         .bind(id.get())
         .bind(now.ms())
@@ -393,7 +390,7 @@ pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> Result<
 }
 
 /// Stores a link that works once; an older one of the same purpose ends.
-pub async fn insert_link(tx: &mut Tx, link: &Link, now: Timestamp) -> Result<(), sqlx::Error> {
+pub async fn insert_link(tx: &mut Tx, link: &Link, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT OR REPLACE INTO links
              (token_digest, purpose, user_id, creator_id, expires_at, created_at)
@@ -416,7 +413,7 @@ pub async fn take_link(
     digest: &TokenDigest,
     purpose: Purpose,
     now: Timestamp,
-) -> Result<Option<(UserId, UserId)>, sqlx::Error> {
+) -> sqlx::Result<Option<(UserId, UserId)>> {
     let row: Option<(i64, i64)> = sqlx::query_as(
         "DELETE FROM links WHERE token_digest = ?1 AND purpose = ?2 AND expires_at > ?3
          RETURNING user_id, creator_id",
@@ -430,7 +427,7 @@ pub async fn take_link(
 }
 
 /// Ends every link that would let a user in.
-pub async fn remove_links(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error> {
+pub async fn remove_links(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM links WHERE user_id = ?1")
         .bind(user_id.get())
         .execute(tx)

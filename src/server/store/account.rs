@@ -1,9 +1,11 @@
 //! The account and its users, and who is kept out. How they come in is in [`super::access`].
 
 use super::{Store, Tx, inconsistent, read_failed};
-use crate::domain::account::{NewUser, Person, Profile, Role, RoomCreators, Status, Viewer};
+use crate::domain::account::{
+    NewUser, Person, Profile, Role, RoomCreators, Status, UserRef, Viewer,
+};
 use crate::domain::error::Error;
-use crate::domain::{Timestamp, UserId};
+use crate::domain::{MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 
 /// The account as its pages show it.
@@ -69,9 +71,6 @@ impl Store {
     }
 
     /// What sign-in needs to know about an address; nothing for bots and inactive users.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_credentials(
         &self,
         email_address: &str,
@@ -93,9 +92,6 @@ impl Store {
 
     /// The people, administrators first, then by name: at most `limit` after the first `offset`
     /// whose name contains `search`. Whoever is not active is among them only for administrators.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn list_people(
         &self,
         viewer: &Viewer,
@@ -121,7 +117,7 @@ impl Store {
     /// A user as the viewer may see them, active or not: what they wrote still stands.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    /// [`Error::NotFound`].
     pub async fn load_person(&self, viewer: &Viewer, id: UserId) -> Result<Person, Error> {
         let row: Option<PersonRow> =
             sqlx::query_as(concat!("SELECT ", person_columns!(), " WHERE u.id = ?1"))
@@ -151,6 +147,57 @@ impl Store {
             .await
             .map_err(read_failed)?;
         row.map(|(styles,)| styles).ok_or(Error::NotFound)
+    }
+
+    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
+    /// takes to find them, beside the writer.
+    pub async fn list_message_ids_of(
+        &self,
+        creator: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
+             ORDER BY id LIMIT ?3",
+        )
+        .bind(creator.get())
+        .bind(after.get())
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await
+        .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
+
+    /// Messages after an id whose text mentions somebody, at most `limit`. Reads the history once
+    /// from end to end, beside the writer.
+    pub async fn list_messages_naming(
+        &self,
+        user_id: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT id FROM messages WHERE id > ?2 AND deleted_at IS NULL
+             AND instr(body, '<@' || ?1 || '>') ORDER BY id LIMIT ?3",
+        )
+        .bind(user_id.get())
+        .bind(after.get())
+        .bind(limit)
+        .fetch_all(self.reader())
+        .await
+        .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
+
+    /// Whose mentions still carry an earlier name.
+    pub async fn list_renamed_users(&self) -> Result<Vec<UserId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE renamed = 1")
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
     }
 }
 
@@ -188,11 +235,7 @@ pub(super) fn viewer(
 }
 
 /// Creates the account, or finds that it exists.
-pub async fn insert_account(
-    tx: &mut Tx,
-    account: &Account,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+pub async fn insert_account(tx: &mut Tx, account: &Account, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "INSERT INTO accounts (id, name, join_code, created_at) VALUES (1, ?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
@@ -212,7 +255,7 @@ pub async fn insert_user(
     password_digest: &str,
     role: Role,
     now: Timestamp,
-) -> Result<Option<UserId>, sqlx::Error> {
+) -> sqlx::Result<Option<UserId>> {
     let row: Option<(i64,)> = sqlx::query_as(
         "INSERT INTO users (name, email_address, password_digest, role, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (email_address) DO NOTHING RETURNING id",
@@ -228,7 +271,7 @@ pub async fn insert_user(
 }
 
 /// The account as it now is, in this transaction.
-pub async fn find_account(tx: &mut Tx) -> Result<Option<Account>, sqlx::Error> {
+pub async fn find_account(tx: &mut Tx) -> sqlx::Result<Option<Account>> {
     let row: Option<AccountRow> = sqlx::query_as(ACCOUNT).fetch_optional(tx).await?;
     Ok(row.map(account))
 }
@@ -238,7 +281,7 @@ pub async fn update_account(
     tx: &mut Tx,
     name: &str,
     room_creators: RoomCreators,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query("UPDATE accounts SET name = ?1, room_creators = ?2")
         .bind(name)
         .bind(room_creators.as_str())
@@ -248,12 +291,12 @@ pub async fn update_account(
 }
 
 /// Gives the account a stylesheet.
-pub async fn update_styles(tx: &mut Tx, styles: &str) -> Result<(), sqlx::Error> {
+pub async fn update_styles(tx: &mut Tx, styles: &str) -> sqlx::Result<()> {
     sqlx::query("UPDATE accounts SET styles = ?1").bind(styles).execute(tx).await.map(|_| ())
 }
 
 /// An active user as they now are, in this transaction.
-pub async fn find_viewer(tx: &mut Tx, id: UserId) -> Result<Option<Viewer>, sqlx::Error> {
+pub async fn find_viewer(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<Viewer>> {
     let row: Option<(String, String, String)> =
         sqlx::query_as("SELECT name, role, email_address FROM users WHERE id = ?1 AND active = 1")
             .bind(id.get())
@@ -265,7 +308,7 @@ pub async fn find_viewer(tx: &mut Tx, id: UserId) -> Result<Option<Viewer>, sqlx
 }
 
 /// Whether nobody could administer the account without this user.
-pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
+pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> sqlx::Result<bool> {
     let (others,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM users WHERE role = 'administrator' AND active = 1 AND id <> ?1",
     )
@@ -276,11 +319,7 @@ pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> Result<bool, sqlx
 }
 
 /// Stores what somebody changed about themselves. False when the address is another's.
-pub async fn update_profile(
-    tx: &mut Tx,
-    id: UserId,
-    profile: &Profile,
-) -> Result<bool, sqlx::Error> {
+pub async fn update_profile(tx: &mut Tx, id: UserId, profile: &Profile) -> sqlx::Result<bool> {
     sqlx::query("UPDATE OR IGNORE users SET name = ?2, email_address = ?3, bio = ?4 WHERE id = ?1")
         .bind(id.get())
         .bind(&profile.name)
@@ -297,7 +336,7 @@ pub async fn update_password(
     id: UserId,
     password_digest: &str,
     reset: Option<(UserId, Timestamp)>,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE users SET password_digest = ?2, reset_by_id = ?3, reset_at = ?4 WHERE id = ?1",
     )
@@ -311,7 +350,7 @@ pub async fn update_password(
 }
 
 /// Gives a person, active or not, another role. False when there is no such person.
-pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> Result<bool, sqlx::Error> {
+pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> sqlx::Result<bool> {
     sqlx::query("UPDATE users SET role = ?2 WHERE id = ?1 AND role <> 'bot'")
         .bind(id.get())
         .bind(role.as_str())
@@ -327,7 +366,7 @@ pub async fn update_status(
     id: UserId,
     status: Status,
     now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+) -> sqlx::Result<bool> {
     let banned_at = (status == Status::Banned).then(|| now.ms());
     sqlx::query(
         "UPDATE users SET active = ?2, banned_at = ?3,
@@ -343,7 +382,7 @@ pub async fn update_status(
 }
 
 /// Notes that somebody's messages are to be removed, or that they have been.
-pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> Result<(), sqlx::Error> {
+pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> sqlx::Result<()> {
     sqlx::query("UPDATE users SET removing_messages = ?2 WHERE id = ?1")
         .bind(id.get())
         .bind(wanted)
@@ -375,7 +414,7 @@ pub async fn insert_ban(
     user_id: UserId,
     network: &str,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO bans (user_id, network, created_at) VALUES (?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
@@ -389,7 +428,7 @@ pub async fn insert_ban(
 }
 
 /// Forgets from where a user came.
-pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error> {
+pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM bans WHERE user_id = ?1")
         .bind(user_id.get())
         .execute(tx)
@@ -398,7 +437,7 @@ pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> Result<(), sqlx::Error
 }
 
 /// Whether newcomers from a network are kept out.
-pub async fn is_banned(tx: &mut Tx, network: &str) -> Result<bool, sqlx::Error> {
+pub async fn is_banned(tx: &mut Tx, network: &str) -> sqlx::Result<bool> {
     sqlx::query("SELECT 1 FROM bans WHERE network = ?1")
         .bind(network)
         .fetch_optional(tx)
@@ -407,7 +446,7 @@ pub async fn is_banned(tx: &mut Tx, network: &str) -> Result<bool, sqlx::Error> 
 }
 
 /// Whether this is still the digest of an active user's password.
-pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> Result<bool, sqlx::Error> {
+pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> sqlx::Result<bool> {
     sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND password_digest = ?2 AND active = 1")
         .bind(id.get())
         .bind(digest)
@@ -417,10 +456,30 @@ pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> Result<bool, 
 }
 
 /// Whether somebody's messages are to be removed.
-pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> Result<bool, sqlx::Error> {
+pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> sqlx::Result<bool> {
     sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND removing_messages = 1")
         .bind(id.get())
         .fetch_optional(tx)
         .await
         .map(|row| row.is_some())
+}
+
+/// Notes that mentions of somebody carry an earlier name, or that none does any more.
+pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET renamed = ?2 WHERE id = ?1")
+        .bind(id.get())
+        .bind(renamed)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Somebody whose mentions carry an earlier name, by the one they have now.
+pub async fn find_renamed(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<UserRef>> {
+    let row: Option<(String,)> =
+        sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
+            .bind(id.get())
+            .fetch_optional(tx)
+            .await?;
+    Ok(row.map(|(name,)| UserRef { id, name }))
 }

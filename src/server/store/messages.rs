@@ -1,17 +1,15 @@
-//! Messages, their search rows, history pages and the changes after a cursor.
+//! Messages, their boosts and search rows, history pages and the changes after a cursor.
 //!
 //! A page is one statement and one row: SQLite packs the messages into a JSON array, which costs
 //! half of fetching forty rows one by one (42-51 µs against 80-88 µs, measured on a prototype).
 
 use super::rooms::{packed_head, unpack_head};
-use super::search::index_message;
-use super::{Store, Tx, inconsistent, read_failed, to_json};
+use super::{Store, Tx, inconsistent, index_message, read_failed, to_json};
 use crate::domain::account::UserRef;
-use crate::domain::composing::reactions;
+use crate::domain::composing::{Boost, reactions};
 use crate::domain::error::Error;
-use crate::domain::event::ServerFrame;
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, plain_body};
-use crate::domain::room::{MAX_MENTIONS, Membership, RoomHead};
+use crate::domain::room::RoomHead;
 use crate::domain::search::indexed;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -132,9 +130,6 @@ type PageRow = (String, i64, String);
 
 impl Store {
     /// A room of the viewer's with at most `limit` messages, or nothing if they are not in it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_page(
         &self,
         viewer: UserId,
@@ -192,7 +187,7 @@ impl Store {
     /// A message, if the viewer is in its room and it still exists.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
+    /// [`Error::NotFound`].
     pub async fn load_message(&self, viewer: UserId, id: MessageId) -> Result<Message, Error> {
         let row: Option<(i64, String)> = sqlx::query_as(MESSAGE_OF_MEMBER)
             .bind(viewer.get())
@@ -263,7 +258,7 @@ pub async fn insert_messages(
     tx: &mut Tx,
     messages: &[NewMessage],
     now: Timestamp,
-) -> Result<Vec<MessageId>, sqlx::Error> {
+) -> sqlx::Result<Vec<MessageId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "INSERT INTO messages
              (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at,
@@ -321,7 +316,7 @@ pub async fn find_by_client_id(
     tx: &mut Tx,
     room_id: RoomId,
     client_message_id: ClientMessageId,
-) -> Result<Option<Message>, sqlx::Error> {
+) -> sqlx::Result<Option<Message>> {
     let row: Option<(String,)> = sqlx::query_as(concat!(
         "SELECT ",
         packed_columns!(),
@@ -340,7 +335,7 @@ pub async fn find_message_of_member(
     tx: &mut Tx,
     viewer: UserId,
     id: MessageId,
-) -> Result<Option<Message>, sqlx::Error> {
+) -> sqlx::Result<Option<Message>> {
     let row: Option<(i64, String)> = sqlx::query_as(MESSAGE_OF_MEMBER)
         .bind(viewer.get())
         .bind(id.get())
@@ -354,7 +349,7 @@ pub async fn find_message_of(
     tx: &mut Tx,
     creator: UserId,
     id: MessageId,
-) -> Result<Option<Message>, sqlx::Error> {
+) -> sqlx::Result<Option<Message>> {
     let row: Option<(i64, String)> = sqlx::query_as(concat!(
         "SELECT m.room_id, ",
         packed_columns!(),
@@ -372,7 +367,7 @@ pub async fn find_message_of(
 pub async fn find_with_source(
     tx: &mut Tx,
     id: MessageId,
-) -> Result<Option<(Message, String)>, sqlx::Error> {
+) -> sqlx::Result<Option<(Message, String)>> {
     let row: Option<(i64, String, String)> = sqlx::query_as(concat!(
         "SELECT m.room_id, m.body, ",
         packed_columns!(),
@@ -388,18 +383,14 @@ pub async fn find_with_source(
     found.transpose()
 }
 
-fn decode(packed: &str, room_id: RoomId) -> Result<Message, sqlx::Error> {
+fn decode(packed: &str, room_id: RoomId) -> sqlx::Result<Message> {
     serde_json::from_str::<Packed>(packed)
         .map(|one| one.unpack(room_id))
         .map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 /// Stores a message's new text and its search row.
-pub async fn update_message(
-    tx: &mut Tx,
-    message: &Message,
-    source: &str,
-) -> Result<(), sqlx::Error> {
+pub async fn update_message(tx: &mut Tx, message: &Message, source: &str) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE messages SET seq = ?2, body = ?3, body_html = ?4, edited_at = ?5 WHERE id = ?1",
     )
@@ -420,7 +411,7 @@ pub async fn remove_message(
     tx: &mut Tx,
     message: &Message,
     now: Timestamp,
-) -> Result<Option<(MessageId, UserId)>, sqlx::Error> {
+) -> sqlx::Result<Option<(MessageId, UserId)>> {
     sqlx::query(
         "UPDATE messages SET seq = ?2, body = '', body_html = '', deleted_at = ?3, boosts = 0,
                 reply_to_id = NULL WHERE id = ?1",
@@ -447,95 +438,56 @@ pub async fn remove_message(
     Ok(newest.map(|(id, creator)| (MessageId::new(id), UserId::new(creator))))
 }
 
-/// Where a read cursor has come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The newest message seen.
-    pub message_id: MessageId,
-    /// Mentions of the reader after it.
-    pub mentions: u32,
-    /// If the room was marked unread: the newest message of all at that moment, and those mentions.
-    pub marked: Option<(MessageId, Vec<MessageId>)>,
-}
-
-impl Reading {
-    /// Changes what is known of the reader's membership.
-    pub fn change(&self, membership: &mut Membership) {
-        membership.last_read = Some(self.message_id);
-        match &self.marked {
-            Some((newest, mentions)) => {
-                membership.marked = Some(*newest);
-                membership.mentions.clone_from(mentions);
-            }
-            None => membership.mentions.retain(|id| *id > self.message_id),
-        }
-    }
-
-    /// What the reader's tabs are told.
-    pub fn frame(&self, room_id: RoomId) -> ServerFrame {
-        let Self { message_id, mentions, .. } = *self;
-        match self.marked {
-            Some(_) => ServerFrame::Unread { room_id, message_id, mentions },
-            None => ServerFrame::Read { room_id, message_id, mentions },
-        }
-    }
-}
-
-/// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
-/// there already, or the user is not in the room.
-pub async fn update_read_cursor(
+/// Adds a boost to a message that carries the seq of this change already.
+pub async fn insert_boost(
     tx: &mut Tx,
-    user_id: UserId,
-    room_id: RoomId,
-    message_id: MessageId,
-) -> Result<Option<Reading>, sqlx::Error> {
-    // A cursor beyond the newest message would hide messages that are yet to come.
-    let row: Option<(i64, u32)> = sqlx::query_as(
-        "UPDATE memberships SET last_read_message_id =
-             min(?3, (SELECT last_message_id FROM sequence))
-         WHERE user_id = ?1 AND room_id = ?2 AND coalesce(last_read_message_id, 0) <
-             min(?3, (SELECT last_message_id FROM sequence))
-         RETURNING last_read_message_id, (SELECT count(*) FROM mentions mn
-             WHERE mn.user_id = ?1 AND mn.room_id = ?2 AND mn.message_id > last_read_message_id)",
+    message: &Message,
+    booster: UserId,
+    boost: &Boost,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO boosts (seq, message_id, booster_id, author_id, content, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .bind(message_id.get())
-    .fetch_optional(tx)
+    .bind(message.seq.get())
+    .bind(message.id.get())
+    .bind(booster.get())
+    .bind(message.creator.id.get())
+    .bind(boost.content())
+    .bind(now.ms())
+    .execute(&mut *tx)
     .await?;
-    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions, marked: None }))
+    recount_boosts(tx, message).await
 }
 
-/// Marks a room unread from a message on: the read cursor goes to just before it. `None` for a
-/// stranger to the room.
-pub async fn mark_unread(
+/// Takes a boost away from a message that carries the seq of this change already; without a
+/// booster, all boosts of it.
+pub async fn remove_boosts(
     tx: &mut Tx,
-    user_id: UserId,
-    room_id: RoomId,
-    message_id: MessageId,
-) -> Result<Option<Reading>, sqlx::Error> {
-    let row: Option<(i64, i64, String)> = sqlx::query_as(
-        "UPDATE memberships SET marked_message_id = (SELECT last_message_id FROM sequence),
-             last_read_message_id =
-                 max(0, min(?3, (SELECT last_message_id FROM sequence) + 1) - 1)
-         WHERE user_id = ?1 AND room_id = ?2
-         RETURNING last_read_message_id, marked_message_id,
-             (SELECT json_group_array(mn.message_id ORDER BY mn.message_id) FROM
-                 (SELECT message_id FROM mentions WHERE user_id = ?1 AND room_id = ?2
-                  AND message_id > last_read_message_id ORDER BY message_id DESC LIMIT ?4) mn)",
+    message: &Message,
+    which: Option<(UserId, &Boost)>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM boosts WHERE message_id = ?1
+         AND (?2 IS NULL OR booster_id = ?2 AND content = ?3)",
     )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .bind(message_id.get())
-    .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
-    .fetch_optional(tx)
+    .bind(message.id.get())
+    .bind(which.map(|(booster, _)| booster.get()))
+    .bind(which.map(|(_, boost)| boost.content()))
+    .execute(&mut *tx)
     .await?;
-    let Some((id, newest, mentions)) = row else {
-        return Ok(None);
-    };
-    let mentions: Vec<MessageId> =
-        serde_json::from_str(&mentions).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    let count = u32::try_from(mentions.len()).unwrap_or(u32::MAX);
-    let marked = Some((MessageId::new(newest), mentions));
-    Ok(Some(Reading { message_id: MessageId::new(id), mentions: count, marked }))
+    recount_boosts(tx, message).await
+}
+
+async fn recount_boosts(tx: &mut Tx, message: &Message) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE messages SET seq = ?2,
+                boosts = (SELECT count(*) FROM boosts WHERE message_id = ?1) WHERE id = ?1",
+    )
+    .bind(message.id.get())
+    .bind(message.seq.get())
+    .execute(tx)
+    .await
+    .map(|_| ())
 }

@@ -5,13 +5,15 @@
 //! one there is nothing to find, so a forgotten check finds nothing. Statements are literals with
 //! bound values, and every read is counted, so that a test can hold each route to its limit.
 //!
+//! Here: opening and checkpoints, the index of what was there before it, and the places: where the
+//! sequence stands, and how far each reader has come.
+//!
 //! Reads fail with `Error::Unavailable` when the database does, and with `Error::Unexpected` for a
 //! row that no writer of ours can have left. What works on a [`Tx`] fails with whatever SQLite
 //! says; the writer makes an `Error` of it. Only what can fail otherwise says so.
 
 pub mod access;
 pub mod account;
-pub mod boosts;
 pub mod messages;
 pub mod rooms;
 pub mod search;
@@ -19,7 +21,10 @@ pub mod search;
 use super::Stop;
 use super::operation::Durability;
 use crate::domain::error::Error;
-use crate::domain::{MessageId, Seq};
+use crate::domain::event::ServerFrame;
+use crate::domain::room::{MAX_MENTIONS, Membership};
+use crate::domain::search::indexed;
+use crate::domain::{MessageId, RoomId, Seq, UserId};
 use serde::Serialize;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -39,6 +44,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// A smaller WAL is left alone: 1,000 pages, SQLite's own threshold.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// Messages indexed in one transaction when the index is made anew.
+const BACKLOG_STEP: i64 = 2_000;
 /// Older versions can corrupt a WAL when checkpoints run beside the writer.
 const MIN_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
@@ -127,7 +134,7 @@ impl Store {
         let mut writing = options.connect().await?;
         refuse_old_sqlite(&mut writing).await?;
         sqlx::migrate!("./migrations").run(&mut writing).await?;
-        search::index_backlog(&mut writing).await?;
+        index_backlog(&mut writing).await?;
         sqlx::query(
             "INSERT INTO sequence (id, incarnation, last_seq, last_message_id)
              VALUES (1, ?1, 0, 0) ON CONFLICT DO NOTHING",
@@ -265,4 +272,140 @@ pub(super) fn read_failed(error: sqlx::Error) -> Error {
 pub(super) fn inconsistent(table: &'static str, row: i64, problem: &str) -> Error {
     tracing::error!(table, row, problem, "a stored row is not valid");
     Error::Unexpected
+}
+
+/// Where a read cursor has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The newest message seen.
+    pub message_id: MessageId,
+    /// Mentions of the reader after it.
+    pub mentions: u32,
+    /// If the room was marked unread: the newest message of all at that moment, and those mentions.
+    pub marked: Option<(MessageId, Vec<MessageId>)>,
+}
+
+impl Reading {
+    /// Changes what is known of the reader's membership.
+    pub fn change(&self, membership: &mut Membership) {
+        membership.last_read = Some(self.message_id);
+        match &self.marked {
+            Some((newest, mentions)) => {
+                membership.marked = Some(*newest);
+                membership.mentions.clone_from(mentions);
+            }
+            None => membership.mentions.retain(|id| *id > self.message_id),
+        }
+    }
+
+    /// What the reader's tabs are told.
+    pub fn frame(&self, room_id: RoomId) -> ServerFrame {
+        let Self { message_id, mentions, .. } = *self;
+        match self.marked {
+            Some(_) => ServerFrame::Unread { room_id, message_id, mentions },
+            None => ServerFrame::Read { room_id, message_id, mentions },
+        }
+    }
+}
+
+/// Moves a read cursor forward, to where it is returned. `None` when it did not move: it was
+/// there already, or the user is not in the room.
+pub async fn update_read_cursor(
+    tx: &mut Tx,
+    user_id: UserId,
+    room_id: RoomId,
+    message_id: MessageId,
+) -> sqlx::Result<Option<Reading>> {
+    // A cursor beyond the newest message would hide messages that are yet to come.
+    let row: Option<(i64, u32)> = sqlx::query_as(
+        "UPDATE memberships SET last_read_message_id =
+             min(?3, (SELECT last_message_id FROM sequence))
+         WHERE user_id = ?1 AND room_id = ?2 AND coalesce(last_read_message_id, 0) <
+             min(?3, (SELECT last_message_id FROM sequence))
+         RETURNING last_read_message_id, (SELECT count(*) FROM mentions mn
+             WHERE mn.user_id = ?1 AND mn.room_id = ?2 AND mn.message_id > last_read_message_id)",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(message_id.get())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions, marked: None }))
+}
+
+/// Marks a room unread from a message on: the read cursor goes to just before it. `None` for a
+/// stranger to the room.
+pub async fn mark_unread(
+    tx: &mut Tx,
+    user_id: UserId,
+    room_id: RoomId,
+    message_id: MessageId,
+) -> sqlx::Result<Option<Reading>> {
+    let row: Option<(i64, i64, String)> = sqlx::query_as(
+        "UPDATE memberships SET marked_message_id = (SELECT last_message_id FROM sequence),
+             last_read_message_id =
+                 max(0, min(?3, (SELECT last_message_id FROM sequence) + 1) - 1)
+         WHERE user_id = ?1 AND room_id = ?2
+         RETURNING last_read_message_id, marked_message_id,
+             (SELECT json_group_array(mn.message_id ORDER BY mn.message_id) FROM
+                 (SELECT message_id FROM mentions WHERE user_id = ?1 AND room_id = ?2
+                  AND message_id > last_read_message_id ORDER BY message_id DESC LIMIT ?4) mn)",
+    )
+    .bind(user_id.get())
+    .bind(room_id.get())
+    .bind(message_id.get())
+    .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
+    .fetch_optional(tx)
+    .await?;
+    let Some((id, newest, mentions)) = row else {
+        return Ok(None);
+    };
+    let mentions: Vec<MessageId> =
+        serde_json::from_str(&mentions).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let count = u32::try_from(mentions.len()).unwrap_or(u32::MAX);
+    let marked = Some((MessageId::new(newest), mentions));
+    Ok(Some(Reading { message_id: MessageId::new(id), mentions: count, marked }))
+}
+
+/// Stores the search row of a message, new or edited.
+pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> sqlx::Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
+        .bind(id.get())
+        .bind(text)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Indexes the messages that were there before the index, newest first. Goes on where it was
+/// interrupted; with nothing to do it is one read.
+pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
+    while let Some((newest,)) = sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog")
+        .fetch_optional(&mut *tx)
+        .await?
+    {
+        tracing::info!(newest, "indexing messages for search");
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
+        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+            "SELECT id, room_id, creator_id, body_html FROM messages
+             WHERE id <= ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2",
+        )
+        .bind(newest)
+        .bind(BACKLOG_STEP)
+        .fetch_all(&mut *tx)
+        .await?;
+        for (id, room_id, creator_id, html) in &rows {
+            let text = indexed(html, RoomId::new(*room_id), UserId::new(*creator_id));
+            index_message(tx, MessageId::new(*id), &text).await?;
+        }
+        let next = match rows.last() {
+            Some((oldest, ..)) => {
+                sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1)
+            }
+            None => sqlx::query("DELETE FROM search_backlog"),
+        };
+        next.execute(&mut *tx).await?;
+        sqlx::query("COMMIT").execute(&mut *tx).await?;
+    }
+    Ok(())
 }

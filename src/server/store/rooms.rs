@@ -78,7 +78,7 @@ pub(super) fn unpack_head(packed: &str) -> Result<RoomHead, Error> {
     Ok(RoomHead { room, creator_id: UserId::new(creator), last_message, people: people.into() })
 }
 
-fn decode_head(packed: &str) -> Result<RoomHead, sqlx::Error> {
+fn decode_head(packed: &str) -> sqlx::Result<RoomHead> {
     unpack_head(packed).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
@@ -128,9 +128,6 @@ fn unpack_room(row: RoomRow) -> Result<(RoomHead, Membership), Error> {
 
 impl Store {
     /// The rooms a viewer is in.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn list_viewer_rooms(&self, viewer: UserId) -> Result<ViewerRooms, Error> {
         let rows: Vec<RoomRow> = sqlx::query_as(viewer_rooms!(""))
             .bind(viewer.get())
@@ -143,9 +140,6 @@ impl Store {
     }
 
     /// One room of a viewer's, or nothing if they are not in it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn find_viewer_room(
         &self,
         viewer: UserId,
@@ -163,8 +157,7 @@ impl Store {
     /// A room of the viewer's with its creator and members.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a stranger; [`Error::Unavailable`]; [`Error::Unexpected`] for an
-    /// unreadable row.
+    /// [`Error::NotFound`].
     pub async fn load_room(&self, viewer: UserId, room_id: RoomId) -> Result<RoomDetails, Error> {
         let row: Option<(String, String, bool, String, String, i64)> = sqlx::query_as(concat!(
             "SELECT ",
@@ -206,7 +199,7 @@ pub async fn insert_room(
     creator: UserId,
     new: &NewRoom,
     now: Timestamp,
-) -> Result<Option<RoomId>, sqlx::Error> {
+) -> sqlx::Result<Option<RoomId>> {
     let key = (new.kind == RoomKind::Direct).then(|| direct_key(new.people.iter().copied()));
     let row: Option<(i64,)> = sqlx::query_as(
         "INSERT INTO rooms (name, topic, kind, creator_id, direct_key, created_at)
@@ -224,10 +217,7 @@ pub async fn insert_room(
 }
 
 /// The direct room of exactly these people.
-pub async fn find_direct(
-    tx: &mut Tx,
-    people: &BTreeSet<UserId>,
-) -> Result<Option<RoomId>, sqlx::Error> {
+pub async fn find_direct(tx: &mut Tx, people: &BTreeSet<UserId>) -> sqlx::Result<Option<RoomId>> {
     let row: Option<(i64,)> = sqlx::query_as("SELECT id FROM rooms WHERE direct_key = ?1")
         .bind(direct_key(people.iter().copied()))
         .fetch_optional(tx)
@@ -240,7 +230,7 @@ pub async fn find_room_of_member(
     tx: &mut Tx,
     viewer: UserId,
     room_id: RoomId,
-) -> Result<Option<(RoomHead, Membership)>, sqlx::Error> {
+) -> sqlx::Result<Option<(RoomHead, Membership)>> {
     let row: Option<RoomRow> = sqlx::query_as(viewer_rooms!(" AND m.room_id = ?2"))
         .bind(viewer.get())
         .bind(room_id.get())
@@ -253,7 +243,7 @@ pub async fn find_room_of_member(
 ///
 /// # Errors
 /// Whatever SQLite says; that there is no such room.
-pub async fn load_head(tx: &mut Tx, room_id: RoomId) -> Result<RoomHead, sqlx::Error> {
+pub async fn load_head(tx: &mut Tx, room_id: RoomId) -> sqlx::Result<RoomHead> {
     let (packed,): (String,) =
         sqlx::query_as(concat!("SELECT ", packed_head!(), " FROM rooms r WHERE r.id = ?1"))
             .bind(room_id.get())
@@ -263,7 +253,7 @@ pub async fn load_head(tx: &mut Tx, room_id: RoomId) -> Result<RoomHead, sqlx::E
 }
 
 /// Stores a room's name, topic and kind.
-pub async fn update_room(tx: &mut Tx, room: &Room) -> Result<(), sqlx::Error> {
+pub async fn update_room(tx: &mut Tx, room: &Room) -> sqlx::Result<()> {
     sqlx::query("UPDATE rooms SET name = ?2, topic = ?3, kind = ?4 WHERE id = ?1")
         .bind(room.id.get())
         .bind(&room.name)
@@ -275,11 +265,7 @@ pub async fn update_room(tx: &mut Tx, room: &Room) -> Result<(), sqlx::Error> {
 }
 
 /// Deletes a room if it has no members any more; its messages wait for [`remove_leftovers`].
-pub async fn remove_empty_room(
-    tx: &mut Tx,
-    room_id: RoomId,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+pub async fn remove_empty_room(tx: &mut Tx, room_id: RoomId, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query(
         "UPDATE rooms SET deleted_at = ?2
          WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM memberships WHERE room_id = ?1)",
@@ -293,7 +279,7 @@ pub async fn remove_empty_room(
 
 /// Removes some of the messages of deleted rooms, and the rooms that have none left. True if there
 /// is more to do.
-pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::Error> {
+pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> sqlx::Result<bool> {
     // A trigger takes the search row of each along.
     let gone = sqlx::query(
         "DELETE FROM messages WHERE id IN (
@@ -312,7 +298,7 @@ pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> Result<bool, sqlx::E
 }
 
 /// How many of these are active users.
-pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> Result<usize, sqlx::Error> {
+pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> sqlx::Result<usize> {
     let (count,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM users WHERE active = 1 AND id IN (SELECT value FROM json_each(?1))",
     )
@@ -328,7 +314,7 @@ pub async fn grant_everybody(
     tx: &mut Tx,
     room_id: RoomId,
     now: Timestamp,
-) -> Result<Vec<UserId>, sqlx::Error> {
+) -> sqlx::Result<Vec<UserId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)
@@ -349,7 +335,7 @@ pub async fn grant(
     (room_id, involvement): (RoomId, Involvement),
     people: &BTreeSet<UserId>,
     now: Timestamp,
-) -> Result<Vec<UserId>, sqlx::Error> {
+) -> sqlx::Result<Vec<UserId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)
@@ -367,11 +353,7 @@ pub async fn grant(
 }
 
 /// Removes people from a room and returns those who were there.
-pub async fn revoke(
-    tx: &mut Tx,
-    room_id: RoomId,
-    change: &Revision,
-) -> Result<Vec<UserId>, sqlx::Error> {
+pub async fn revoke(tx: &mut Tx, room_id: RoomId, change: &Revision) -> sqlx::Result<Vec<UserId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "DELETE FROM memberships WHERE room_id = ?1
          AND user_id NOT IN (SELECT value FROM json_each(?2))
@@ -397,7 +379,7 @@ pub async fn insert_open_memberships(
     tx: &mut Tx,
     user_id: UserId,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)
@@ -413,7 +395,7 @@ pub async fn insert_open_memberships(
 }
 
 /// Whether an active user is in a room, in this transaction.
-pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> Result<bool, sqlx::Error> {
+pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> sqlx::Result<bool> {
     sqlx::query(
         "SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id AND u.active = 1
          WHERE m.user_id = ?1 AND m.room_id = ?2",
@@ -430,7 +412,7 @@ pub async fn update_membership(
     tx: &mut Tx,
     (user_id, room_id): (UserId, RoomId),
     membership: &Membership,
-) -> Result<(), sqlx::Error> {
+) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE memberships SET involvement = ?3, starred = ?4, hidden_message_id = ?5
          WHERE user_id = ?1 AND room_id = ?2",

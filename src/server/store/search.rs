@@ -1,23 +1,25 @@
-//! Searching: hits, recent searches, and the search rows of messages that were there before the
-//! index.
+//! What is found in all rooms: hits and recent searches, who can be named, and what concerns
+//! somebody (mentions, answers, boosts).
 //!
-//! One statement answers a page, from inside the index: rooms and authors are words of it, so its
-//! lists are followed from the newest down, side by side, and what a viewer may not read is
+//! One statement answers a page of hits, from inside the index: rooms and authors are words of it,
+//! so its lists are followed from the newest down, side by side, and what a viewer may not read is
 //! skipped without being looked at. A room of the viewer's that no membership confirms gives
-//! nothing.
+//! nothing. What concerns somebody carries the change that made it, and each person the last change
+//! they have seen; the rest is new to them. Only rooms they are in count.
 
-use super::{Store, Tx, inconsistent, read_failed};
+use super::messages::unpack_quote;
+use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::{Role, UserRef};
 use crate::domain::error::Error;
-use crate::domain::room::RoomKind;
-use crate::domain::search::{FACET, Query, indexed, names_expression};
-use crate::domain::{MessageId, RoomId, Timestamp, UserId};
-use serde::Deserialize;
+use crate::domain::message::{Quote, plain_body};
+use crate::domain::room::{Activity, ActivityKind, RoomKind};
+use crate::domain::search::{FACET, Query, names_expression};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Recent searches kept for each person (Campfire's value).
 const RECENT: i64 = 10;
-/// Messages indexed in one transaction when the index is made anew.
-const BACKLOG_STEP: i64 = 2_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// A message that was found.
@@ -116,9 +118,6 @@ pub struct Nameable {
 impl Store {
     /// The newest messages older than `before` that a query finds in the viewer's rooms, and their
     /// recent searches. A query that asks nothing finds nothing.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Unexpected`] for an unreadable row.
     pub async fn search(
         &self,
         viewer: UserId,
@@ -178,7 +177,7 @@ pub async fn insert_search(
     viewer: UserId,
     query: &str,
     now: Timestamp,
-) -> Result<bool, sqlx::Error> {
+) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "INSERT INTO searches (id, user_id, query, created_at)
          SELECT (SELECT coalesce(max(id), 0) + 1 FROM searches), id, ?2, ?3
@@ -203,55 +202,12 @@ pub async fn insert_search(
 }
 
 /// Forgets what somebody searched for.
-pub async fn remove_searches(tx: &mut Tx, viewer: UserId) -> Result<(), sqlx::Error> {
+pub async fn remove_searches(tx: &mut Tx, viewer: UserId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM searches WHERE user_id = ?1")
         .bind(viewer.get())
         .execute(tx)
         .await
         .map(|_| ())
-}
-
-/// Stores the search row of a message, new or edited.
-pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
-        .bind(id.get())
-        .bind(text)
-        .execute(tx)
-        .await
-        .map(|_| ())
-}
-
-/// Indexes the messages that were there before the index, newest first. Goes on where it was
-/// interrupted; with nothing to do it is one read.
-pub async fn index_backlog(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    while let Some((newest,)) = sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog")
-        .fetch_optional(&mut *tx)
-        .await?
-    {
-        tracing::info!(newest, "indexing messages for search");
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
-            "SELECT id, room_id, creator_id, body_html FROM messages
-             WHERE id <= ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2",
-        )
-        .bind(newest)
-        .bind(BACKLOG_STEP)
-        .fetch_all(&mut *tx)
-        .await?;
-        for (id, room_id, creator_id, html) in &rows {
-            let text = indexed(html, RoomId::new(*room_id), UserId::new(*creator_id));
-            index_message(tx, MessageId::new(*id), &text).await?;
-        }
-        let next = match rows.last() {
-            Some((oldest, ..)) => {
-                sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1)
-            }
-            None => sqlx::query("DELETE FROM search_backlog"),
-        };
-        next.execute(&mut *tx).await?;
-        sqlx::query("COMMIT").execute(&mut *tx).await?;
-    }
-    Ok(())
 }
 
 /// Somebody to choose.
@@ -360,24 +316,166 @@ impl Store {
         Ok(found)
     }
 
-    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
-    /// takes to find them, beside the writer.
-    pub async fn list_message_ids_of(
+    /// What concerns the viewer, newest first: what happened before a change, or lately.
+    pub async fn list_activity(
         &self,
-        creator: UserId,
-        after: MessageId,
-        limit: u32,
-    ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
-             ORDER BY id LIMIT ?3",
+        viewer: UserId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, Error> {
+        let rows: Vec<ActivityRow> = sqlx::query_as(
+            "SELECT CASE WHEN x.content IS NOT NULL THEN 'boost'
+                         WHEN o.creator_id = ?1 THEN 'reply' ELSE 'mention' END,
+                    x.seq, u.id, u.name, m.room_id, m.id, m.body, m.body_html, x.content, x.at,
+                    x.seq > v.activity_seen
+             FROM (SELECT * FROM (
+                     SELECT n.seq, n.message_id, g.creator_id AS user_id, NULL AS content,
+                            g.created_at AS at
+                     FROM mentions n CROSS JOIN memberships ms
+                         ON ms.user_id = n.user_id AND ms.room_id = n.room_id
+                     CROSS JOIN messages g ON g.id = n.message_id
+                     WHERE n.user_id = ?1 AND n.seq < ?2 ORDER BY n.seq DESC LIMIT ?3)
+                 UNION ALL SELECT * FROM (
+                     SELECT b.seq, b.message_id, b.booster_id, b.content, b.created_at
+                     FROM boosts b CROSS JOIN messages g ON g.id = b.message_id
+                     CROSS JOIN memberships ms ON ms.user_id = ?1 AND ms.room_id = g.room_id
+                     WHERE b.author_id = ?1 AND b.booster_id <> b.author_id AND b.seq < ?2
+                     ORDER BY b.seq DESC LIMIT ?3)) x
+             JOIN messages m ON m.id = x.message_id JOIN users u ON u.id = x.user_id
+             JOIN users v ON v.id = ?1 LEFT JOIN messages o ON o.id = m.reply_to_id
+             ORDER BY x.seq DESC LIMIT ?3",
         )
-        .bind(creator.get())
-        .bind(after.get())
-        .bind(limit)
+        .bind(viewer.get())
+        .bind(before.map_or(i64::MAX, Seq::get))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.reader())
         .await
         .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+        Ok(rows.into_iter().map(activity).collect())
     }
+
+    /// How much of it is new to the viewer, up to a hundred.
+    pub async fn count_activity(&self, viewer: UserId) -> Result<u32, Error> {
+        let (count,): (u32,) = sqlx::query_as(
+            "SELECT min(100, (SELECT count(*) FROM (
+                 SELECT 1 FROM mentions n CROSS JOIN memberships ms
+                     ON ms.user_id = n.user_id AND ms.room_id = n.room_id
+                 WHERE n.user_id = ?1
+                     AND n.seq > (SELECT activity_seen FROM users WHERE id = ?1) LIMIT 100))
+             + (SELECT count(*) FROM (
+                 SELECT 1 FROM boosts b CROSS JOIN messages g ON g.id = b.message_id
+                 CROSS JOIN memberships ms ON ms.user_id = ?1 AND ms.room_id = g.room_id
+                 WHERE b.author_id = ?1 AND b.booster_id <> b.author_id
+                     AND b.seq > (SELECT activity_seen FROM users WHERE id = ?1) LIMIT 100)))",
+        )
+        .bind(viewer.get())
+        .fetch_one(self.reader())
+        .await
+        .map_err(read_failed)?;
+        Ok(count)
+    }
+}
+
+/// Kind, seq, who and their name, room and message, its text and HTML, the boost, when, if unread.
+type ActivityRow = (String, i64, i64, String, i64, i64, String, String, Option<String>, i64, bool);
+
+fn activity(row: ActivityRow) -> Activity {
+    let (kind, seq, id, name, room_id, message_id, body, html, content, at, unread) = row;
+    let user = UserRef { id: UserId::new(id), name };
+    let message_id = MessageId::new(message_id);
+    Activity {
+        kind: match kind.as_str() {
+            "boost" => ActivityKind::Boost,
+            "reply" => ActivityKind::Reply,
+            _ => ActivityKind::Mention,
+        },
+        seq: Seq::new(seq),
+        room_id: RoomId::new(room_id),
+        message_id,
+        excerpt: Quote::new(message_id, user.clone(), &plain_body(body, &html)).excerpt,
+        user,
+        content,
+        created_at: Timestamp::from_ms(at),
+        unread,
+    }
+}
+
+/// Notes up to which change somebody has seen what concerns them. True if that is further than
+/// before.
+pub async fn update_activity_seen(tx: &mut Tx, viewer: UserId, seen: Seq) -> sqlx::Result<bool> {
+    sqlx::query("UPDATE users SET activity_seen = ?2 WHERE id = ?1 AND activity_seen < ?2")
+        .bind(viewer.get())
+        .bind(seen.get())
+        .execute(tx)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
+/// What these messages answer, of those that answer anything.
+pub async fn list_quotes(
+    tx: &mut Tx,
+    replies: &[MessageId],
+) -> sqlx::Result<HashMap<MessageId, Quote>> {
+    let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
+        "SELECT m.id, o.id, o.creator_id, u.name, o.body, o.body_html
+         FROM json_each(?1) j JOIN messages m ON m.id = j.value
+         JOIN messages o ON o.id = m.reply_to_id JOIN users u ON u.id = o.creator_id",
+    )
+    .bind(to_json(replies)?)
+    .fetch_all(tx)
+    .await?;
+    let quotes = rows.into_iter().map(|(reply, id, creator, name, body, html)| {
+        let quote = (MessageId::new(id), UserId::new(creator), name, body, html);
+        (MessageId::new(reply), unpack_quote(quote))
+    });
+    Ok(quotes.collect())
+}
+
+/// Somebody mentioned in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NewMention {
+    /// Where.
+    pub message_id: MessageId,
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// Records who is mentioned, and returns whom it newly concerns: members of the message's room
+/// other than its author.
+pub async fn insert_mentions(
+    tx: &mut Tx,
+    mentions: &[NewMention],
+) -> sqlx::Result<Vec<NewMention>> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "INSERT INTO mentions (user_id, room_id, message_id, seq)
+         SELECT ms.user_id, g.room_id, g.id, g.seq FROM json_each(?1) j
+         JOIN messages g ON g.id = j.value ->> 'message_id'
+         JOIN memberships ms ON ms.room_id = g.room_id AND ms.user_id = j.value ->> 'user_id'
+         WHERE ms.user_id <> g.creator_id ON CONFLICT DO NOTHING RETURNING message_id, user_id",
+    )
+    .bind(to_json(mentions)?)
+    .fetch_all(tx)
+    .await?;
+    let mentions = rows.into_iter().map(|(message_id, user_id)| NewMention {
+        message_id: MessageId::new(message_id),
+        user_id: UserId::new(user_id),
+    });
+    Ok(mentions.collect())
+}
+
+/// Forgets who was mentioned in a message, all but those who still are, and returns them.
+pub async fn remove_mentions(
+    tx: &mut Tx,
+    id: MessageId,
+    still: &[UserId],
+) -> sqlx::Result<Vec<UserId>> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "DELETE FROM mentions WHERE message_id = ?1
+         AND user_id NOT IN (SELECT value FROM json_each(?2)) RETURNING user_id",
+    )
+    .bind(id.get())
+    .bind(to_json(still)?)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
 }

@@ -7,7 +7,7 @@
 
 use super::Event;
 use super::people::{PeopleCommand, public_network};
-use super::rooms::{ActivityCommand, RoomCommand};
+use super::rooms::RoomCommand;
 use crate::domain::account::{NewUser, Role, UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::{ClientMessageId, Message, Quote, has_mentions};
@@ -16,9 +16,9 @@ use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, User
 use crate::server::rich_text::Rendered;
 use crate::server::store::access::{self, NewSession, Session, TokenDigest};
 use crate::server::store::account::{self, Account, Credentials};
-use crate::server::store::boosts::{self, NewMention};
 use crate::server::store::messages::{self, NewMessage};
-use crate::server::store::{self, Tx, rooms, search};
+use crate::server::store::search::{self, NewMention};
+use crate::server::store::{self, Tx, rooms};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -28,37 +28,20 @@ const FIRST_ROOM: &str = "All Talk";
 /// A wish, checked as far as it can be without the database.
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    /// Account, administrator, first room and session, all at once.
     FirstRun { account: Account, person: Newcomer },
-    /// A user and their session, by invite code.
     Join { code: String, person: Newcomer },
-    /// A session for a user whose password was right.
     SignIn { proved: Credentials, session: NewSession },
-    /// A session is in use.
     UseSession { digest: TokenDigest, session: Session },
-    /// A session ends.
     SignOut { digest: TokenDigest, id: SessionId },
-    /// Something about rooms and memberships.
     Rooms(RoomCommand),
-    /// Something about what concerns people.
-    Activity(ActivityCommand),
-    /// A message; see [`CreateMessage`].
     CreateMessage(CreateMessage),
-    /// New text for a message.
     EditMessage { viewer: Viewer, id: MessageId, text: Rendered },
-    /// A message becomes a tombstone.
     RemoveMessage { viewer: Viewer, id: MessageId },
-    /// A viewer has seen a room up to a message.
     ReadRoom { viewer: UserId, room_id: RoomId, message_id: MessageId },
-    /// A viewer marks a room unread from a message on.
     MarkUnread { viewer: UserId, room_id: RoomId, message_id: MessageId },
-    /// What a viewer searched for is kept.
     SaveSearch { viewer: UserId, query: String },
-    /// What a viewer searched for is forgotten.
     ClearSearches { viewer: UserId },
-    /// Something about people; see [`PeopleCommand`].
     People(PeopleCommand),
-    /// Expired sessions and links go.
     Sweep,
 }
 
@@ -90,37 +73,42 @@ impl std::fmt::Debug for Newcomer {
 /// A message that somebody wants to say.
 #[derive(Clone, Debug)]
 pub(super) struct CreateMessage {
-    /// Where.
     pub room_id: RoomId,
-    /// Which message it answers.
     pub reply_to: Option<MessageId>,
-    /// Who.
     pub creator: UserRef,
-    /// The name its sender gave it.
     pub client_message_id: ClientMessageId,
-    /// What, already rendered.
     pub text: Rendered,
 }
 
 /// What a command answers.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// A session has begun.
     Session(Arc<Session>),
-    /// Nothing was done: the session's token is taken. Draw another one.
     TokenTaken,
-    /// An invite link has been made.
     Invite(InviteId),
-    /// The room as the viewer sees it.
     Room { room: Room, is_new: bool },
-    /// Whether there is more to do.
     More(bool),
-    /// The message as it is now stored.
     Message(Arc<Message>),
-    /// The message was stored by an earlier call with the same client id.
     Duplicate(Arc<Message>),
-    /// Nothing to tell.
     Done,
+}
+
+/// What creating a message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is stored now.
+    New(Arc<Message>),
+    /// It was stored by an earlier call; this one had no effect.
+    Duplicate(Arc<Message>),
+}
+
+impl Created {
+    /// The message, whoever stored it.
+    pub fn message(&self) -> &Arc<Message> {
+        match self {
+            Self::New(message) | Self::Duplicate(message) => message,
+        }
+    }
 }
 
 /// The group's running state: the transaction, its moment, and the next places in the sequence.
@@ -187,7 +175,6 @@ impl Group<'_> {
                 Ok(Outcome::Done)
             }
             Command::Rooms(command) => self.apply_to_rooms(command).await,
-            Command::Activity(command) => self.apply_to_activity(command).await,
             Command::CreateMessage(message) => {
                 let mut answers = self.create_messages(&[message]).await?;
                 answers.pop().unwrap_or(Err(Error::Unexpected)).map_err(Failure::Refused)
@@ -199,7 +186,7 @@ impl Group<'_> {
             }
             Command::MarkUnread { viewer, room_id, message_id } => {
                 let (user_id, room_id) = (*viewer, *room_id);
-                let reading = messages::mark_unread(self.tx, user_id, room_id, *message_id).await?;
+                let reading = store::mark_unread(self.tx, user_id, room_id, *message_id).await?;
                 let reading = reading.ok_or(Error::NotFound)?;
                 self.events.push(Event::RoomRead { user_id, room_id, reading });
                 Ok(Outcome::Done)
@@ -223,7 +210,7 @@ impl Group<'_> {
     }
 
     async fn read(&mut self, user_id: UserId, room_id: RoomId, seen: MessageId) -> Applied {
-        match messages::update_read_cursor(self.tx, user_id, room_id, seen).await? {
+        match store::update_read_cursor(self.tx, user_id, room_id, seen).await? {
             Some(reading) => self.events.push(Event::RoomRead { user_id, room_id, reading }),
             None if !rooms::is_member(self.tx, user_id, room_id).await? => {
                 return Err(Error::NotFound.into());
@@ -247,7 +234,7 @@ impl Group<'_> {
         let (name, topic, people) = (FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
         self.open_room(viewer.id, NewRoom { name, topic, kind: RoomKind::Open, people }).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::AccountCreated { account: account.clone() });
+        self.events.push(Event::AccountCreated(account.clone()));
         Ok(outcome)
     }
 
@@ -267,7 +254,7 @@ impl Group<'_> {
         access::use_invite(self.tx, code, self.now).await?;
         rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
-        self.events.push(Event::UserJoined { user: viewer.as_author() });
+        self.events.push(Event::UserJoined(viewer.as_author()));
         Ok(outcome)
     }
 
@@ -344,8 +331,8 @@ impl Group<'_> {
         message.body_html.clear();
         (message.deleted, message.reply_to) = (true, None);
         if !std::mem::take(&mut message.boosts).is_empty() {
-            boosts::remove_boosts(self.tx, &message, None).await?;
-            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
+            messages::remove_boosts(self.tx, &message, None).await?;
+            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
         }
         let newest = messages::remove_message(self.tx, &message, self.now).await?;
         let newest = newest.map(|(id, creator_id)| LastMessage { id, creator_id });
@@ -364,8 +351,8 @@ impl Group<'_> {
         if message.reply_to.is_none() && !has_mentions(&message.body_html) {
             return Ok(Vec::new());
         }
-        let gone = boosts::remove_mentions(self.tx, message.id, still).await?;
-        self.events.push(Event::ActivityChanged { users: gone.clone() });
+        let gone = search::remove_mentions(self.tx, message.id, still).await?;
+        self.events.push(Event::ActivityChanged(gone.clone()));
         Ok(gone)
     }
 
@@ -383,9 +370,9 @@ impl Group<'_> {
         if mentions.is_empty() {
             return Ok(mentions);
         }
-        let mentions = boosts::insert_mentions(self.tx, &mentions).await?;
+        let mentions = search::insert_mentions(self.tx, &mentions).await?;
         let users = mentions.iter().map(|mention| mention.user_id).collect();
-        self.events.push(Event::ActivityChanged { users });
+        self.events.push(Event::ActivityChanged(users));
         Ok(mentions)
     }
 
@@ -428,7 +415,7 @@ impl Group<'_> {
         let replies = rows.iter().filter(|row| row.reply_to_id.is_some()).map(|row| row.id);
         let mut quotes = match replies.collect::<Vec<_>>() {
             none if none.is_empty() => HashMap::new(),
-            replies => boosts::list_quotes(self.tx, &replies).await?,
+            replies => search::list_quotes(self.tx, &replies).await?,
         };
         for row in &mut rows {
             row.mentions.extend(quotes.get(&row.id).map(|quote| quote.creator.id));

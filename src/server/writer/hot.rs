@@ -15,7 +15,7 @@ use crate::domain::room::{
     sidebar_room,
 };
 use crate::domain::{RoomId, Seq, UserId};
-use crate::server::memory::Bounded;
+use crate::server::operation::Bounded;
 use crate::server::store::access::{Session, TokenDigest};
 use crate::server::store::account::Account;
 use crate::server::store::messages::RoomWithPage;
@@ -286,7 +286,7 @@ impl State {
                 self.structure += 1;
                 self.change_room(head, granted, revoked);
             }
-            Event::RoomDeleted { room_id } => {
+            Event::RoomDeleted(room_id) => {
                 self.structure += 1;
                 self.rooms.remove(room_id);
                 self.tails.remove(room_id);
@@ -299,12 +299,12 @@ impl State {
                     self.rooms.entry(head.room.id).or_insert_with(|| (**head).clone());
                 }
             }
-            Event::AccountCreated { account } | Event::AccountChanged { account } => {
+            Event::AccountCreated(account) | Event::AccountChanged(account) => {
                 self.structure += 1;
                 self.account = Some(Arc::new(account.clone()));
             }
-            Event::ActivityChanged { .. } => {}
-            Event::UserJoined { .. } => self.structure += 1,
+            Event::ActivityChanged(_) => {}
+            Event::UserJoined(_) => self.structure += 1,
             Event::SessionBegan { digest, session } => {
                 self.structure += 1;
                 self.sessions.insert(*digest, Arc::clone(session), 400);
@@ -317,7 +317,7 @@ impl State {
                     *known = Arc::new(Session { viewer, ..(**session).clone() });
                 }
             }
-            Event::UserChanged { viewer } => self.change_user(viewer),
+            Event::UserChanged(viewer) => self.change_user(viewer),
             Event::SessionEnded { digest, .. } => {
                 self.structure += 1;
                 self.sessions.remove(digest);

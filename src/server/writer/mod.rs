@@ -18,18 +18,17 @@ use super::connections::Connections;
 use super::operation::Gap;
 use super::store::access::{NewSession, Session, TokenDigest};
 use super::store::account::{Account, Credentials};
-use super::store::messages::Reading;
-use super::store::{self, Head, Store, Tx};
+use super::store::{self, Head, Reading, Tx};
 use super::{Clock, Stop};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::message::Message;
 use crate::domain::room::{LastMessage, Membership, RoomHead};
 use crate::domain::{MessageId, RoomId, Seq, SessionId, UserId};
-pub use command::Newcomer;
 use command::{Command, CreateMessage, Failure, Group, Outcome};
+pub use command::{Created, Newcomer};
 use hot::Hot;
-pub use rooms::{Created, Opened};
+pub use rooms::Opened;
 use sqlx::sqlite::SqliteConnection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,43 +38,17 @@ use tokio::sync::{mpsc, oneshot};
 /// Commands waiting at most; a caller beyond waits for a place (founding limit: 100 or more).
 const QUEUE: usize = 256;
 
-/// Messages that one command of a [`Chore`] changes.
-const AT_ONCE: u32 = 100;
-/// Between two such commands, so that everybody else's come in between.
-const CHORE_PAUSE: Duration = Duration::from_millis(50);
-
-/// Work on many messages. The wish is stored, so it goes on after a restart.
-#[derive(Clone, Copy, Debug)]
-pub enum Chore {
-    /// The messages of somebody who is banned go.
-    Remove,
-    /// Mentions of somebody show the name they have now.
-    Rename,
-}
-
 /// A committed fact.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// First run is done.
-    AccountCreated {
-        /// The account.
-        account: Account,
-    },
+    AccountCreated(Account),
     /// An administrator changed something about the account.
-    AccountChanged {
-        /// The account.
-        account: Account,
-    },
+    AccountChanged(Account),
     /// Somebody has another name, role or address, or may come in again.
-    UserChanged {
-        /// Who, as they are now.
-        viewer: Viewer,
-    },
+    UserChanged(Viewer),
     /// Somebody joined.
-    UserJoined {
-        /// Who.
-        user: UserRef,
-    },
+    UserJoined(UserRef),
     /// Somebody signed in.
     SessionBegan {
         /// Of the session's token.
@@ -107,10 +80,7 @@ pub enum Event {
         revoked: Vec<UserId>,
     },
     /// A room was deleted; nobody is in it any more.
-    RoomDeleted {
-        /// The room.
-        room_id: RoomId,
-    },
+    RoomDeleted(RoomId),
     /// A member wants a room otherwise.
     MembershipChanged {
         /// Who.
@@ -130,10 +100,7 @@ pub enum Event {
         reading: Reading,
     },
     /// Something that concerns these people is new, is seen, or has gone.
-    ActivityChanged {
-        /// Who.
-        users: Vec<UserId>,
-    },
+    ActivityChanged(Vec<UserId>),
     /// A message was written.
     MessageCreated {
         /// The message.
@@ -177,7 +144,8 @@ struct Queued {
 }
 
 /// The way to the writer. Every method waits until its effect is on disk (or refused); dropping
-/// the future does not undo it. All fail with [`Error::WriterUnavailable`] when the writer has
+/// the future does not undo it. Whoever names a room or a message without being in the room gets
+/// [`Error::NotFound`]. All fail with [`Error::WriterUnavailable`] when the writer has
 /// stopped, [`Error::StorageFull`] when the disk takes nothing, [`Error::Unavailable`] when the
 /// database is locked or broken.
 #[derive(Clone, Debug)]
@@ -214,12 +182,12 @@ impl Writer {
 
     /// Records a session's use and its new end.
     pub async fn use_session(&self, digest: TokenDigest, session: Session) -> Result<(), Error> {
-        self.run(Command::UseSession { digest, session }).await.map(|_| ())
+        self.ask(Command::UseSession { digest, session }).await
     }
 
     /// Ends a session; its sockets close.
     pub async fn sign_out(&self, digest: TokenDigest, id: SessionId) -> Result<(), Error> {
-        self.run(Command::SignOut { digest, id }).await.map(|_| ())
+        self.ask(Command::SignOut { digest, id }).await
     }
 
     /// Keeps what a viewer searched for, ten at most.
@@ -227,59 +195,27 @@ impl Writer {
     /// # Errors
     /// [`Error::Unauthenticated`] for somebody who was kept out meanwhile.
     pub async fn save_search(&self, viewer: UserId, query: String) -> Result<(), Error> {
-        self.run(Command::SaveSearch { viewer, query }).await.map(|_| ())
+        self.ask(Command::SaveSearch { viewer, query }).await
     }
 
     /// Forgets what a viewer searched for.
     pub async fn clear_searches(&self, viewer: UserId) -> Result<(), Error> {
-        self.run(Command::ClearSearches { viewer }).await.map(|_| ())
+        self.ask(Command::ClearSearches { viewer }).await
     }
 
     /// Marks a room unread from a message on. This alone may move a read cursor back.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room.
     pub async fn mark_unread(
         &self,
         viewer: UserId,
         room_id: RoomId,
         message_id: MessageId,
     ) -> Result<(), Error> {
-        self.run(Command::MarkUnread { viewer, room_id, message_id }).await.map(|_| ())
+        self.ask(Command::MarkUnread { viewer, room_id, message_id }).await
     }
 
     /// Removes expired sessions.
     pub async fn sweep(&self) -> Result<(), Error> {
-        self.run(Command::Sweep).await.map(|_| ())
-    }
-
-    /// Does a chore, a bounded number of messages at a time, found beside the writer. Ends early
-    /// when the server stops or it is not wanted any more.
-    pub async fn work_through(&self, store: &Store, stop: &Stop, chore: Chore, user_id: UserId) {
-        let mut after = MessageId::new(0);
-        while !stop.is_cancelled() {
-            let found = match chore {
-                Chore::Remove => store.list_message_ids_of(user_id, after, AT_ONCE).await,
-                Chore::Rename => store.list_messages_naming(user_id, after, AT_ONCE).await,
-            };
-            let done = match found {
-                Ok(ids) => {
-                    let last = ids.last().copied();
-                    let written = match chore {
-                        Chore::Remove => self.remove_messages_of(user_id, ids).await,
-                        Chore::Rename => self.rename_mentions(user_id, ids).await,
-                    };
-                    written.map(|()| last)
-                }
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(Some(last)) => after = last,
-                Ok(None) | Err(Error::NotFound | Error::WriterUnavailable) => return,
-                Err(error) => tracing::warn!(%error, ?chore, "a chore failed; trying again"),
-            }
-            tokio::time::sleep(CHORE_PAUSE).await;
-        }
+        self.ask(Command::Sweep).await
     }
 
     /// Whether the writer still takes commands.
@@ -293,6 +229,10 @@ impl Writer {
             Outcome::TokenTaken => Ok(Begun::TokenTaken),
             _ => Err(Error::Unexpected),
         }
+    }
+
+    async fn ask(&self, command: Command) -> Result<(), Error> {
+        self.run(command).await.map(|_| ())
     }
 
     async fn run(&self, command: Command) -> Result<Outcome, Error> {

@@ -9,11 +9,13 @@ use super::command::{Applied, Command, Failure, Group, Outcome};
 use super::{Begun, Event, Writer};
 use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, Viewer};
 use crate::domain::error::Error;
+use crate::domain::message::{plain_body, rename_mentions};
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
-use crate::server::store::{account, boosts, messages, rooms};
+use crate::server::store::{account, messages, rooms};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// What becomes of the messages of somebody who is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(super) enum PeopleCommand {
     ChangeRole { viewer: UserId, user_id: UserId, role: Role },
     ChangeStatus { viewer: UserId, user_id: UserId, status: Status, messages: TheirMessages },
     RemoveMessages { user_id: UserId, ids: Vec<MessageId> },
+    RenameMentions { user_id: UserId, ids: Vec<MessageId> },
     CreateInvite { viewer: UserId, code: String, terms: InviteTerms },
     RevokeInvite { viewer: UserId, id: InviteId },
     CreateLink { link: Link },
@@ -92,7 +95,7 @@ impl Writer {
     }
 
     /// Turns these messages of somebody who is banned into tombstones; without any, the removal is
-    /// done. Nothing happens when it is not wanted any more.
+    /// done.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not wanted any more.
@@ -102,6 +105,14 @@ impl Writer {
         ids: Vec<MessageId>,
     ) -> Result<(), Error> {
         self.people(PeopleCommand::RemoveMessages { user_id, ids }).await
+    }
+
+    /// Puts the name somebody has now into these messages; without any, the work is done.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is done already.
+    pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
+        self.people(PeopleCommand::RenameMentions { user_id, ids }).await
     }
 
     /// Makes an invite link.
@@ -122,9 +133,6 @@ impl Writer {
     }
 
     /// Ends an invite link: its maker may, and administrators.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn revoke_invite(&self, viewer: UserId, id: InviteId) -> Result<(), Error> {
         self.people(PeopleCommand::RevokeInvite { viewer, id }).await
     }
@@ -138,10 +146,7 @@ impl Writer {
         self.people(PeopleCommand::CreateLink { link }).await
     }
 
-    /// Begins a session by a sign-in link, which is used up.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a link that does not work.
+    /// Begins a session by a sign-in link, which is used up; [`Error::NotFound`] if it does not work.
     pub async fn redeem_sign_in(
         &self,
         digest: TokenDigest,
@@ -170,10 +175,7 @@ impl Writer {
         self.people(PeopleCommand::EndSessions { viewer, which }).await
     }
 
-    /// Changes the account's name and its rule about rooms.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
+    /// Changes the account's name and its rule about rooms: administrators may.
     pub async fn change_account(
         &self,
         viewer: UserId,
@@ -183,16 +185,13 @@ impl Writer {
         self.people(PeopleCommand::ChangeAccount { viewer, name, room_creators }).await
     }
 
-    /// Changes the account's own stylesheet.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
+    /// Changes the account's own stylesheet: administrators may.
     pub async fn change_styles(&self, viewer: UserId, styles: String) -> Result<(), Error> {
         self.people(PeopleCommand::ChangeStyles { viewer, styles }).await
     }
 
     async fn people(&self, command: PeopleCommand) -> Result<(), Error> {
-        self.run(Command::People(command)).await.map(|_| ())
+        self.ask(Command::People(command)).await
     }
 }
 
@@ -218,6 +217,7 @@ impl Group<'_> {
                 self.change_status(*user_id, *status, *messages).await
             }
             Wish::RemoveMessages { user_id, ids } => self.remove_messages(*user_id, ids).await,
+            Wish::RenameMentions { user_id, ids } => self.rename_mentions(*user_id, ids).await,
             Wish::CreateInvite { viewer, code, terms } => {
                 self.create_invite(*viewer, code, *terms).await
             }
@@ -281,7 +281,7 @@ impl Group<'_> {
             return Err(Error::invalid("email_address", taken).into());
         }
         if before.name != profile.name {
-            boosts::update_renamed(self.tx, id, true).await?;
+            account::update_renamed(self.tx, id, true).await?;
         }
         self.user_changed(id).await
     }
@@ -356,6 +356,28 @@ impl Group<'_> {
         Ok(Outcome::Done)
     }
 
+    async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
+        let user = account::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
+        if ids.is_empty() {
+            account::update_renamed(self.tx, user_id, false).await?;
+        }
+        for id in ids {
+            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
+            else {
+                continue;
+            };
+            if let Some(html) = rename_mentions(&message.body_html, &user) {
+                self.seq = self.seq.next();
+                message.seq = self.seq;
+                message.body = plain_body(source.clone(), &html);
+                message.body_html = html;
+                messages::update_message(self.tx, &message, &source).await?;
+                self.message_updated(&Arc::new(message));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
     async fn create_invite(&mut self, viewer: UserId, code: &str, terms: InviteTerms) -> Applied {
         if self.viewer(viewer).await?.role == Role::Bot {
             return Err(Error::Forbidden.into());
@@ -422,21 +444,21 @@ impl Group<'_> {
     async fn user_changed(&mut self, id: UserId) -> Applied {
         // Whoever is not active is shown nowhere live.
         if let Some(viewer) = account::find_viewer(self.tx, id).await? {
-            self.events.push(Event::UserChanged { viewer });
+            self.events.push(Event::UserChanged(viewer));
         }
         Ok(Outcome::Done)
     }
 
     async fn account_changed(&mut self) -> Applied {
         let account = account::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
-        self.events.push(Event::AccountChanged { account });
+        self.events.push(Event::AccountChanged(account));
         Ok(Outcome::Done)
     }
 }
 
 /// The networks of somebody who is banned, without those that others use too: a ban never locks
 /// out an office.
-fn networks_to_ban(own: &[String], others: &[String]) -> BTreeSet<String> {
+pub fn networks_to_ban(own: &[String], others: &[String]) -> BTreeSet<String> {
     let networks = |addresses: &[String]| -> BTreeSet<String> {
         addresses.iter().filter_map(|address| public_network(address)).collect()
     };
@@ -446,7 +468,7 @@ fn networks_to_ban(own: &[String], others: &[String]) -> BTreeSet<String> {
 
 /// The network of a public address, an IPv6 one by its /64. Nothing for addresses that tell
 /// nobody apart: this computer, private networks, those a provider shares among its customers.
-pub(super) fn public_network(address: &str) -> Option<String> {
+pub fn public_network(address: &str) -> Option<String> {
     match address.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(ip) => is_public(ip).then(|| ip.to_string()),
         IpAddr::V6(ip) => {
@@ -468,21 +490,4 @@ fn is_public(ip: Ipv4Addr) -> bool {
         || ip.is_broadcast()
         || ip.is_multicast()
         || shared)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_public_networks_that_nobody_else_uses_are_banned() {
-        let own = "203.0.113.9 198.51.100.7 192.168.1.4 10.0.0.1 127.0.0.1 100.64.0.9 169.254.1.1 \
-                   2001:db8:1:2:3:4:5:6 fd00::1 fe80::1 ::1 nonsense";
-        let own: Vec<String> = own.split(' ').map(str::to_owned).collect();
-        let others = ["198.51.100.7", "2001:db8:9::1"];
-        let banned = networks_to_ban(&own, &others.map(str::to_owned));
-        let banned: Vec<&str> = banned.iter().map(String::as_str).collect();
-        assert_eq!(banned, ["2001:db8:1:2::/64", "203.0.113.9"]);
-        assert_eq!(public_network("::ffff:203.0.113.9").as_deref(), Some("203.0.113.9"));
-    }
 }

@@ -7,12 +7,12 @@
 //!
 //! What members add to each other's messages, and what follows for whom it concerns, is here too.
 
-use super::command::{Applied, Command, CreateMessage, Failure, Group, Outcome};
+use super::command::{Applied, Command, CreateMessage, Created, Failure, Group, Outcome};
 use super::{Event, Writer};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::composing::{Boost, MAX_BOOSTS, MAX_BOOSTS_OF_ONE};
 use crate::domain::error::Error;
-use crate::domain::message::{ClientMessageId, Message, plain_body, rename_mentions};
+use crate::domain::message::{ClientMessageId, Message};
 use crate::domain::room::{
     Involvement, Membership, NewRoom, Revision, Revoked, Room, RoomChange, RoomHead, RoomKind,
     may_change_room,
@@ -20,165 +20,25 @@ use crate::domain::room::{
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::operation::Gap;
 use crate::server::rich_text::Rendered;
-use crate::server::store::{boosts, messages, rooms};
+use crate::server::store::{messages, rooms, search};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Messages of a deleted room that go in one step: a few milliseconds of the writer's time.
 const MAX_LEFTOVERS: u32 = 500;
 
-/// A wish about rooms.
+/// A wish about rooms. Opening one may find the direct room these people have already.
 #[derive(Clone, Debug)]
 pub(super) enum RoomCommand {
-    /// A new room, or the direct room these people have already.
     Open { viewer: UserId, room: NewRoom },
-    /// Another name, topic, kind, or other members.
     Change { viewer: UserId, room_id: RoomId, change: RoomChange },
-    /// The room goes, with everything in it.
     Remove { viewer: UserId, room_id: RoomId },
-    /// A member goes, or puts a direct room away.
     Leave { viewer: UserId, room_id: RoomId },
-    /// A member wants to hear more or less.
     Involve { viewer: UserId, room_id: RoomId, involvement: Involvement },
-    /// A member keeps the room at the top, or no longer.
     Star { viewer: UserId, room_id: RoomId, starred: bool },
-    /// Some of the messages of deleted rooms go.
     RemoveLeftovers,
-}
-
-/// A wish about what concerns people.
-#[derive(Clone, Debug)]
-pub(super) enum ActivityCommand {
-    /// A boost is added to a message, or taken back by whoever added it.
     Boost { viewer: UserId, id: MessageId, boost: Boost, wanted: bool },
-    /// Somebody has seen what concerns them up to a change.
-    See { viewer: UserId, seen: Seq },
-    /// Mentions in these messages show the name somebody has now; without any, all do.
-    RenameMentions { user_id: UserId, ids: Vec<MessageId> },
-}
-
-impl Writer {
-    /// Adds a boost to a message, or takes one's own back. A second time changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Validation`]
-    /// beyond what one person or one message may have.
-    pub async fn boost(
-        &self,
-        viewer: UserId,
-        id: MessageId,
-        boost: Boost,
-        wanted: bool,
-    ) -> Result<Created, Error> {
-        let command = ActivityCommand::Boost { viewer, id, boost, wanted };
-        match self.run(Command::Activity(command)).await? {
-            Outcome::Message(message) => Ok(Created::New(message)),
-            Outcome::Duplicate(message) => Ok(Created::Duplicate(message)),
-            _ => Err(Error::Unexpected),
-        }
-    }
-
-    /// Notes up to which change somebody has seen what concerns them.
-    pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
-        self.run(Command::Activity(ActivityCommand::See { viewer, seen })).await.map(|_| ())
-    }
-
-    /// Puts the name somebody has now into these messages; without any, the work is done.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when it is done already.
-    pub async fn rename_mentions(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
-        let command = ActivityCommand::RenameMentions { user_id, ids };
-        self.run(Command::Activity(command)).await.map(|_| ())
-    }
-}
-
-impl Group<'_> {
-    pub(super) async fn apply_to_activity(&mut self, command: &ActivityCommand) -> Applied {
-        match command {
-            ActivityCommand::Boost { viewer, id, boost, wanted } => {
-                self.boost(*viewer, *id, boost, *wanted).await
-            }
-            ActivityCommand::See { viewer, seen } => {
-                let seen = self.seq.min(*seen);
-                if boosts::update_activity_seen(self.tx, *viewer, seen).await? {
-                    self.events.push(Event::ActivityChanged { users: vec![*viewer] });
-                }
-                Ok(Outcome::Done)
-            }
-            ActivityCommand::RenameMentions { user_id, ids } => {
-                self.rename_mentions(*user_id, ids).await
-            }
-        }
-    }
-
-    async fn boost(
-        &mut self,
-        viewer: UserId,
-        id: MessageId,
-        boost: &Boost,
-        wanted: bool,
-    ) -> Applied {
-        let found = messages::find_message_of_member(self.tx, viewer, id);
-        let mut message = found.await?.ok_or(Error::NotFound)?;
-        let own = message.boosts.iter().filter(|one| one.is_by(viewer));
-        let has = own.clone().any(|one| one.content == boost.content());
-        let all: usize = message.boosts.iter().map(|one| one.user_ids.len()).sum();
-        let own = own.count();
-        if has == wanted {
-            return Ok(Outcome::Duplicate(Arc::new(message)));
-        }
-        if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
-            let many = if own >= MAX_BOOSTS_OF_ONE {
-                "You have added a lot to this message. Take something back first."
-            } else {
-                "This message has as many reactions as it can carry."
-            };
-            return Err(Error::invalid("content", many).into());
-        }
-        self.seq = self.seq.next();
-        message.seq = self.seq;
-        match wanted {
-            true => boosts::insert_boost(self.tx, &message, viewer, boost, self.now).await?,
-            false => boosts::remove_boosts(self.tx, &message, Some((viewer, boost))).await?,
-        }
-        let found = messages::find_message_of_member(self.tx, viewer, id);
-        let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
-        self.message_updated(&message);
-        if message.creator.id != viewer {
-            self.events.push(Event::ActivityChanged { users: vec![message.creator.id] });
-        }
-        Ok(Outcome::Message(message))
-    }
-
-    async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
-        let user = boosts::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
-        if ids.is_empty() {
-            boosts::update_renamed(self.tx, user_id, false).await?;
-        }
-        for id in ids {
-            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
-            else {
-                continue;
-            };
-            if let Some(html) = rename_mentions(&message.body_html, &user) {
-                self.seq = self.seq.next();
-                message.seq = self.seq;
-                message.body = plain_body(source.clone(), &html);
-                message.body_html = html;
-                messages::update_message(self.tx, &message, &source).await?;
-                self.message_updated(&Arc::new(message));
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// A message looks otherwise and mentions whom it did.
-    fn message_updated(&mut self, message: &Arc<Message>) {
-        let (mentioned, unmentioned) = (Vec::new(), Vec::new());
-        let message = Arc::clone(message);
-        self.events.push(Event::MessageUpdated { message, mentioned, unmentioned });
-    }
+    SeeActivity { viewer: UserId, seen: Seq },
 }
 
 /// What opening a room came to.
@@ -199,24 +59,6 @@ impl Opened {
     }
 }
 
-/// What creating a message came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is stored now.
-    New(Arc<Message>),
-    /// It was stored by an earlier call; this one had no effect.
-    Duplicate(Arc<Message>),
-}
-
-impl Created {
-    /// The message, whoever stored it.
-    pub fn message(&self) -> &Arc<Message> {
-        match self {
-            Self::New(message) | Self::Duplicate(message) => message,
-        }
-    }
-}
-
 impl Group<'_> {
     pub(super) async fn apply_to_rooms(&mut self, command: &RoomCommand) -> Applied {
         match command {
@@ -232,7 +74,7 @@ impl Group<'_> {
                 self.ensure_may_change(*viewer, &head).await?;
                 let everybody = Revision { grant: BTreeSet::new(), revoke: Revoked::Others };
                 let users = rooms::revoke(self.tx, *room_id, &everybody).await?;
-                self.events.push(Event::ActivityChanged { users });
+                self.events.push(Event::ActivityChanged(users));
                 self.remove_empty_room(*room_id).await
             }
             RoomCommand::Leave { viewer, room_id } => self.leave(*viewer, *room_id).await,
@@ -245,6 +87,16 @@ impl Group<'_> {
                 let (head, old) = self.room_of(*viewer, *room_id).await?;
                 let new = Membership { starred: *starred, ..old.clone() };
                 self.change_membership(*viewer, head, (old, new)).await
+            }
+            RoomCommand::Boost { viewer, id, boost, wanted } => {
+                self.boost(*viewer, *id, boost, *wanted).await
+            }
+            RoomCommand::SeeActivity { viewer, seen } => {
+                let seen = self.seq.min(*seen);
+                if search::update_activity_seen(self.tx, *viewer, seen).await? {
+                    self.events.push(Event::ActivityChanged(vec![*viewer]));
+                }
+                Ok(Outcome::Done)
             }
             RoomCommand::RemoveLeftovers => {
                 Ok(Outcome::More(rooms::remove_leftovers(self.tx, MAX_LEFTOVERS).await?))
@@ -375,7 +227,7 @@ impl Group<'_> {
 
     async fn remove_empty_room(&mut self, room_id: RoomId) -> Applied {
         if rooms::remove_empty_room(self.tx, room_id, self.now).await? {
-            self.events.push(Event::RoomDeleted { room_id });
+            self.events.push(Event::RoomDeleted(room_id));
         }
         Ok(Outcome::Done)
     }
@@ -388,7 +240,7 @@ impl Group<'_> {
     ) -> Result<Arc<RoomHead>, Failure> {
         let head = Arc::new(rooms::load_head(self.tx, room_id).await?);
         // What concerned them in there does not count any more.
-        self.events.push(Event::ActivityChanged { users: revoked.clone() });
+        self.events.push(Event::ActivityChanged(revoked.clone()));
         self.events.push(Event::RoomChanged { head: Arc::clone(&head), granted, revoked });
         Ok(head)
     }
@@ -416,6 +268,52 @@ impl Group<'_> {
         } else {
             Err(Error::invalid("user_ids", "Somebody you chose is not here any more.").into())
         }
+    }
+
+    async fn boost(
+        &mut self,
+        viewer: UserId,
+        id: MessageId,
+        boost: &Boost,
+        wanted: bool,
+    ) -> Applied {
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let mut message = found.await?.ok_or(Error::NotFound)?;
+        let own = message.boosts.iter().filter(|one| one.is_by(viewer));
+        let has = own.clone().any(|one| one.content == boost.content());
+        let all: usize = message.boosts.iter().map(|one| one.user_ids.len()).sum();
+        let own = own.count();
+        if has == wanted {
+            return Ok(Outcome::Duplicate(Arc::new(message)));
+        }
+        if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
+            let many = if own >= MAX_BOOSTS_OF_ONE {
+                "You have added a lot to this message. Take something back first."
+            } else {
+                "This message has as many reactions as it can carry."
+            };
+            return Err(Error::invalid("content", many).into());
+        }
+        self.seq = self.seq.next();
+        message.seq = self.seq;
+        match wanted {
+            true => messages::insert_boost(self.tx, &message, viewer, boost, self.now).await?,
+            false => messages::remove_boosts(self.tx, &message, Some((viewer, boost))).await?,
+        }
+        let found = messages::find_message_of_member(self.tx, viewer, id);
+        let message = Arc::new(found.await?.ok_or(Error::NotFound)?);
+        self.message_updated(&message);
+        if message.creator.id != viewer {
+            self.events.push(Event::ActivityChanged(vec![message.creator.id]));
+        }
+        Ok(Outcome::Message(message))
+    }
+
+    /// A message looks otherwise and mentions whom it did.
+    pub(super) fn message_updated(&mut self, message: &Arc<Message>) {
+        let (mentioned, unmentioned) = (Vec::new(), Vec::new());
+        let message = Arc::clone(message);
+        self.events.push(Event::MessageUpdated { message, mentioned, unmentioned });
     }
 }
 
@@ -483,20 +381,17 @@ impl Writer {
     /// # Errors
     /// As for [`edit_message`](Self::edit_message).
     pub async fn remove_message(&self, viewer: Viewer, id: MessageId) -> Result<(), Error> {
-        self.run(Command::RemoveMessage { viewer, id }).await.map(|_| ())
+        self.ask(Command::RemoveMessage { viewer, id }).await
     }
 
     /// Moves a viewer's read cursor forward; it never moves back.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger to the room.
     pub async fn read_room(
         &self,
         viewer: UserId,
         room_id: RoomId,
         message_id: MessageId,
     ) -> Result<(), Error> {
-        self.run(Command::ReadRoom { viewer, room_id, message_id }).await.map(|_| ())
+        self.ask(Command::ReadRoom { viewer, room_id, message_id }).await
     }
 
     /// Opens a room, and lets in whoever belongs there. A direct room exists once for each exact
@@ -524,15 +419,15 @@ impl Writer {
         room_id: RoomId,
         change: RoomChange,
     ) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Change { viewer, room_id, change })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Change { viewer, room_id, change })).await
     }
 
     /// Deletes a room for everybody; a direct room is put away for the viewer only.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for a member who may not.
+    /// [`Error::Forbidden`] for a member who may not.
     pub async fn remove_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Remove { viewer, room_id })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Remove { viewer, room_id })).await
     }
 
     /// Takes the viewer out of a closed room, or puts a direct room away.
@@ -540,13 +435,10 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] for a stranger; [`Error::Validation`] for an open room.
     pub async fn leave_room(&self, viewer: UserId, room_id: RoomId) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Leave { viewer, room_id })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Leave { viewer, room_id })).await
     }
 
     /// Records how much the viewer wants to hear of a room.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger.
     pub async fn change_involvement(
         &self,
         viewer: UserId,
@@ -554,20 +446,17 @@ impl Writer {
         involvement: Involvement,
     ) -> Result<(), Error> {
         let command = RoomCommand::Involve { viewer, room_id, involvement };
-        self.run(Command::Rooms(command)).await.map(|_| ())
+        self.ask(Command::Rooms(command)).await
     }
 
     /// Records whether the viewer keeps a room at the top.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a stranger.
     pub async fn star_room(
         &self,
         viewer: UserId,
         room_id: RoomId,
         starred: bool,
     ) -> Result<(), Error> {
-        self.run(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await.map(|_| ())
+        self.ask(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await
     }
 
     /// Removes what deleted rooms have left behind, a little at a time: others write in between.
@@ -576,5 +465,30 @@ impl Writer {
             self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await?
         {}
         Ok(())
+    }
+
+    /// Adds a boost to a message, or takes one's own back. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stranger to the room or a deleted message; [`Error::Validation`]
+    /// beyond what one person or one message may have.
+    pub async fn boost(
+        &self,
+        viewer: UserId,
+        id: MessageId,
+        boost: Boost,
+        wanted: bool,
+    ) -> Result<Created, Error> {
+        let command = RoomCommand::Boost { viewer, id, boost, wanted };
+        match self.run(Command::Rooms(command)).await? {
+            Outcome::Message(message) => Ok(Created::New(message)),
+            Outcome::Duplicate(message) => Ok(Created::Duplicate(message)),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Notes up to which change somebody has seen what concerns them.
+    pub async fn see_activity(&self, viewer: UserId, seen: Seq) -> Result<(), Error> {
+        self.ask(Command::Rooms(RoomCommand::SeeActivity { viewer, seen })).await
     }
 }
