@@ -229,8 +229,7 @@ impl Connections {
                 registry.send_to_users(concerned, &Parcel::Room(room_id));
             }
             Event::MessageDeleted { message, newest, unmentioned } => {
-                let (room_id, id) = (message.room_id, message.id);
-                let message = Arc::clone(message);
+                let (room_id, id, message) = (message.room_id, message.id, Arc::clone(message));
                 registry.tell_room(room_id, &ServerFrame::MessageDeleted { message });
                 if newest.is_none_or(|newest| newest.id < id) {
                     let members = registry.tabs_with(room_id, &[]);

@@ -7,7 +7,9 @@
 //! quotes) stands in a table. That tells words apart and understands no program, which is enough
 //! to read by and costs neither grammars nor an engine for patterns.
 
-use super::rich_text::{EVERYBODY, Known, before, folded, longest, longest_first, may_begin};
+use super::rich_text::{
+    EVERYBODY, Known, Named, before, folded, longest, longest_first, may_begin,
+};
 use crate::domain::account::UserRef;
 use crate::domain::message::MENTION;
 use crate::domain::{RoomId, push_all, push_escaped};
@@ -109,7 +111,7 @@ pub struct Page<'a> {
     shows: bool,
     mentioned: &'a [&'a UserRef],
     everyone: bool,
-    rooms: Vec<(Vec<char>, Option<&'a (RoomId, String)>)>,
+    rooms: Vec<Named<&'a (RoomId, String)>>,
 }
 
 impl<'a> Page<'a> {

@@ -264,10 +264,11 @@ impl<'a> Names<'a> {
     }
 }
 
+/// A name as it is compared, and what it names; nothing if that is not certain.
+pub type Named<T> = (Vec<char>, Option<T>);
+
 /// Names by length, the longest first; one that two things have says nothing.
-pub fn longest_first<T>(
-    named: impl Iterator<Item = (Vec<char>, T)>,
-) -> Vec<(Vec<char>, Option<T>)> {
+pub fn longest_first<T>(named: impl Iterator<Item = (Vec<char>, T)>) -> Vec<Named<T>> {
     let mut names: HashMap<Vec<char>, Option<T>> = HashMap::new();
     for (name, one) in named.filter(|(name, _)| !name.is_empty()) {
         names.entry(name).and_modify(|known| *known = None).or_insert(Some(one));

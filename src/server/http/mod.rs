@@ -114,7 +114,28 @@ pub fn router(app: App) -> Router {
         .route("/activity", get(search::activity))
         .route("/activity/seen", post(search::see_activity))
         .merge(people_pages());
-    let api = Router::new()
+    let operations = Router::new()
+        .route("/health", get(health))
+        .route("/up", get(up))
+        .route("/metrics", get(metrics));
+    pages
+        .merge(api())
+        .merge(operations)
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(compression())
+        // Before the compression, because assets come compressed from the build.
+        .route("/assets/{build}/{*path}", get(asset))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(from_fn_with_state(app.clone(), refuse_cross_site))
+        .layer(from_fn_with_state(app.clone(), observe))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+fn api() -> Router<App> {
+    Router::new()
         .route("/api/first_run", post(entrance::post_first_run))
         .route("/api/session", post(entrance::post_session).delete(entrance::delete_session))
         .route("/api/join/{code}", post(entrance::post_join))
@@ -144,25 +165,7 @@ pub fn router(app: App) -> Router {
         .route("/api/activity", get(search::list_activity))
         .route("/api/activity/seen", put(search::put_seen))
         .route("/ws", get(socket))
-        .merge(people_calls());
-    let operations = Router::new()
-        .route("/health", get(health))
-        .route("/up", get(up))
-        .route("/metrics", get(metrics));
-    pages
-        .merge(api)
-        .merge(operations)
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(compression())
-        // Before the compression, because assets come compressed from the build.
-        .route("/assets/{build}/{*path}", get(asset))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(from_fn_with_state(app.clone(), refuse_cross_site))
-        .layer(from_fn_with_state(app.clone(), observe))
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .merge(people_calls())
 }
 
 fn people_pages() -> Router<App> {
