@@ -239,10 +239,8 @@ fn frames_with_further_fields_are_read_all_the_same() {
 
 #[test]
 fn messages_rooms_and_errors_match_their_stored_form() {
-    let page =
-        MessagePage { messages: vec![Arc::new(message())], cursor: Seq::new(101), has_more: true };
-    let room =
-        Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open, topic: String::new() };
+    let page = MessagePage { messages: vec![Arc::new(message())], cursor: Seq::new(101), has_more: true };
+    let room = Room { id: ROOM, name: "Designers".into(), kind: RoomKind::Open, topic: String::new() };
     let broken = Error::invalid("body", "Write something first.");
     let values = [
         json(&message()),
@@ -363,16 +361,14 @@ fn the_routes_are_the_stored_ones() {
     let named = rights.filter_map(|line| line.rsplit_once(' ')).map(|(named, _right)| named);
     let (commands, table): (Vec<&str>, Vec<&str>) = named.partition(|name| name.starts_with("WS"));
     assert_eq!(table, routes, "the table of rights names every route, in order");
-    let commands: BTreeSet<_> =
-        commands.iter().filter_map(|name| name.strip_prefix("WS ")).collect();
+    let commands: BTreeSet<_> = commands.iter().filter_map(|name| name.strip_prefix("WS ")).collect();
     let known: BTreeSet<_> = client_frames().iter().map(client_type).collect();
     assert_eq!(commands, known, "and every command of the socket");
 }
 
 #[test]
 fn the_gaps_are_the_stored_ones() {
-    let gaps: Vec<String> =
-        Gap::ALL.iter().map(|gap| format!("{} {}", gap.id(), gap.severity())).collect();
+    let gaps: Vec<String> = Gap::ALL.iter().map(|gap| format!("{} {}", gap.id(), gap.severity())).collect();
     is_as_stored("gaps.txt", &gaps);
 }
 

@@ -182,8 +182,7 @@ async fn number(sql: &mut SqliteConnection, statement: &'static str) -> i64 {
 async fn examine(data: &Path, promises: &Promises) {
     let options = SqliteConnectOptions::new().filename(data.join("campfire.db"));
     let mut sql = options.busy_timeout(Duration::from_secs(10)).connect().await.unwrap();
-    let integrity: String =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql).await.unwrap();
+    let integrity: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut sql).await.unwrap();
     assert_eq!(integrity, "ok");
     let rows: Vec<(i64, String, String, bool)> = sqlx::query_as(
         "SELECT id, client_message_id, body, deleted_at IS NOT NULL FROM messages ORDER BY id",
@@ -206,10 +205,7 @@ async fn examine(data: &Path, promises: &Promises) {
     let unknown = rows.len() - promises.stored.len();
     assert!(unknown <= promises.cut_off.len(), "{unknown} rows that nobody sent");
     let alive = "SELECT count(*) FROM messages WHERE deleted_at IS NULL";
-    assert_eq!(
-        number(&mut sql, "SELECT count(*) FROM message_search").await,
-        number(&mut sql, alive).await
-    );
+    assert_eq!(number(&mut sql, "SELECT count(*) FROM message_search").await, number(&mut sql, alive).await);
     let unsearchable = "SELECT count(*) FROM messages WHERE deleted_at IS NULL
                         AND id NOT IN (SELECT rowid FROM message_search)";
     assert_eq!(number(&mut sql, unsearchable).await, 0);

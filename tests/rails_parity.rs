@@ -125,10 +125,8 @@ async fn test_websocket_message_broadcast() {
     let message = david.posts("Hello to all of you").in_(ALL_TALK).await;
     for tab in &mut tabs {
         let heard = tab.hears_until_now(&david).await;
-        let created: Vec<_> = heard
-            .iter()
-            .filter(|frame| matches!(frame, ServerFrame::MessageCreated { .. }))
-            .collect();
+        let created: Vec<_> =
+            heard.iter().filter(|frame| matches!(frame, ServerFrame::MessageCreated { .. })).collect();
         assert_eq!(created, [&ServerFrame::MessageCreated { message: message.clone().into() }]);
     }
 }

@@ -21,8 +21,7 @@ const RELEASED_MIGRATIONS: [(&str, &str); 6] = [
 ];
 
 /// Files of `domain` in the order in which they may build on each other.
-const DOMAIN_ORDER: [&str; 7] =
-    ["account", "room", "composing", "message", "search", "event", "timeline"];
+const DOMAIN_ORDER: [&str; 7] = ["account", "room", "composing", "message", "search", "event", "timeline"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -72,8 +71,7 @@ fn code_of(text: &str) -> String {
             break;
         }
         // `//` inside a text (an address) is followed by no space.
-        let comment =
-            line.trim_start().starts_with("//").then_some(0).or_else(|| line.find(" // "));
+        let comment = line.trim_start().starts_with("//").then_some(0).or_else(|| line.find(" // "));
         code.push_str(line.split_at(comment.unwrap_or(line.len())).0);
         code.push('\n');
     }
@@ -160,8 +158,7 @@ fn files_of_the_domain_build_only_on_those_before_them() {
             let imports = format!("super::{other}");
             let uses = source.code.lines().any(|line| {
                 line.find(&imports).is_some_and(|start| {
-                    !line[start + imports.len()..]
-                        .starts_with(|c: char| c.is_alphanumeric() || c == '_')
+                    !line[start + imports.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
                 })
             });
             if at > place && uses {
@@ -192,15 +189,12 @@ fn imports_point_inwards() {
 
 #[test]
 fn only_the_store_contains_sql() {
-    let sql =
-        ["SELECT ", "INSERT INTO", "INSERT OR", "UPDATE ", "DELETE FROM", "PRAGMA ", "sqlx::query"];
+    let sql = ["SELECT ", "INSERT INTO", "INSERT OR", "UPDATE ", "DELETE FROM", "PRAGMA ", "sqlx::query"];
     let found = offences(&sql, |path| path.starts_with("src/server/store/"));
     // Beginning and ending a transaction is the writer's own business.
     let found: Vec<_> = found
         .into_iter()
-        .filter(|one| {
-            !(one.starts_with("src/server/writer/mod.rs") && one.ends_with("sqlx::query"))
-        })
+        .filter(|one| !(one.starts_with("src/server/writer/mod.rs") && one.ends_with("sqlx::query")))
         .collect();
     assert!(found.is_empty(), "{found:#?}");
     let built = offences(&["AssertSqlSafe", "format!(\"SELECT", "QueryBuilder"], |_| false);
@@ -209,9 +203,8 @@ fn only_the_store_contains_sql() {
 
 #[test]
 fn features_are_chosen_in_one_place() {
-    let found = offences(&["cfg(feature", "cfg(not(feature", "cfg_attr(feature"], |path| {
-        path == "src/lib.rs"
-    });
+    let found =
+        offences(&["cfg(feature", "cfg(not(feature", "cfg_attr(feature"], |path| path == "src/lib.rs");
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -260,15 +253,12 @@ fn names_say_what_a_thing_does() {
     let mut found = Vec::new();
     for source in sources() {
         let file = Path::new(&source.path).file_stem().unwrap().to_str().unwrap().to_owned();
-        if ["util", "utils", "helper", "helpers", "common", "misc", "types", "manager"]
-            .contains(&&*file)
-        {
+        if ["util", "utils", "helper", "helpers", "common", "misc", "types", "manager"].contains(&&*file) {
             found.push(source.path.clone());
         }
         let words = words(&source.code);
         for pair in words.windows(2) {
-            let declares =
-                ["struct", "enum", "trait", "type", "mod", "macro_rules"].contains(&pair[0]);
+            let declares = ["struct", "enum", "trait", "type", "mod", "macro_rules"].contains(&pair[0]);
             let name = pair[1];
             let numbered = name.ends_with("V2") || name.ends_with("2");
             if declares && (vague.iter().any(|ending| name.ends_with(ending)) || numbered) {

@@ -73,8 +73,7 @@ impl Board {
     }
 
     fn receive(&self, number: usize) -> Result<(), Failure> {
-        let (Some(count), Some(at)) = (self.received.get(number), self.complete_at.get(number))
-        else {
+        let (Some(count), Some(at)) = (self.received.get(number), self.complete_at.get(number)) else {
             return broken("a message with a number that was never given out");
         };
         if count.fetch_add(1, Relaxed) + 1 == self.sockets {

@@ -106,8 +106,7 @@ pub async fn fanout(run: &Run, count: u32) -> Result<Vec<Row>, Failure> {
     let (mut ours, mut limits) = (Vec::new(), Vec::new());
     for round in 0..run.rounds {
         for of_product in [round % 2 == 0, round % 2 == 1] {
-            let (side, fans) =
-                if of_product { (&mut product, &mut ours) } else { (&mut limit, &mut limits) };
+            let (side, fans) = if of_product { (&mut product, &mut ours) } else { (&mut limit, &mut limits) };
             fans.push(saturate(side, run.time).await?);
         }
     }
@@ -213,11 +212,7 @@ fn rows(count: u32, ours: &[Fan], limits: &[Fan]) -> Vec<Row> {
     }
 }
 
-async fn paced(
-    run: &Run,
-    side: &mut Side,
-    page: Arc<Vec<super::audit::Shown>>,
-) -> Result<Vec<Row>, Failure> {
+async fn paced(run: &Run, side: &mut Side, page: Arc<Vec<super::audit::Shown>>) -> Result<Vec<Row>, Failure> {
     let (mut middle, mut late, mut pages) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..run.rounds {
         let Some(poster) = side.posters.first_mut() else {

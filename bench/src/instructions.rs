@@ -79,8 +79,7 @@ async fn page(path: &str, folder: &Path, times: usize) -> Result<(), Failure> {
 
 /// The room as everybody's list has it.
 fn entry(room_id: RoomId) -> SidebarRoom {
-    let room =
-        Room { id: room_id, name: String::new(), topic: String::new(), kind: RoomKind::Open };
+    let room = Room { id: room_id, name: String::new(), topic: String::new(), kind: RoomKind::Open };
     let people = Vec::new().into();
     let head = RoomHead { room, creator_id: UserId::new(1), last_message: None, people };
     sidebar_room(&head, &Membership::default(), UserId::new(1))

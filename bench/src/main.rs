@@ -278,11 +278,7 @@ fn write(file: Option<&Path>, text: &str) -> Result<(), Failure> {
 }
 
 /// Ours, the other, the other, ours: whatever drifts meanwhile weighs on both alike.
-async fn compare(
-    mut run: Run,
-    other: &Path,
-    measurements: &[Measurement],
-) -> Result<ExitCode, Failure> {
+async fn compare(mut run: Run, other: &Path, measurements: &[Measurement]) -> Result<ExitCode, Failure> {
     let ours = run.product.clone();
     run.switch_product(other.to_owned());
     let version = run.ensure_release().await?;

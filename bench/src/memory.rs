@@ -68,8 +68,7 @@ pub async fn sockets(run: &Run) -> Result<Vec<Row>, Failure> {
     first.board.ensure_sound()?;
     drop((first, more));
     product.stop().await?;
-    let row =
-        |name, bytes: f64| Row::new(name, "kB", vec![bytes / 1_000.0]).budget(Budget::AtMost(10.0));
+    let row = |name, bytes: f64| Row::new(name, "kB", vec![bytes / 1_000.0]).budget(Budget::AtMost(10.0));
     Ok(vec![row("memory-socket-1000", one), row("memory-socket-5000", five)])
 }
 

@@ -117,11 +117,8 @@ pub async fn uncached(run: &Run) -> Result<Vec<Row>, Failure> {
     for room_id in rooms {
         pages.push((room_id, Arc::new(newest(data.path(), room_id).await?)));
     }
-    let variants = [
-        ("page-uncached", None),
-        ("page-uncached-gzip", Some("gzip")),
-        ("page-uncached-br", Some("br")),
-    ];
+    let variants =
+        [("page-uncached", None), ("page-uncached-gzip", Some("gzip")), ("page-uncached-br", Some("br"))];
     let mut loads = variants.map(|_| Vec::new());
     for _ in 0..run.rounds {
         for ((_, encodings), loads) in variants.iter().zip(&mut loads) {
@@ -156,8 +153,7 @@ async fn uncached_round(
     };
     // A few people come first, so that the process has run every line once.
     let early: Vec<_> = (1..=20).map(|user| question(user, &pages[0])).collect();
-    let (_, _) =
-        closed_loop(&product, vec![Visitor::once(product.addr, early).await?], run.time).await?;
+    let (_, _) = closed_loop(&product, vec![Visitor::once(product.addr, early).await?], run.time).await?;
     let mut visitors = Vec::new();
     for number in 0..CONNECTIONS {
         let users = (21..=Shape::Crowd.users()).filter(|user| user % CONNECTIONS == number);

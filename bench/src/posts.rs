@@ -85,10 +85,7 @@ impl Writer {
             body: format!("{word} who wants a coffee right now"),
             word,
         };
-        let json = format!(
-            r#"{{"body":"{}","client_message_id":"{}"}}"#,
-            sent.body, sent.client_message_id
-        );
+        let json = format!(r#"{{"body":"{}","client_message_id":"{}"}}"#, sent.body, sent.client_message_id);
         let reply = self.connection.call(&http::post(&self.path, &self.token, &json)).await?;
         reply.expect_status(201)?;
         self.acknowledged.push(sent.by(reply.body)?);

@@ -247,10 +247,7 @@ mod tests {
 
     #[test]
     fn pss_is_in_bytes() {
-        assert_eq!(
-            parse_pss("00-ff rollup\nRss: 9 kB\nPss:  12 kB\nPss_Dirty: 3 kB"),
-            Some(12_288.0)
-        );
+        assert_eq!(parse_pss("00-ff rollup\nRss: 9 kB\nPss:  12 kB\nPss_Dirty: 3 kB"), Some(12_288.0));
         assert_eq!(parse_pss(""), None);
     }
 }

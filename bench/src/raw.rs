@@ -57,8 +57,7 @@ pub async fn post_raw(
 ) -> Result<(), Failure> {
     let opened = Store::open(folder, durability, "rawrawrawrawraw0").await?;
     let stop = campfire::server::Stop::new();
-    let beside =
-        tokio::spawn(checkpoint_beside(opened.checkpointing, opened.store.wal(), stop.clone()));
+    let beside = tokio::spawn(checkpoint_beside(opened.checkpointing, opened.store.wal(), stop.clone()));
     let (queue, waiting) = mpsc::channel(1_024);
     let last = opened.head.message_id.get();
     let writing = tokio::spawn(write_groups(opened.writing, waiting, last));

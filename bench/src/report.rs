@@ -200,8 +200,7 @@ fn yes_or_no(holds: bool) -> &'static str {
     if holds { "yes" } else { "NO" }
 }
 
-const HEADS: [&str; 9] =
-    ["row", "median", "unit", "min..max", "CPU us", "limit", "ratio", "budget", "holds"];
+const HEADS: [&str; 9] = ["row", "median", "unit", "min..max", "CPU us", "limit", "ratio", "budget", "holds"];
 /// Fits the longest row name and most figures; longer ones push the rest to the right.
 const WIDTHS: [usize; 9] = [28, 9, 10, 19, 8, 9, 6, 12, 5];
 

@@ -107,10 +107,7 @@ async fn post(
     Ok(())
 }
 
-async fn wait_for_all(
-    shared: &Shared,
-    tabs: &mut JoinSet<Result<(), Failure>>,
-) -> Result<(), Failure> {
+async fn wait_for_all(shared: &Shared, tabs: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
     let started = Instant::now();
     while shared.done.load(Relaxed) < TABS {
         if let Some(ended) = tabs.try_join_next() {

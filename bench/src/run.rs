@@ -151,9 +151,8 @@ impl Run {
     /// [`Failure::Broken`] with the reason.
     pub async fn ensure_release(&self) -> Result<String, Failure> {
         let said = tokio::process::Command::new(&self.product).arg("--version").output().await;
-        let said = said.map_err(|error| {
-            Failure::Broken(format!("{} cannot be run: {error}", self.product.display()))
-        })?;
+        let said = said
+            .map_err(|error| Failure::Broken(format!("{} cannot be run: {error}", self.product.display())))?;
         let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         if version.contains("debug") {
             return broken(format!("{} is a debug build: {version}", self.product.display()));

@@ -40,11 +40,7 @@ impl Worker for Searcher {
 ///
 /// # Errors
 /// [`Failure`] of a check or of the machinery.
-pub async fn search(
-    run: &Run,
-    shape: Shape,
-    names: &'static [&'static str],
-) -> Result<Vec<Row>, Failure> {
+pub async fn search(run: &Run, shape: Shape, names: &'static [&'static str]) -> Result<Vec<Row>, Failure> {
     let data = run.fresh(shape).await?;
     let file = SqliteConnectOptions::new().filename(data.path().join("campfire.db"));
     let mut database = file.connect().await?;

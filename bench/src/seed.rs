@@ -109,8 +109,7 @@ pub fn scatter(number: u64) -> u64 {
 pub fn token(user_id: i64) -> String {
     const SIGNS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let digest = Sha256::digest(format!("benchmark user {user_id}"));
-    let sign =
-        |byte: u8| SIGNS.get(usize::from(byte) % SIGNS.len()).map_or('A', |s| char::from(*s));
+    let sign = |byte: u8| SIGNS.get(usize::from(byte) % SIGNS.len()).map_or('A', |s| char::from(*s));
     digest.iter().map(|byte| sign(*byte)).collect()
 }
 
@@ -137,10 +136,10 @@ pub fn client_id(number: u64, of: u64) -> String {
 /// The text with this number: of 3 to 16 words, now and then with a link or a second line.
 pub fn text(number: u64) -> String {
     const WORDS: [&str; 40] = [
-        "coffee", "the", "build", "is", "green", "again", "who", "wants", "lunch", "we", "ship",
-        "on", "Friday", "I", "think", "that", "design", "looks", "good", "to", "me", "can",
-        "somebody", "review", "this", "please", "after", "standup", "thanks", "a", "lot", "deploy",
-        "went", "fine", "and", "nobody", "noticed", "search", "feels", "fast",
+        "coffee", "the", "build", "is", "green", "again", "who", "wants", "lunch", "we", "ship", "on",
+        "Friday", "I", "think", "that", "design", "looks", "good", "to", "me", "can", "somebody", "review",
+        "this", "please", "after", "standup", "thanks", "a", "lot", "deploy", "went", "fine", "and",
+        "nobody", "noticed", "search", "feels", "fast",
     ];
     let count = 3 + scatter(number) % 14;
     let word = |at: u64| {
@@ -187,15 +186,15 @@ pub async fn generate(shape: Shape, folder: &Path) -> Result<(), Failure> {
 
 async fn write_people(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(), Failure> {
     const FIRST: [&str; 40] = [
-        "David", "Jason", "Kevin", "Ann", "Mira", "Noor", "Luis", "Ida", "Tom", "Wei", "Sofia",
-        "Omar", "Lena", "Raj", "Eva", "Hugo", "Mei", "Paul", "Zoe", "Ivan", "Lucy", "Amir", "Nina",
-        "Otto", "Rosa", "Sam", "Tara", "Umar", "Vera", "Will", "Xena", "Yuri", "Zack", "Bea",
-        "Carl", "Dora", "Emil", "Faye", "Gus", "Hana",
+        "David", "Jason", "Kevin", "Ann", "Mira", "Noor", "Luis", "Ida", "Tom", "Wei", "Sofia", "Omar",
+        "Lena", "Raj", "Eva", "Hugo", "Mei", "Paul", "Zoe", "Ivan", "Lucy", "Amir", "Nina", "Otto", "Rosa",
+        "Sam", "Tara", "Umar", "Vera", "Will", "Xena", "Yuri", "Zack", "Bea", "Carl", "Dora", "Emil", "Faye",
+        "Gus", "Hana",
     ];
     const LAST: [&str; 25] = [
-        "Adams", "Brandt", "Costa", "Dietz", "Evans", "Fuchs", "Garcia", "Haddad", "Ito", "Jansen",
-        "Khan", "Lopez", "Mori", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanaka",
-        "Usman", "Vogel", "Weber", "Xu", "Young",
+        "Adams", "Brandt", "Costa", "Dietz", "Evans", "Fuchs", "Garcia", "Haddad", "Ito", "Jansen", "Khan",
+        "Lopez", "Mori", "Novak", "Okafor", "Petrov", "Quinn", "Rossi", "Silva", "Tanaka", "Usman", "Vogel",
+        "Weber", "Xu", "Young",
     ];
     let account = Account {
         name: "Benchmark".to_owned(),

@@ -74,8 +74,7 @@ const NORMAL: Durability = Durability::Normal;
 /// Searches in 200,000 and in 2,000,000 messages.
 const SEARCH_200K: &[&str] =
     &["search-200k", "search-200k-rare", "search-200k-prefix", "search-200k-outsider"];
-const SEARCH_2M: &[&str] =
-    &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-outsider"];
+const SEARCH_2M: &[&str] = &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-outsider"];
 
 /// All of them, in the order in which they run.
 pub const ALL: [Measurement; 29] = [
@@ -119,10 +118,7 @@ pub const ALL: [Measurement; 29] = [
         &["growth-post-members"],
     ),
     short(
-        What::GrowthOfPosts(
-            [(Shape::Team, SMALL_ROOM), (Shape::Long, LARGE_ROOM)],
-            "growth-post-history",
-        ),
+        What::GrowthOfPosts([(Shape::Team, SMALL_ROOM), (Shape::Long, LARGE_ROOM)], "growth-post-history"),
         &["growth-post-history"],
     ),
     short(What::Lists, &["sidebar-500", "browser-sidebar-500-p50", "browser-sidebar-500-p95"]),
@@ -141,20 +137,15 @@ pub const ALL: [Measurement; 29] = [
     ),
     short(What::Search(Shape::Busy, SEARCH_200K), SEARCH_200K),
     // Its seed alone takes a minute.
-    Measurement {
-        what: What::Rooms(Shape::Large, "growth-room-2m"),
-        rows: &["growth-room-2m"],
-        long: true,
-    },
+    Measurement { what: What::Rooms(Shape::Large, "growth-room-2m"), rows: &["growth-room-2m"], long: true },
     Measurement { what: What::Search(Shape::Large, SEARCH_2M), rows: SEARCH_2M, long: true },
 ];
 
 /// The measurements that some names choose; all when there are none.
 pub fn chosen(names: &[String], long: bool) -> Vec<Measurement> {
     let is_exact = |name: &String| ALL.iter().any(|m| m.rows.contains(&name.as_str()));
-    let fits = |row: &str| {
-        names.iter().any(|name| if is_exact(name) { row == name } else { row.starts_with(name) })
-    };
+    let fits =
+        |row: &str| names.iter().any(|name| if is_exact(name) { row == name } else { row.starts_with(name) });
     ALL.iter()
         .filter(|one| match names {
             [] => long || !one.long,

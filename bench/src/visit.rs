@@ -77,9 +77,7 @@ impl Worker for Visitor {
             }
             self.at = 0;
         }
-        let (Some(question), Some(known)) =
-            (self.questions.get(self.at), self.known.get_mut(self.at))
-        else {
+        let (Some(question), Some(known)) = (self.questions.get(self.at), self.known.get_mut(self.at)) else {
             return Ok(false);
         };
         self.at += 1;

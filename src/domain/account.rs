@@ -312,12 +312,7 @@ fn check_password(password: &str, broken: &mut Vec<FieldError>) {
 }
 
 /// Trims a one-line name and records what is wrong with it.
-pub(super) fn checked_name(
-    name: &str,
-    field: &str,
-    longest: usize,
-    broken: &mut Vec<FieldError>,
-) -> String {
+pub(super) fn checked_name(name: &str, field: &str, longest: usize, broken: &mut Vec<FieldError>) -> String {
     let name = name.trim();
     if is_blank(name) {
         broken.push(FieldError::new(field, "This cannot be empty."));

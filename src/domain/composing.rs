@@ -249,8 +249,7 @@ pub fn trigger(text: &str, caret: usize) -> Option<Trigger<'_>> {
     let marks = before.char_indices().rev().take_while(|(at, _)| before.len() - at <= MAX_TYPED);
     marks.filter(|(_, c)| matches!(c, '@' | '#' | ':')).find_map(|(start, mark)| {
         let opens = before.get(..start)?.chars().next_back();
-        let opens =
-            opens.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '"' | '\''));
+        let opens = opens.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '"' | '\''));
         let typed = before.get(start + 1..)?;
         let is_name = !typed.starts_with([' ', '#', '@']) && !typed.contains(['\n', '\t']);
         let (kind, fits) = match mark {
@@ -278,9 +277,7 @@ pub fn is_code(text: &str) -> bool {
             || line.trim_end().ends_with([';', '{', '}', '>'])
             || line.trim_start().starts_with(['<', '}', '$'])
     };
-    !text.contains("```")
-        && lines.len() > 1
-        && lines.iter().filter(looks).count() * 2 >= lines.len()
+    !text.contains("```") && lines.len() > 1 && lines.iter().filter(looks).count() * 2 >= lines.len()
 }
 
 /// Longest boost, in characters as people count them (Campfire's value).
@@ -455,8 +452,7 @@ impl Reaction {
             1 => Some("1 other".to_owned()),
             more => Some(format!("{more} others")),
         };
-        let mut names: Vec<&str> =
-            self.names.iter().map(String::as_str).chain(more.as_deref()).collect();
+        let mut names: Vec<&str> = self.names.iter().map(String::as_str).chain(more.as_deref()).collect();
         let last = names.pop().unwrap_or_default();
         if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) }
     }

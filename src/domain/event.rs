@@ -337,9 +337,7 @@ impl Sidebar {
         }
         self.remove_room(entry.id);
         if entry.is_shown() {
-            let order = |other: &SidebarRoom| {
-                by_name(&other.name, &entry.name).then(other.id.cmp(&entry.id))
-            };
+            let order = |other: &SidebarRoom| by_name(&other.name, &entry.name).then(other.id.cmp(&entry.id));
             let at = self.rooms.partition_point(|other| order(other).is_lt());
             self.rooms.insert(at, entry);
         }

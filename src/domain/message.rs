@@ -71,8 +71,7 @@ impl Draft {
             return Err(Error::invalid("body", "That is too long. Use at most 10,000 characters."));
         }
         let unified = body.replace("\r\n", "\n").replace('\r', "\n");
-        let kept: String =
-            unified.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        let kept: String = unified.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
         let body = kept.trim();
         if is_blank(body) {
             return Err(Error::invalid("body", "Write something first."));
@@ -163,9 +162,8 @@ impl Quote {
 
     /// Brings the quotes of a message up to date in its replies, once it has changed.
     pub fn renew<'a>(replies: impl Iterator<Item = &'a mut Arc<Message>>, original: &Message) {
-        let answers = |reply: &&mut Arc<Message>| {
-            reply.reply_to.as_ref().is_some_and(|quote| quote.id == original.id)
-        };
+        let answers =
+            |reply: &&mut Arc<Message>| reply.reply_to.as_ref().is_some_and(|quote| quote.id == original.id);
         for reply in replies.filter(answers) {
             let quote = Self::new(original.id, original.creator.clone(), &original.body);
             if reply.reply_to.as_ref() != Some(&quote) {

@@ -152,8 +152,7 @@ impl Timestamp {
         let ms = self.0.rem_euclid(DAY_MS);
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         text.push_str(&self.utc_date());
-        let clock =
-            [("T", hour, 2), (":", minute, 2), (":", ms / 1_000 % 60, 2), (".", ms % 1_000, 3)];
+        let clock = [("T", hour, 2), (":", minute, 2), (":", ms / 1_000 % 60, 2), (".", ms % 1_000, 3)];
         for (mark, part, width) in clock {
             text.push_str(mark);
             push_padded(text, part, width);
@@ -283,8 +282,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -379,9 +377,7 @@ pub mod error {
         #[error("The server is stopping. Nothing was lost; try again in a moment.")]
         WriterUnavailable,
         /// The disk is full or cannot be written.
-        #[error(
-            "The server cannot store anything right now. Your text is still here; try again soon."
-        )]
+        #[error("The server cannot store anything right now. Your text is still here; try again soon.")]
         StorageFull,
         /// The database did not answer as it should; the cause is in the log.
         #[error("Something failed on the server. Nothing you sent was lost; try again.")]

@@ -136,12 +136,7 @@ pub struct NewRoom {
 
 impl NewRoom {
     /// Checks the form of a room.
-    pub fn parse(
-        kind: RoomKind,
-        name: &str,
-        topic: &str,
-        people: BTreeSet<UserId>,
-    ) -> Result<Self, Error> {
+    pub fn parse(kind: RoomKind, name: &str, topic: &str, people: BTreeSet<UserId>) -> Result<Self, Error> {
         let mut broken: Vec<FieldError> = Vec::new();
         let (mut name, mut topic) = (name.trim().to_owned(), topic.trim().to_owned());
         if kind == RoomKind::Direct {
@@ -205,8 +200,7 @@ impl RoomChange {
         if kind == Some(RoomKind::Direct) {
             broken.push(FieldError::new("kind", "A room is open or closed."));
         }
-        let empties =
-            |change: &Revision| change.grant.is_empty() && change.revoke == Revoked::Others;
+        let empties = |change: &Revision| change.grant.is_empty() && change.revoke == Revoked::Others;
         if people.as_ref().is_some_and(empties) {
             broken.push(FieldError::new("user_ids", "Choose at least one person."));
         }

@@ -162,8 +162,7 @@ pub fn indexed(body_html: &str, room_id: RoomId, creator_id: UserId) -> String {
 pub fn plain_text(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     for (at, piece) in html.split('<').enumerate() {
-        let (tag, words) =
-            if at == 0 { ("", piece) } else { piece.split_once('>').unwrap_or(("", piece)) };
+        let (tag, words) = if at == 0 { ("", piece) } else { piece.split_once('>').unwrap_or(("", piece)) };
         let name = tag.trim_start_matches('/');
         let inline = ["a", "code", "del", "em", "s", "span", "strong"];
         if at > 0 && !inline.contains(&name.split(' ').next().unwrap_or_default()) {
@@ -255,9 +254,8 @@ fn next_item(text: &str, from: usize) -> Option<Item<'_>> {
     let word = rest.split(char::is_whitespace).next().unwrap_or(rest);
     let word = word.split('"').next().unwrap_or(word);
     let key = word.split_once(':').map(|(key, _)| key);
-    let key = key.filter(|key| {
-        ["from", "in", "has", "before", "after"].contains(&&*key.to_ascii_lowercase())
-    });
+    let key =
+        key.filter(|key| ["from", "in", "has", "before", "after"].contains(&&*key.to_ascii_lowercase()));
     let opened = start + key.map_or(0, |key| key.len() + 1);
     let value = part(text, opened, text.len());
     match value.strip_prefix('"') {
@@ -284,9 +282,7 @@ fn first_day(text: &str) -> Option<i64> {
     let mut parts = text.split('-');
     let mut number = |digits: usize| match parts.next() {
         None => Some(1),
-        Some(part) if part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()) => {
-            part.parse().ok()
-        }
+        Some(part) if part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()) => part.parse().ok(),
         Some(_) => None,
     };
     let date = (number(4)?, number(2)?, number(2)?);

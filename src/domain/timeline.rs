@@ -315,11 +315,7 @@ impl Timeline {
     }
 
     /// An attempt failed for a passing reason.
-    pub fn attempt_failed(
-        &mut self,
-        client_message_id: ClientMessageId,
-        connected: bool,
-    ) -> NextAttempt {
+    pub fn attempt_failed(&mut self, client_message_id: ClientMessageId, connected: bool) -> NextAttempt {
         let Some(one) = self.find_outgoing(client_message_id) else {
             return NextAttempt::Never;
         };
@@ -384,8 +380,7 @@ impl Timeline {
             return Line::Earlier;
         }
         let mut after = self.messages.range((Bound::Excluded(left_off), Bound::Unbounded));
-        let first =
-            after.find(|(id, message)| message.creator.id != reader && !self.hidden.contains(*id));
+        let first = after.find(|(id, message)| message.creator.id != reader && !self.hidden.contains(*id));
         first.map_or(Line::Absent, |(id, _)| Line::Before(*id))
     }
 
@@ -413,13 +408,10 @@ impl Timeline {
         let mut previous: Option<(i64, &UserRef, Timestamp)> = None;
         let line = self.line(viewer.id);
         let shown = self.messages.values().filter(|message| !self.hidden.contains(&message.id));
-        let sent = shown.map(|message| {
-            (&message.creator, message.created_at, RowContent::Sent(Arc::clone(message)))
-        });
-        let outgoing = self
-            .outgoing
-            .iter()
-            .map(|one| (viewer, one.created_at, RowContent::Outgoing(one.clone())));
+        let sent = shown
+            .map(|message| (&message.creator, message.created_at, RowContent::Sent(Arc::clone(message))));
+        let outgoing =
+            self.outgoing.iter().map(|one| (viewer, one.created_at, RowContent::Outgoing(one.clone())));
         for (author, at, content) in sent.chain(outgoing) {
             let day = day_of(at);
             let opens_day = previous.is_none_or(|(previous_day, ..)| previous_day != day);
@@ -463,9 +455,8 @@ impl Timeline {
         self.outgoing.retain(|one| one.client_message_id != message.client_message_id);
         // The same state again, a late answer perhaps, would bring back an older quote or name.
         let known = self.messages.get(&message.id);
-        let is_news = |known: &Arc<Message>| {
-            known.seq < message.seq || known.seq == message.seq && message.deleted
-        };
+        let is_news =
+            |known: &Arc<Message>| known.seq < message.seq || known.seq == message.seq && message.deleted;
         if known.is_some_and(|known| !is_news(known)) {
             return;
         }

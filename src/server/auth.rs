@@ -13,8 +13,7 @@ use super::store::account::{Account, Credentials};
 use super::writer::hot::Hot;
 use super::writer::{Begun, Newcomer, Writer};
 use crate::domain::account::{
-    self, Invite, NewUser, RoomCreators, Viewer, is_invite_code, normalize_email,
-    parse_account_name,
+    self, Invite, NewUser, RoomCreators, Viewer, is_invite_code, normalize_email, parse_account_name,
 };
 use crate::domain::error::Error;
 use crate::domain::{Timestamp, UserId};
@@ -123,19 +122,13 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`] for a wrong code; [`Error::AlreadyMember`]; [`Error::RateLimited`];
     /// those of [`Writer`].
-    pub async fn join(
-        &self,
-        code: &str,
-        user: NewUser,
-        client: &Client,
-    ) -> Result<SignedIn, Error> {
+    pub async fn join(&self, code: &str, user: NewUser, client: &Client) -> Result<SignedIn, Error> {
         self.allow_guess(client.ip)?;
         let refused = match self.find_invite(code).await {
             Ok(_) => {
                 let password_digest = self.hash(user.password.clone()).await?;
                 let newcomer = |session| Newcomer::new(&user, &password_digest, session);
-                match self.begin(client, |session| self.writer.join(code, newcomer(session))).await
-                {
+                match self.begin(client, |session| self.writer.join(code, newcomer(session))).await {
                     Err(error) => error,
                     done => return done,
                 }
@@ -185,12 +178,7 @@ impl Auth {
         self.enter(&email_address, password, client).await
     }
 
-    async fn enter(
-        &self,
-        email_address: &str,
-        password: &str,
-        client: &Client,
-    ) -> Result<SignedIn, Error> {
+    async fn enter(&self, email_address: &str, password: &str, client: &Client) -> Result<SignedIn, Error> {
         self.allow_by(|limits| limits.guess_at(email_address))?;
         let proved = self.prove(email_address, password).await?;
         self.begin(client, |session| self.writer.sign_in(proved.clone(), session)).await
@@ -250,12 +238,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it does not work; [`Error::RateLimited`]; [`Error::Unavailable`].
-    pub async fn find_link(
-        &self,
-        purpose: Purpose,
-        token: &str,
-        client: &Client,
-    ) -> Result<String, Error> {
+    pub async fn find_link(&self, purpose: Purpose, token: &str, client: &Client) -> Result<String, Error> {
         self.allow_guess(client.ip)?;
         let found = self.store.find_link(&digest(token), purpose, self.clock.now()).await?;
         found.map(|user| user.name).ok_or(Error::NotFound)
@@ -275,12 +258,7 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`] if it does not work; [`Error::Validation`]; [`Error::RateLimited`];
     /// those of [`Writer`].
-    pub async fn redeem_reset(
-        &self,
-        link: &str,
-        password: &str,
-        client: &Client,
-    ) -> Result<(), Error> {
+    pub async fn redeem_reset(&self, link: &str, password: &str, client: &Client) -> Result<(), Error> {
         // Hashing is expensive: only for links that work. It is asked once more when it is used.
         self.find_link(Purpose::Reset, link, client).await?;
         let password_digest = self.hash(account::parse_password(password)?).await?;
@@ -450,8 +428,7 @@ pub fn token<R: TryRng<Error: std::fmt::Display>>(random: &mut R) -> Result<Stri
 
 /// A fresh invite code: five groups of four letters and digits, 119 bits.
 pub fn invite_code() -> Result<String, Error> {
-    let groups: Result<Vec<String>, Error> =
-        (0..5).map(|_| letters_and_digits(&mut SysRng, 4)).collect();
+    let groups: Result<Vec<String>, Error> = (0..5).map(|_| letters_and_digits(&mut SysRng, 4)).collect();
     Ok(groups?.join("-"))
 }
 

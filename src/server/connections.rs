@@ -323,8 +323,7 @@ impl Connections {
     fn publish_created(&self, message: &Arc<Message>, mentioned: &[UserId]) {
         let created = ServerFrame::MessageCreated { message: Arc::clone(message) };
         let (room_id, message_id) = (message.room_id, message.id);
-        let activity =
-            |mention| encode(&ServerFrame::RoomActivity { room_id, message_id, mention });
+        let activity = |mention| encode(&ServerFrame::RoomActivity { room_id, message_id, mention });
         let loud = if mentioned.is_empty() { None } else { activity(true) };
         let (Some(created), Some(quiet)) = (encode(&created), activity(false)) else {
             return;
@@ -335,8 +334,7 @@ impl Connections {
         // had unread is answered, and whoever had put a direct room away has it back.
         let (mut hear, mut called, mut afresh) = (Vec::new(), Vec::new(), Vec::new());
         let Registry { users, tabs, .. } = &*registry;
-        let elsewhere =
-            |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
+        let elsewhere = |id: &ConnectionId| tabs.get(id).is_some_and(|tab| tab.room_id != Some(room_id));
         for (user_id, present) in users {
             let to = match present.rooms.get(&room_id) {
                 None => continue,
@@ -370,8 +368,7 @@ impl Registry {
     /// Tabs that watch a room, without those of somebody.
     fn watchers(&self, room_id: RoomId, but: Option<UserId>) -> Vec<ConnectionId> {
         let tabs = self.watching.get(&room_id).into_iter().flatten();
-        let of_others =
-            |id: &&ConnectionId| self.tabs.get(id).is_some_and(|tab| but != Some(tab.user_id));
+        let of_others = |id: &&ConnectionId| self.tabs.get(id).is_some_and(|tab| but != Some(tab.user_id));
         tabs.filter(of_others).copied().collect()
     }
 

@@ -7,16 +7,12 @@
 //! quotes) stands in a table. That tells words apart and understands no program, which is enough
 //! to read by and costs neither grammars nor an engine for patterns.
 
-use super::rich_text::{
-    EVERYBODY, Known, Named, before, folded, longest, longest_first, may_begin,
-};
+use super::rich_text::{EVERYBODY, Known, Named, before, folded, longest, longest_first, may_begin};
 use crate::domain::account::UserRef;
 use crate::domain::message::MENTION;
 use crate::domain::{RoomId, push_all, push_escaped};
 use linkify::{LinkFinder, LinkKind};
-use pulldown_cmark::{
-    CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd,
-};
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -63,8 +59,7 @@ pub fn code_in(text: &str) -> Vec<Range<usize>> {
     if !text.contains(['`', '~', '\t']) && !text.contains("    ") {
         return Vec::new();
     }
-    let is_code =
-        |event: &Event<'_>| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_)));
+    let is_code = |event: &Event<'_>| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_)));
     let events = Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH).into_offset_iter();
     events.filter(|(event, _)| is_code(event)).map(|(_, range)| range).collect()
 }
@@ -134,9 +129,7 @@ impl<'a> Page<'a> {
         self.html.reserve(source.len() * 2);
         // The code being gathered, with its language.
         let mut code: Option<(String, String)> = None;
-        for (event, range) in
-            Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH).into_offset_iter()
-        {
+        for (event, range) in Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH).into_offset_iter() {
             let typed = text.get(range.clone()).unwrap_or_default();
             match event {
                 Event::Start(Tag::CodeBlock(kind)) => {
@@ -271,14 +264,12 @@ impl<'a> Page<'a> {
         let mut from = 0;
         while let Some(at) = rest.get(from..).and_then(|rest| rest.find("<@")).map(|at| at + from) {
             let (before, mark) = rest.split_at(at);
-            let found =
-                mark.get(2..).and_then(|mark| mark.split_once('>')).and_then(|(id, after)| {
-                    let user = self.mentioned.iter().find(|user| user.id.to_string() == id);
-                    let everyone = self.everyone && id == EVERYBODY;
-                    let name =
-                        user.map(|user| user.name.as_str()).or(everyone.then_some(EVERYBODY));
-                    Some((id, name?, after))
-                });
+            let found = mark.get(2..).and_then(|mark| mark.split_once('>')).and_then(|(id, after)| {
+                let user = self.mentioned.iter().find(|user| user.id.to_string() == id);
+                let everyone = self.everyone && id == EVERYBODY;
+                let name = user.map(|user| user.name.as_str()).or(everyone.then_some(EVERYBODY));
+                Some((id, name?, after))
+            });
             let Some((id, name, after)) = found else {
                 from = at + 2;
                 continue;

@@ -146,11 +146,7 @@ impl App {
     }
 
     /// One room of a viewer's as their sidebar knows it: from memory, else one read.
-    pub async fn find_room(
-        &self,
-        viewer: UserId,
-        room_id: RoomId,
-    ) -> Result<Option<SidebarRoom>, Error> {
+    pub async fn find_room(&self, viewer: UserId, room_id: RoomId) -> Result<Option<SidebarRoom>, Error> {
         let mut entry = match self.hot.room(viewer, room_id) {
             Lookup::Found(entry) => entry,
             Lookup::Absent => return Ok(None),
@@ -167,12 +163,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a stranger who names anybody; [`Error::Unavailable`].
-    pub async fn render(
-        &self,
-        viewer: &Viewer,
-        place: Place,
-        draft: &Draft,
-    ) -> Result<Rendered, Error> {
+    pub async fn render(&self, viewer: &Viewer, place: Place, draft: &Draft) -> Result<Rendered, Error> {
         let mut named = Nameable::default();
         if rich_text::may_mention(draft) {
             named = self.store.list_names(viewer.id, place).await?;
@@ -185,10 +176,7 @@ impl App {
             named.rooms = rooms.into_iter().map(|entry| (entry.id, entry.name)).collect();
         }
         let everyone = named.is_creator || viewer.may_administer();
-        Ok(rich_text::render(
-            draft,
-            &Known { people: &named.people, everyone, rooms: &named.rooms },
-        ))
+        Ok(rich_text::render(draft, &Known { people: &named.people, everyone, rooms: &named.rooms }))
     }
 
     /// Whether a viewer is in a room: from memory, else one read.
@@ -337,8 +325,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let listener = TcpListener::bind(config.addr)
         .await
         .map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
-    let addr =
-        listener.local_addr().map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
+    let addr = listener.local_addr().map_err(|cause| StartError::Listen { addr: config.addr, cause })?;
     let opened = Store::open(&config.data, config.durability, &incarnation)
         .await
         .map_err(|cause| StartError::Database { folder, cause })?;
@@ -353,8 +340,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let connections = Arc::new(Connections::default());
     let parts = (opened.writing, &opened.head, &opened.store);
     let last_write = Stop::new();
-    let (writer, task) =
-        writer::writer(parts, clock.clone(), (Arc::clone(&hot), Arc::clone(&connections)));
+    let (writer, task) = writer::writer(parts, clock.clone(), (Arc::clone(&hot), Arc::clone(&connections)));
     let task = task.until(last_write.clone());
     let writing = tokio::spawn(task.run());
     let auth_parts = (opened.store.clone(), writer.clone(), Arc::clone(&hot));

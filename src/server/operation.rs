@@ -251,8 +251,7 @@ fn neighbourhood(ip: IpAddr) -> IpAddr {
 /// `burst` at once, and as many again within every `time`.
 fn per(time: Duration, burst: u32) -> Quota {
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(time / burst.get())
-        .map_or(Quota::per_second(burst), |quota| quota.allow_burst(burst))
+    Quota::with_period(time / burst.get()).map_or(Quota::per_second(burst), |quota| quota.allow_burst(burst))
 }
 
 fn allow<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Error> {

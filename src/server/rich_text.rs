@@ -296,8 +296,8 @@ pub fn longest<T: Copy>(names: &[(Vec<char>, Option<T>)], text: &str) -> Option<
         }
     }
     for (name, one) in names {
-        let matches = name.len() <= said.len()
-            && name.iter().zip(&said).all(|(name, (said, _))| name == said);
+        let matches =
+            name.len() <= said.len() && name.iter().zip(&said).all(|(name, (said, _))| name == said);
         let end = said.get(name.len().saturating_sub(1)).map_or(0, |said| said.1);
         let next = text.get(end..).and_then(|after| after.chars().next());
         if matches && next.is_none_or(|c| !c.is_alphanumeric() && c != '_') {
@@ -338,9 +338,9 @@ const EXCERPT: usize = 240;
 const LEAD: usize = 60;
 /// What may follow the common beginning of two forms of one English word.
 const ENDINGS: [&str; 36] = [
-    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or",
-    "ors", "al", "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment",
-    "ments", "ness", "ful", "able", "ably", "ive", "ize", "ized", "izing",
+    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or", "ors", "al",
+    "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment", "ments", "ness", "ful",
+    "able", "ably", "ive", "ize", "ized", "izing",
 ];
 
 /// The part of a text where a query's words stand first, as HTML with each of them marked.
@@ -413,8 +413,7 @@ fn is_form_of(said: &str, wanted: &str) -> bool {
     let same = said.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
     let ends = |word: &str| {
         // A consonant may be doubled: run, running.
-        let doubled =
-            word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
+        let doubled = word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
         word.get(same..).is_some_and(|rest| ENDINGS.contains(&rest))
             || doubled.is_some_and(|rest| !rest.is_empty() && ENDINGS.contains(&rest))
     };

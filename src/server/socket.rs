@@ -14,8 +14,7 @@ use super::store::messages::Position;
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::event::{
-    ClientFrame, Ending, HEARTBEAT_MS, MAX_CHANGES, MAX_ONLINE, PRESENCE_TTL_MS, PROTOCOL,
-    ServerFrame,
+    ClientFrame, Ending, HEARTBEAT_MS, MAX_CHANGES, MAX_ONLINE, PRESENCE_TTL_MS, PROTOCOL, ServerFrame,
 };
 use crate::domain::message::MessagePage;
 use crate::domain::room::SidebarRoom;
@@ -54,12 +53,7 @@ const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 const COMMAND_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// Turns an authenticated request into a tab's connection.
-pub fn upgrade(
-    app: App,
-    token: String,
-    session: Arc<Session>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+pub fn upgrade(app: App, token: String, session: Arc<Session>, upgrade: WebSocketUpgrade) -> Response {
     let tracker = app.tracker.clone();
     upgrade
         .read_buffer_size(READ_BUFFER)
@@ -101,8 +95,7 @@ struct Over;
 async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket) {
     let user = session.viewer.as_author();
     let registered = app.connections.register(&user, session.id);
-    let _registration =
-        Registration { connections: Arc::clone(&app.connections), id: registered.id };
+    let _registration = Registration { connections: Arc::clone(&app.connections), id: registered.id };
     let quota = Quota::per_second(COMMANDS_PER_SECOND).allow_burst(COMMAND_BURST);
     let commands = app.auth.has_limits().then(|| RateLimiter::direct(quota));
     let id = registered.id;
@@ -220,9 +213,7 @@ impl Tab {
                 self.greet(incarnation.as_deref(), room_id, cursor).await
             }
             (_, false) => self.refuse(&Error::Malformed("Say hello first.")).await,
-            (ClientFrame::OpenRoom { room_id, cursor }, true) => {
-                self.open_room(room_id, cursor).await
-            }
+            (ClientFrame::OpenRoom { room_id, cursor }, true) => self.open_room(room_id, cursor).await,
             (ClientFrame::Read { room_id, message_id }, true) => {
                 match self.app.writer.read_room(self.user.id, room_id, message_id).await {
                     Ok(()) => Ok(()),
@@ -398,11 +389,7 @@ impl Tab {
 
     /// Writes a frame and those that wait behind it in one go, up to a limit: commands and pings
     /// have their turn in between.
-    async fn write_ready(
-        &mut self,
-        first: Parcel,
-        waiting: &mut mpsc::Receiver<Parcel>,
-    ) -> Result<(), Over> {
+    async fn write_ready(&mut self, first: Parcel, waiting: &mut mpsc::Receiver<Parcel>) -> Result<(), Over> {
         let (mut next, mut left) = (Some(first), MAX_BATCH);
         while let Some(parcel) = next.take() {
             let frame = match parcel {

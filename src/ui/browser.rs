@@ -183,8 +183,7 @@ pub fn store(key: &str, text: &str) {
     let Some(storage) = storage() else {
         return;
     };
-    let _kept =
-        if text.is_empty() { storage.remove_item(key) } else { storage.set_item(key, text) };
+    let _kept = if text.is_empty() { storage.remove_item(key) } else { storage.set_item(key, text) };
 }
 
 /// The keys of everything kept that begin with `prefix`, without it.
@@ -199,8 +198,7 @@ pub fn stored_keys(prefix: &str) -> Vec<String> {
 
 /// Remembers a choice for a year, readable by the server.
 pub fn set_cookie(name: &str, value: &str) {
-    let document =
-        document().and_then(|document| document.dyn_into::<web_sys::HtmlDocument>().ok());
+    let document = document().and_then(|document| document.dyn_into::<web_sys::HtmlDocument>().ok());
     if let Some(document) = document {
         let cookie = format!("{name}={value}; Path=/; Max-Age=31536000; SameSite=Lax");
         let _set = document.set_cookie(&cookie);
@@ -327,9 +325,8 @@ pub async fn create_message(room_id: RoomId, outgoing: &Outgoing) -> Answer<Arc<
     let Outgoing { body, client_message_id, reply_to, .. } = outgoing;
     let reply_to = reply_to.map_or("null".to_owned(), |id| id.to_string());
     let body = quoted(body);
-    let json = format!(
-        "{{\"body\":{body},\"client_message_id\":\"{client_message_id}\",\"reply_to\":{reply_to}}}"
-    );
+    let json =
+        format!("{{\"body\":{body},\"client_message_id\":\"{client_message_id}\",\"reply_to\":{reply_to}}}");
     ask(Method::POST, format!("/api/rooms/{room_id}/messages"), json).await
 }
 
@@ -402,8 +399,7 @@ pub async fn preview(room_id: RoomId, body: &str) -> Answer<String> {
         body_html: String,
     }
     let json = format!("{{\"body\":{}}}", quoted(body));
-    let shown: Answer<Shown> =
-        ask(Method::POST, format!("/api/rooms/{room_id}/preview"), json).await;
+    let shown: Answer<Shown> = ask(Method::POST, format!("/api/rooms/{room_id}/preview"), json).await;
     Ok(shown?.body_html)
 }
 

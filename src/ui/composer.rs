@@ -101,8 +101,7 @@ impl Writing {
         let _focused = element.focus();
         if from != to || !text.is_empty() {
             let _selected = element.set_selection_range(from, to);
-            let (command, text) =
-                if text.is_empty() { ("delete", "") } else { ("insertText", text) };
+            let (command, text) = if text.is_empty() { ("delete", "") } else { ("insertText", text) };
             let document = browser::document().and_then(|it| it.dyn_into::<HtmlDocument>().ok());
             let typed = document.is_some_and(|document| {
                 document.exec_command_with_show_ui_and_value(command, false, text).unwrap_or(false)
@@ -398,8 +397,7 @@ pub fn Composer(
     let looking = StoredValue::new(Looking::default());
     let problem = RwSignal::new(problem);
     let writing = Writing { chat, problem, typing: Typing::new(chat), looking };
-    let action =
-        move || chat.room.with(|room| Some(format!("/rooms/{}/messages", room.as_ref()?.id)));
+    let action = move || chat.room.with(|room| Some(format!("/rooms/{}/messages", room.as_ref()?.id)));
     let placeholder = move || {
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
         format!("Message {}", name.unwrap_or_default())
@@ -419,9 +417,7 @@ pub fn Composer(
         })
     });
     follow_draft(writing, waits);
-    Effect::new(move || {
-        drop(window_event_listener(ev::click, move |event| room::act(chat, &event)))
-    });
+    Effect::new(move || drop(window_event_listener(ev::click, move |event| room::act(chat, &event))));
     let input = move |event: Event| {
         if is_in_field(&event) { writing.changed() } else { room::typed(&event) }
     };

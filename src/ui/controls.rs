@@ -440,15 +440,10 @@ pub fn Problem(
         _ => ("That did not work", error.to_string()),
     };
     // A reference helps where somebody has to look into the log.
-    let code = if status >= 500 {
-        format!("{status}, reference {request_id}")
-    } else {
-        status.to_string()
-    };
+    let code = if status >= 500 { format!("{status}, reference {request_id}") } else { status.to_string() };
     let face = match status {
         500.. => view! { <Mark class="mark mark--l mark--ash"/> }.into_any(),
-        _ => view! { <span class="avatar avatar--xl" data-hue="2"><Icon name="hash"/></span> }
-            .into_any(),
+        _ => view! { <span class="avatar avatar--xl" data-hue="2"><Icon name="hash"/></span> }.into_any(),
     };
     view! {
         <main class="threshold">

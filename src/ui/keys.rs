@@ -78,9 +78,7 @@ fn pressed(chat: Chat, event: &KeyboardEvent) -> bool {
         "k" | "K" if command && !alt && !event.shift_key() => toggle_switcher(chat),
         key if within(&at, "#switcher") => walk(chat, key),
         _ if find("dialog[open]").is_some() => false,
-        key @ ("ArrowUp" | "ArrowDown") if alt && !command => {
-            go_along(key == "ArrowDown", event.shift_key())
-        }
+        key @ ("ArrowUp" | "ArrowDown") if alt && !command => go_along(key == "ArrowDown", event.shift_key()),
         "ArrowUp" if plain && in_composer && unwritten => chat.edit_last(),
         "z" if command && !typing => chat.undo(),
         "?" if !command && !typing => show_dialog(chat, "shortcuts"),
@@ -134,11 +132,7 @@ fn press(row: &Element, action: &str) -> Option<HtmlElement> {
 }
 
 fn tool(row: &Element, selector: &str) -> Option<HtmlElement> {
-    row.query_selector(&format!("#tools button:not([hidden]){selector}"))
-        .ok()
-        .flatten()?
-        .dyn_into()
-        .ok()
+    row.query_selector(&format!("#tools button:not([hidden]){selector}")).ok().flatten()?.dyn_into().ok()
 }
 
 /// Opens the next room of the list, or the next one with something unread.
@@ -339,9 +333,7 @@ fn choose(chat: Chat, option: &Element) {
 impl Chat {
     fn edit_last(self) -> bool {
         let last = self.viewer.with_value(|viewer| {
-            self.rows.with_value(|rows| {
-                rows.iter().rev().filter(|row| is_own(row, viewer)).find_map(id_of)
-            })
+            self.rows.with_value(|rows| rows.iter().rev().filter(|row| is_own(row, viewer)).find_map(id_of))
         });
         let last = last.filter(|_| !self.has_newer.get_untracked());
         last.map(|id| self.start_editing(id)).is_some()
@@ -353,9 +345,7 @@ impl Chat {
         match kind {
             Kind::Person => {
                 let people = match self.room_id() {
-                    Some(room_id) => {
-                        browser::find_people(Some(room_id), typed).await.unwrap_or_default()
-                    }
+                    Some(room_id) => browser::find_people(Some(room_id), typed).await.unwrap_or_default(),
                     None => Vec::new(),
                 };
                 for (at, user) in people.iter().take(MAX_CHOICES).enumerate() {
@@ -430,8 +420,7 @@ pub fn put_forward(at: usize) {
 
 /// A line of the list: a picture as HTML, a name, a note, and the text it stands for.
 fn completion(at: usize, picture: &str, (name, note): (&str, &str), text: &str) -> String {
-    let mut html =
-        format!("<li class=\"menu__item\" role=\"option\" id=\"{CHOICES}-{at}\" data-text=\"");
+    let mut html = format!("<li class=\"menu__item\" role=\"option\" id=\"{CHOICES}-{at}\" data-text=\"");
     push_escaped(&mut html, text);
     push_all(&mut html, &["\">", picture, "<span class=\"truncate\" dir=\"auto\">"]);
     push_escaped(&mut html, name);

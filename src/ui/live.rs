@@ -57,8 +57,7 @@ pub async fn stay_connected(chat: Chat) {
         chat.disconnected();
         failures = if ended.was_live { 0 } else { failures + 1 };
         // A refused upgrade looks like a dead network; only a request can tell the difference.
-        let refused =
-            !ended.was_live && matches!(browser::check_session().await, Err(CallError::SignedOut));
+        let refused = !ended.was_live && matches!(browser::check_session().await, Err(CallError::SignedOut));
         if ended.signed_out || refused {
             browser::go_to("/session/new");
             return;
@@ -433,8 +432,7 @@ impl Chat {
     /// Keeps what changed in this browser. Each message has a place of its own, so that two tabs
     /// never overwrite each other's.
     pub(super) fn keep_outgoing(self, room_id: RoomId, before: &[Outgoing], after: &[Outgoing]) {
-        let key =
-            |one: &Outgoing| format!("{}{room_id}:{}", self.outbox_prefix(), one.client_message_id);
+        let key = |one: &Outgoing| format!("{}{room_id}:{}", self.outbox_prefix(), one.client_message_id);
         for gone in before {
             if !after.iter().any(|one| one.client_message_id == gone.client_message_id) {
                 browser::store(&key(gone), "");

@@ -302,8 +302,7 @@ pub fn end_row(newest: bool) -> Option<HtmlElement> {
 pub fn next_row(row: &Element, down: bool) -> Option<HtmlElement> {
     let mut next = row.clone();
     loop {
-        let sibling =
-            if down { next.next_element_sibling() } else { next.previous_element_sibling() };
+        let sibling = if down { next.next_element_sibling() } else { next.previous_element_sibling() };
         next = sibling?;
         if next.matches(".message").unwrap_or(false) {
             return next.dyn_into().ok();
@@ -313,8 +312,7 @@ pub fn next_row(row: &Element, down: bool) -> Option<HtmlElement> {
 
 /// The dividers above a row, from the lowest up.
 fn dividers_of(row: &Element) -> Vec<Element> {
-    let above =
-        std::iter::successors(row.previous_element_sibling(), |one| one.previous_element_sibling());
+    let above = std::iter::successors(row.previous_element_sibling(), |one| one.previous_element_sibling());
     above.take_while(|above| above.matches(".divider").unwrap_or(false)).collect()
 }
 

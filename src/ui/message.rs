@@ -226,9 +226,7 @@ impl Painter<'_> {
 
     fn push_outgoing(self, html: &mut String, row: &Row, outgoing: &Outgoing) {
         self.push_head(html, row);
-        html.push_str(
-            "<div class=\"message__main\"><div class=\"message__text rich\" dir=\"auto\">",
-        );
+        html.push_str("<div class=\"message__main\"><div class=\"message__text rich\" dir=\"auto\">");
         html.push_str("<p class=\"as-typed\">");
         push_escaped(html, &outgoing.body);
         html.push_str("</p></div>");
@@ -423,9 +421,9 @@ impl Chat {
             let mut all = message.boosts.iter();
             all.any(|one| one.content == boost.content() && one.is_by(own))
         };
-        let has = self.room_id().and_then(|room_id| {
-            self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own))
-        });
+        let has = self
+            .room_id()
+            .and_then(|room_id| self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own)));
         let wanted = !(toggle && has == Some(true));
         spawn_local(async move {
             match browser::boost(id, boost.content(), wanted).await {

@@ -126,18 +126,7 @@ fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::O
         let Message { id, seq, room_id, client_message_id, created_at, edited_at, .. } = **message;
         let (creator, body) = (&message.creator, message.body.as_str());
         let (reply_to, boosts) = (message.reply_to.as_ref(), message.boosts.as_slice());
-        Bare {
-            id,
-            seq,
-            room_id,
-            client_message_id,
-            creator,
-            body,
-            created_at,
-            edited_at,
-            reply_to,
-            boosts,
-        }
+        Bare { id, seq, room_id, client_message_id, creator, body, created_at, edited_at, reply_to, boosts }
     }
     let MessagePage { ref messages, cursor, has_more } = *page;
     Page { messages: messages.iter().map(bare).collect(), cursor, has_more }.serialize(serializer)
@@ -210,9 +199,7 @@ pub fn App(
     Effect::new(move || come_alive(chat, found));
     let screen = boot.screen.clone();
     let sheet = match screen {
-        Screen::Room(screen) => {
-            view! { <room::RoomSheet chat=chat screen=*screen rows=rows/> }.into_any()
-        }
+        Screen::Room(screen) => view! { <room::RoomSheet chat=chat screen=*screen rows=rows/> }.into_any(),
         Screen::Quiet { title, html } => {
             view! { <room::QuietSheet chat=chat title=title html=html/> }.into_any()
         }
@@ -392,8 +379,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
     let wasm = asset("pkg/campfire.wasm");
     // After the product's own, which it may overrule.
-    let styles =
-        styles.map(|name| format!("<link rel=\"stylesheet\" href=\"/account/styles/{name}.css\">"));
+    let styles = styles.map(|name| format!("<link rel=\"stylesheet\" href=\"/account/styles/{name}.css\">"));
     let styles = styles.unwrap_or_default();
     let head = format!(
         "{styles}<link rel=\"modulepreload\" href=\"{program}\">\
@@ -415,11 +401,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
 }
 
 /// A complete document without scripts.
-pub fn plain_document<V: IntoView>(
-    title: &str,
-    theme: Theme,
-    body: impl FnOnce() -> V + 'static,
-) -> String {
+pub fn plain_document<V: IntoView>(title: &str, theme: Theme, body: impl FnOnce() -> V + 'static) -> String {
     let mut page = String::with_capacity(4_096);
     open_document(&mut page, title, theme, "");
     page.push_str(&fragment(body));

@@ -40,8 +40,7 @@ pub fn RoomSheet(
         if chat.has_older.get() || chat.gone.get() {
             return Vec::new();
         }
-        let welcome =
-            welcome.as_ref().filter(|_| room.as_ref().is_some_and(|r| r.id == first_room));
+        let welcome = welcome.as_ref().filter(|_| room.as_ref().is_some_and(|r| r.id == first_room));
         match (welcome, room) {
             (Some(html), _) => {
                 let start = "<section class=\"panel panel--pad welcome\" aria-label=\"Welcome\">";
@@ -87,8 +86,7 @@ fn gone() -> String {
 /// What the room on screen is called, and what can be done with it.
 #[component]
 fn RoomBar(chat: Chat) -> impl IntoView {
-    let title =
-        live("bar-title", move || chat.room.with(|room| room.iter().flat_map(title).collect()));
+    let title = live("bar-title", move || chat.room.with(|room| room.iter().flat_map(title).collect()));
     let actions = live("bar-actions", move || {
         let entry = entry(chat);
         chat.room.with(|room| room.iter().flat_map(|room| actions(room, entry.as_ref())).collect())
@@ -356,8 +354,7 @@ pub fn find(within: &str, selector: &str) -> Option<HtmlElement> {
 
 /// The picker is about to be seen: everything is in it again.
 pub fn open_emoji() {
-    if let Some(field) = find(PICKER, "input").and_then(|it| it.dyn_into::<HtmlInputElement>().ok())
-    {
+    if let Some(field) = find(PICKER, "input").and_then(|it| it.dyn_into::<HtmlInputElement>().ok()) {
         field.set_value("");
         fill(String::new());
     }
@@ -450,8 +447,7 @@ pub fn toggle_sounds() {
 /// Plays the sound of a message that has just arrived, unless sounds are off. In what people
 /// write `<` is always escaped, so only a sound is one.
 pub fn sound(body_html: &str) {
-    let name =
-        body_html.split_once("<button ").and_then(|(_, rest)| rest.split_once("data-sound=\""));
+    let name = body_html.split_once("<button ").and_then(|(_, rest)| rest.split_once("data-sound=\""));
     if let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"'))
         && !is_muted()
     {
@@ -462,8 +458,7 @@ pub fn sound(body_html: &str) {
 /// Fetched and decoded as a whole: a media element would ask for pieces of the file.
 pub async fn play(name: String) {
     let _played = async {
-        let bytes =
-            browser::load_bytes(&Sound { name: &name, emoji: "", caption: "" }.path()).await?;
+        let bytes = browser::load_bytes(&Sound { name: &name, emoji: "", caption: "" }.path()).await?;
         let context = AUDIO.with_borrow_mut(|audio| {
             if audio.is_none() {
                 *audio = AudioContext::new().ok();

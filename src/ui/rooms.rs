@@ -102,8 +102,7 @@ fn TopicField(value: String, error: Option<Error>) -> impl IntoView {
     let note = match problem {
         Some(text) => view! { <p class="field__error" id="topic-note">{text}</p> }.into_any(),
         None => {
-            view! { <p class="field__hint" id="topic-note">"One line, shown beside the name."</p> }
-                .into_any()
+            view! { <p class="field__hint" id="topic-note">"One line, shown beside the name."</p> }.into_any()
         }
     };
     view! {
@@ -139,12 +138,7 @@ fn Access(
 
 /// A list of people with checkboxes, and a field that filters it where scripts run.
 #[component]
-fn PeoplePicker(
-    people: Vec<Choice>,
-    more: bool,
-    error: Option<Error>,
-    title: &'static str,
-) -> impl IntoView {
+fn PeoplePicker(people: Vec<Choice>, more: bool, error: Option<Error>, title: &'static str) -> impl IntoView {
     let problem = error.as_ref().and_then(|error| error.for_field("user_ids")).map(str::to_owned);
     let chosen = people.iter().filter(|one| one.chosen).count();
     let note = format!("{chosen} of {} people", people.len());
@@ -249,15 +243,8 @@ pub fn RoomChoices(
 ) -> impl IntoView {
     let (id, starred) = (room.id, room.starred);
     let levels: &[Involvement] = match room.kind {
-        RoomKind::Direct => {
-            &[Involvement::Everything, Involvement::Nothing, Involvement::Invisible]
-        }
-        _ => &[
-            Involvement::Mentions,
-            Involvement::Everything,
-            Involvement::Nothing,
-            Involvement::Invisible,
-        ],
+        RoomKind::Direct => &[Involvement::Everything, Involvement::Nothing, Involvement::Invisible],
+        _ => &[Involvement::Mentions, Involvement::Everything, Involvement::Nothing, Involvement::Invisible],
     };
     let levels = levels.iter().map(|level| {
         let selected = *level == room.involvement;
@@ -265,9 +252,7 @@ pub fn RoomChoices(
     });
     let leave = match room.kind {
         RoomKind::Open => None,
-        RoomKind::Closed => {
-            Some(("Leave this room", "Leave", "Somebody inside can let you back in."))
-        }
+        RoomKind::Closed => Some(("Leave this room", "Leave", "Somebody inside can let you back in.")),
         RoomKind::Direct => Some((
             "Put this conversation away",
             "Put away",
@@ -435,11 +420,8 @@ pub fn HiddenRooms(
 fn HiddenRoom(room: SidebarRoom) -> impl IntoView {
     let icon = if room.kind == RoomKind::Open { "hash" } else { "lock" };
     // A conversation that was put away is brought back by asking for it once more.
-    let action = if room.hidden {
-        "/rooms/directs".to_owned()
-    } else {
-        format!("/rooms/{}/involvement", room.id)
-    };
+    let action =
+        if room.hidden { "/rooms/directs".to_owned() } else { format!("/rooms/{}/involvement", room.id) };
     let first = Involvement::first_in(room.kind);
     let people = room.people.iter().map(|user| {
         view! { <input type="hidden" name="user_ids" value=user.id.to_string()/> }

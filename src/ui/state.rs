@@ -100,11 +100,7 @@ impl Chat {
             account_name: RwSignal::new(boot.account_name.clone()),
             may_create_rooms: boot.may_create_rooms,
             incarnation: StoredValue::new(boot.incarnation.clone()),
-            sidebar: RwSignal::new(Sidebar::new(
-                boot.rooms.clone(),
-                boot.online.clone(),
-                boot.online_count,
-            )),
+            sidebar: RwSignal::new(Sidebar::new(boot.rooms.clone(), boot.online.clone(), boot.online_count)),
             room: RwSignal::new(None),
             gone: RwSignal::new(false),
             alive: RwSignal::new(false),
@@ -153,8 +149,8 @@ impl Chat {
     /// Where this tab stands, for the socket's hello.
     pub fn position(self) -> (Option<RoomId>, Option<Seq>) {
         let room_id = self.room_id();
-        let cursor = room_id
-            .and_then(|id| self.timelines.with_value(|all| all.get(&id).map(Timeline::cursor)));
+        let cursor =
+            room_id.and_then(|id| self.timelines.with_value(|all| all.get(&id).map(Timeline::cursor)));
         (room_id, cursor)
     }
 
@@ -346,11 +342,7 @@ impl Chat {
     }
 
     /// Changes a room's timeline and shows the result.
-    pub(super) fn change<T>(
-        self,
-        room_id: RoomId,
-        change: impl FnOnce(&mut Timeline) -> T,
-    ) -> Option<T> {
+    pub(super) fn change<T>(self, room_id: RoomId, change: impl FnOnce(&mut Timeline) -> T) -> Option<T> {
         let mut done = None;
         self.timelines.update_value(|all| {
             if let Some(timeline) = all.get_mut(&room_id) {

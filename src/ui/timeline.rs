@@ -158,8 +158,7 @@ const MAX_TIMELINES: usize = 20;
 impl Chat {
     /// Shows a room: at once if it has been seen before, else as soon as it is loaded.
     pub fn open_room(self, room_id: RoomId) {
-        let known =
-            self.sidebar.with_untracked(|sidebar| sidebar.room(room_id).map(SidebarRoom::room));
+        let known = self.sidebar.with_untracked(|sidebar| sidebar.room(room_id).map(SidebarRoom::room));
         let Some(room) = known.filter(|_| self.room_id() != Some(room_id)) else {
             return;
         };
@@ -374,9 +373,7 @@ impl Chat {
     /// Goes to the unread line, which may have to be loaded first.
     pub(super) fn go_to_line(self) {
         let left_off = self.room_id().and_then(|id| self.on(id, Timeline::left_off).flatten());
-        let (Some(room_id), Some(left_off), Line::Earlier) =
-            (self.room_id(), left_off, self.line())
-        else {
+        let (Some(room_id), Some(left_off), Line::Earlier) = (self.room_id(), left_off, self.line()) else {
             return log::to_line();
         };
         spawn_local(async move {
@@ -475,8 +472,7 @@ pub fn UnreadPill(chat: Chat) -> impl IntoView {
         let shown = chat.line_above.get().then(|| chat.room_id()).flatten();
         let left_off = shown.and_then(|room_id| {
             let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
-            let start =
-                format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
+            let start = format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
             Some(start + &illustrated("{chevron-up}Jump to unread</a>"))
         });
         left_off.into_iter().collect()

@@ -158,8 +158,7 @@ impl TestApp {
         let mut people = Vec::new();
         for at in 0..count {
             let (name, token) = (format!("person{at}"), format!("{at:0>32}"));
-            let digest: String =
-                auth::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = auth::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
             sql.run(&format!(
                 "INSERT INTO users (name, email_address, password_digest, role, created_at)
                  VALUES ('{name}', '{name}@example.com', '', 'member', {now})"
@@ -214,11 +213,7 @@ impl TestApp {
 ///
 /// # Errors
 /// Those of the server.
-pub async fn start_on(
-    data: &Path,
-    arguments: &[String],
-    clock: &TestClock,
-) -> Result<Running, StartError> {
+pub async fn start_on(data: &Path, arguments: &[String], clock: &TestClock) -> Result<Running, StartError> {
     let fixed = ["campfire", "--addr", "127.0.0.1:0", "--data", data.to_str().unwrap()];
     let all = fixed.into_iter().chain(arguments.iter().map(String::as_str));
     campfire::server::start(Config::try_parse_from(all).unwrap(), clock.clock()).await

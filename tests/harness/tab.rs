@@ -50,11 +50,9 @@ impl Tab {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
         let tcp = TcpStream::connect(person.addr).await.unwrap();
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(256 << 20))
-            .max_frame_size(Some(256 << 20));
-        match timeout(PATIENCE, client_async_with_config(request, tcp, Some(config))).await.unwrap()
-        {
+        let config =
+            WebSocketConfig::default().max_message_size(Some(256 << 20)).max_frame_size(Some(256 << 20));
+        match timeout(PATIENCE, client_async_with_config(request, tcp, Some(config))).await.unwrap() {
             Ok((stream, _)) => Ok(Self { stream, heard: Vec::new(), has_pulse: false }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("the socket did not open: {error}"),
@@ -88,22 +86,14 @@ impl Tab {
     /// Sends a text frame whose bytes are no text.
     pub async fn sends_invalid_text(&mut self) {
         let payload = [0xff_u8, 0xfe, 0xfd];
-        let header = FrameHeader {
-            opcode: OpCode::Data(Data::Text),
-            mask: Some([0; 4]),
-            ..FrameHeader::default()
-        };
+        let header =
+            FrameHeader { opcode: OpCode::Data(Data::Text), mask: Some([0; 4]), ..FrameHeader::default() };
         let frame = Frame::from_payload(header, payload.to_vec().into());
         self.sends(WsMessage::Frame(frame)).await;
     }
 
     /// Says hello and waits for the welcome and, given a room and a cursor, what was missed.
-    pub async fn greets(
-        &mut self,
-        incarnation: Option<&str>,
-        room_id: Option<RoomId>,
-        cursor: Option<Seq>,
-    ) {
+    pub async fn greets(&mut self, incarnation: Option<&str>, room_id: Option<RoomId>, cursor: Option<Seq>) {
         let incarnation = incarnation.map(str::to_owned);
         let hello = ClientFrame::Hello { protocol: PROTOCOL, incarnation, room_id, cursor };
         self.says(&hello).await;

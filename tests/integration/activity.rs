@@ -107,11 +107,7 @@ async fn boosts_have_limits() {
         [("", "Write"), ("12345678901234567", "16"), ("two\nlines", "one line"), (" \u{200b}", "")]
     {
         let answer = boosts(&david, message, content).await;
-        assert_eq!(
-            answer.refusal(),
-            (422, "validation".into(), Some("content".into())),
-            "{content}"
-        );
+        assert_eq!(answer.refusal(), (422, "validation".into(), Some("content".into())), "{content}");
         assert!(answer.error().message.contains(why), "{}", answer.error().message);
     }
     assert_eq!(boosts(&david, message, "👩‍👩‍👧‍👦👩‍👩‍👧‍👦 sixteen").await.status, 201, "as people count");
@@ -189,10 +185,7 @@ async fn a_reply_quotes_its_original_as_it_is_now_and_tells_its_author() {
     tab.greets(None, None, None).await;
     let reply = replies(&jason, ALL_TALK, original.id, "three").await;
     let quote = reply.reply_to.clone().unwrap();
-    assert_eq!(
-        (quote.id, quote.creator.id.get(), &*quote.excerpt),
-        (original.id, david.id, "one two")
-    );
+    assert_eq!((quote.id, quote.creator.id.get(), &*quote.excerpt), (original.id, david.id, "one two"));
     assert!(reply.mentions(david.user_id()) && !reply.mentions(jason.user_id()));
     let heard = tab.hears(|frame| matches!(frame, ServerFrame::RoomActivity { .. })).await;
     assert!(matches!(heard, ServerFrame::RoomActivity { mention: true, .. }));
@@ -258,10 +251,7 @@ async fn activity_is_unread_on_every_device_until_it_is_seen_on_one() {
     let kinds: Vec<&str> = list.iter().map(|one| one["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["reply", "mention", "boost"], "newest first, nothing of one's own");
     assert!(list.iter().all(|one| one["unread"] == true && one["user"]["name"] == "jason"));
-    assert_eq!(
-        (&list[0]["excerpt"], &list[2]["content"]),
-        (&json!("hello yourself"), &json!("👍"))
-    );
+    assert_eq!((&list[0]["excerpt"], &list[2]["content"]), (&json!("hello yourself"), &json!("👍")));
     let page = david.get("/activity").await;
     assert!(page.statements() <= 3 && page.text().contains("mentioned you in"));
 
@@ -334,9 +324,7 @@ async fn reactions_and_replies_work_without_scripts() {
     let back = format!("/rooms/1/@{message}#m-{message}");
     assert_eq!((added.status, added.header("location")), (303, Some(&*back)));
     let page = Answer::read(jason.browses(Method::GET, "/rooms/1")).await.text();
-    assert!(
-        page.contains("name=\"remove\" aria-pressed=\"true\" value=\"ship it\" title=\"jason\"")
-    );
+    assert!(page.contains("name=\"remove\" aria-pressed=\"true\" value=\"ship it\" title=\"jason\""));
     let others = Answer::read(david.browses(Method::GET, "/rooms/1")).await.text();
     assert!(others.contains("name=\"content\" aria-pressed=\"false\" value=\"ship it\""));
     let broken = form(&path, "content=much+too+long+for+this").await;
@@ -354,9 +342,7 @@ async fn reactions_and_replies_work_without_scripts() {
     let sent = form("/rooms/1/messages", &format!("body=hi&after=1&reply_to={message}")).await;
     assert_eq!(sent.status, 303);
     let page = Answer::read(david.browses(Method::GET, "/rooms/1")).await.text();
-    assert!(
-        page.contains(&format!("<a class=\"reply-ref\" href=\"/rooms/1/@{message}#m-{message}\""))
-    );
+    assert!(page.contains(&format!("<a class=\"reply-ref\" href=\"/rooms/1/@{message}#m-{message}\"")));
 
     let list = Answer::read(david.browses(Method::GET, "/activity")).await.text();
     assert!(list.contains("Mark as seen"));
@@ -387,11 +373,7 @@ async fn a_new_name_reaches_mentions_quotes_and_reactions() {
         let wanted = |frame: &ServerFrame| matches!(frame, ServerFrame::MessageUpdated { .. });
         let ServerFrame::MessageUpdated { message } = tab.hears(wanted).await else { panic!() };
         assert!(message.body.contains("@Jay <J&R>,") && message.body.contains("@david"));
-        assert!(
-            message.body_html.contains(">@Jay &lt;J&amp;R&gt;</span>"),
-            "{}",
-            message.body_html
-        );
+        assert!(message.body_html.contains(">@Jay &lt;J&amp;R&gt;</span>"), "{}", message.body_html);
         assert!(message.edited_at.is_none());
         renamed.insert(message.seq);
     }

@@ -26,8 +26,7 @@ async fn a_second_server_on_the_same_folder_is_refused_in_a_sentence() {
     let david = app.first_run("david").await;
     let refused = try_start(app.data(), "127.0.0.1:0").await.unwrap_err().to_string();
     let folder = app.data().display();
-    let expected =
-        format!("another campfire is already running on the data folder {folder}; stop it first");
+    let expected = format!("another campfire is already running on the data folder {folder}; stop it first");
     assert_eq!(refused, expected);
     david.posts("the first one is not disturbed").in_(ALL_TALK).await;
     let app = app.restart().await;
@@ -119,8 +118,7 @@ async fn everybody_who_waits_for_a_locked_database_is_answered_after_one_while()
     let asked = Instant::now();
     let writer = &app.running.app.writer;
     let posts = (0..3).map(|_| {
-        let text =
-            rich_text::render(&Draft::parse("patience").unwrap(), &rich_text::Known::default());
+        let text = rich_text::render(&Draft::parse("patience").unwrap(), &rich_text::Known::default());
         let author = UserRef { id: david.user_id(), name: "david".into() };
         writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text)
     });
@@ -197,10 +195,7 @@ async fn a_full_disk_refuses_writes_keeps_reading_and_heals() {
     assert_eq!(created, stored.len() + 1, "only what was stored is told");
     let mut sql = app.sql().await;
     assert_eq!(sql.texts("PRAGMA integrity_check").await, ["ok"]);
-    assert_eq!(
-        sql.number("SELECT count(*) FROM message_search").await,
-        i64::try_from(created).unwrap()
-    );
+    assert_eq!(sql.number("SELECT count(*) FROM message_search").await, i64::try_from(created).unwrap());
     let (in_order, _folder) = app.stop().await;
     assert!(in_order);
 }
@@ -305,18 +300,13 @@ async fn stopping_does_not_wait_for_a_tab_that_reads_nothing() {
     let app = TestApp::start().await;
     let (david, jason) = (app.first_run("david").await, app.join("jason").await);
     let asleep = jason.watches(ALL_TALK).await;
-    let text = rich_text::render(
-        &Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(),
-        &rich_text::Known::default(),
-    );
+    let text =
+        rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(), &rich_text::Known::default());
     for _ in 0..200 {
         let author = UserRef { id: david.user_id(), name: "david".into() };
         let writer = &app.running.app.writer;
         let text = text.clone();
-        writer
-            .create_message_with_deduplication(ALL_TALK, author, client_id(), text)
-            .await
-            .unwrap();
+        writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text).await.unwrap();
     }
     let stopping = Instant::now();
     let (in_order, _folder) = app.stop().await;

@@ -20,12 +20,7 @@ fn form(request: RequestBuilder, body: &str) -> RequestBuilder {
 
 /// An address with its gaps filled by things of its own: somebody to be managed, a link to be used
 /// up, a session to be ended, a message to be changed.
-async fn address_of(
-    app: &TestApp,
-    david: &Person,
-    (route, path): (&str, &str),
-    name: &str,
-) -> String {
+async fn address_of(app: &TestApp, david: &Person, (route, path): (&str, &str), name: &str) -> String {
     let code = app.join_code().await;
     let message = david.posts("to be changed").in_(ALL_TALK).await.id;
     let victim = if route.contains("{user_id}/") || route.starts_with("PATCH /api/users") {
@@ -77,11 +72,7 @@ async fn address_of(
 }
 
 /// Requests about people and how they get in.
-fn about_people(
-    app: &TestApp,
-    who: &Person,
-    (route, path): (&str, &str),
-) -> Option<RequestBuilder> {
+fn about_people(app: &TestApp, who: &Person, (route, path): (&str, &str)) -> Option<RequestBuilder> {
     let method: Method = route.split_once(' ').unwrap().0.parse().unwrap();
     Some(match route {
         "POST /session/link/{token}" | "POST /session/reset/{token}" => {
@@ -133,9 +124,8 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
     let ends_itself = route.contains("session") && !route.contains("sessions");
     let who = if ends_itself { app.sign_in("david").await } else { david.clone() };
     let credentials = json!({"email_address": email("david"), "password": PASSWORD});
-    let newcomer = format!(
-        "account_name=C&name={name}&email_address={name}%40example.com&password=a+long+password"
-    );
+    let newcomer =
+        format!("account_name=C&name={name}&email_address={name}%40example.com&password=a+long+password");
     if let Some(request) = about_people(app, &who, (route, &path)) {
         return request;
     }
@@ -156,46 +146,32 @@ async fn request_to(app: &TestApp, david: &Person, route: &str) -> RequestBuilde
         "POST /searches" => form(who.browses(method, &path), "q=hello"),
         "POST /rooms" => form(who.browses(method, &path), "name=Designers"),
         "POST /rooms/{room_id}/messages" => form(who.browses(method, &path), "body=hello"),
-        "POST /rooms/{room_id}/messages/{id}/boosts" => {
-            form(who.browses(method, &path), "content=hi")
-        }
-        "POST /api/messages/{id}/boosts" => {
-            who.request(method, &path).json(&json!({"content": "hi"}))
-        }
+        "POST /rooms/{room_id}/messages/{id}/boosts" => form(who.browses(method, &path), "content=hi"),
+        "POST /api/messages/{id}/boosts" => who.request(method, &path).json(&json!({"content": "hi"})),
         "DELETE /api/messages/{id}/boosts" => who.request(method, &format!("{path}?content=hi")),
         "POST /activity/seen" => form(who.browses(method, &path), "seen=1"),
         "PUT /api/activity/seen" => who.request(method, &path).json(&json!({"seen": 1})),
-        "POST /rooms/{room_id}/messages/{id}/edit" => {
-            form(who.browses(method, &path), "body=better")
-        }
+        "POST /rooms/{room_id}/messages/{id}/edit" => form(who.browses(method, &path), "body=better"),
         "POST /rooms/directs" => form(who.browses(method, &path), "user_ids=1"),
         "POST /rooms/{room_id}/edit" => {
             form(who.browses(method, &path), "name=All+Talk&topic=Everything&kind=open")
         }
-        "POST /rooms/{room_id}/involvement" => {
-            form(who.browses(method, &path), "involvement=everything")
-        }
+        "POST /rooms/{room_id}/involvement" => form(who.browses(method, &path), "involvement=everything"),
         "POST /rooms/{room_id}/star" => form(who.browses(method, &path), "starred=true"),
         "PATCH /api/rooms/{room_id}" => who.request(method, &path).json(&json!({"topic": name})),
         "PUT /api/rooms/{room_id}/involvement" => {
             who.request(method, &path).json(&json!({"involvement": "mentions"}))
         }
-        "PUT /api/rooms/{room_id}/star" => {
-            who.request(method, &path).json(&json!({"starred": true}))
-        }
+        "PUT /api/rooms/{room_id}/star" => who.request(method, &path).json(&json!({"starred": true})),
         "POST /api/rooms" => who.request(method, &path).json(&json!({"name": "R", "kind": "open"})),
-        "POST /api/rooms/{room_id}/messages" => who
-            .request(method, &path)
-            .json(&json!({"body": "@david #All Talk", "client_message_id": name})),
+        "POST /api/rooms/{room_id}/messages" => {
+            who.request(method, &path).json(&json!({"body": "@david #All Talk", "client_message_id": name}))
+        }
         "POST /api/rooms/{room_id}/preview" => {
             who.request(method, &path).json(&json!({"body": "@david #All Talk"}))
         }
-        "PUT /api/rooms/{room_id}/read" => {
-            who.request(method, &path).json(&json!({"message_id": 1}))
-        }
-        "PUT /api/rooms/{room_id}/unread" => {
-            who.request(method, &path).json(&json!({"message_id": 1}))
-        }
+        "PUT /api/rooms/{room_id}/read" => who.request(method, &path).json(&json!({"message_id": 1})),
+        "PUT /api/rooms/{room_id}/unread" => who.request(method, &path).json(&json!({"message_id": 1})),
         "PATCH /api/messages/{id}" => who.request(method, &path).json(&json!({"body": "better"})),
         "GET /ws" => who
             .request(method, &path)
@@ -220,8 +196,7 @@ async fn no_route_costs_more_than_three_statements_warm_or_cold() {
         app = app.restart().await;
         david = app.meet(&david);
         let url = app.url(path.trim_end_matches('?'));
-        let cold =
-            app.http.request(request.method().clone(), url).headers(request.headers().clone());
+        let cold = app.http.request(request.method().clone(), url).headers(request.headers().clone());
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
         let cold = Answer::read(cold.body(body)).await;
 
@@ -315,10 +290,9 @@ async fn nothing_changes_for_a_request_from_another_site() {
         }
     }
     // Browsers name the origin with every method that is not safe.
-    for (method, path) in [
-        (Method::DELETE, format!("/api/messages/{message}")),
-        (Method::DELETE, "/api/session".into()),
-    ] {
+    for (method, path) in
+        [(Method::DELETE, format!("/api/messages/{message}")), (Method::DELETE, "/api/session".into())]
+    {
         let request = app.http.request(method, app.url(&path)).header("cookie", &cookie);
         let answer = Answer::read(request.header("origin", "https://evil.example")).await;
         assert_eq!(answer.refusal(), (403, "cross_site".into(), None));
@@ -370,8 +344,7 @@ async fn forms_that_cannot_be_read_are_refused_as_pages() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
     for (body, status) in [("", 400), ("other=1", 400), ("body=1&body=2", 400), ("body", 422)] {
-        let answer =
-            Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), body)).await;
+        let answer = Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), body)).await;
         assert_eq!(answer.status, status, "{body}");
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{body}");
     }
@@ -385,13 +358,11 @@ async fn forms_that_cannot_be_read_are_refused_as_pages() {
 async fn addresses_that_are_none_are_answered_in_the_readers_form() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
-    let api =
-        ["/api/nothing", "/api/rooms/one/messages", "/api/rooms/9223372036854775808/messages"];
+    let api = ["/api/nothing", "/api/rooms/one/messages", "/api/rooms/9223372036854775808/messages"];
     for path in api {
         assert_eq!(david.get(path).await.refusal(), (404, "not_found".into(), None), "{path}");
     }
-    for path in ["/nothing", "/rooms/x", "/rooms/1/7", "/rooms/1/@x", "/users/-1", "/rooms/1/@9/x"]
-    {
+    for path in ["/nothing", "/rooms/x", "/rooms/1/7", "/rooms/1/@x", "/users/-1", "/rooms/1/@9/x"] {
         let answer = Answer::read(david.browses(Method::GET, path)).await;
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{path}");
@@ -441,19 +412,11 @@ async fn a_refused_upgrade_says_why_as_json() {
     let david = app.first_run("david").await;
     let anonymous = app.get_as_nobody("/ws").await;
     let foreign =
-        Answer::read(david.request(Method::GET, "/ws").header("origin", "https://evil.example"))
-            .await;
+        Answer::read(david.request(Method::GET, "/ws").header("origin", "https://evil.example")).await;
     let plain = david.get("/ws").await;
-    for (answer, code) in
-        [(anonymous, "unauthenticated"), (foreign, "cross_site"), (plain, "malformed")]
-    {
+    for (answer, code) in [(anonymous, "unauthenticated"), (foreign, "cross_site"), (plain, "malformed")] {
         let body: Result<ErrorBody, _> = serde_json::from_str(&answer.text());
-        assert_eq!(
-            body.map(|body| body.error.code).ok().as_deref(),
-            Some(code),
-            "{}",
-            answer.text()
-        );
+        assert_eq!(body.map(|body| body.error.code).ok().as_deref(), Some(code), "{}", answer.text());
     }
 }
 
@@ -525,8 +488,7 @@ async fn a_form_that_is_sent_twice_says_it_once_and_a_broken_one_keeps_the_text(
     let david = app.first_run("david").await;
     let body = "body=sent+by+form&after=7";
     for _ in 0..2 {
-        let answer =
-            Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), body)).await;
+        let answer = Answer::read(form(david.browses(Method::POST, "/rooms/1/messages"), body)).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/rooms/1")));
     }
     assert_eq!(david.page(ALL_TALK, "").await.messages.len(), 1);

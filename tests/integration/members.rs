@@ -142,11 +142,7 @@ async fn a_direct_room_exists_once_for_its_people() {
     let again = jason.writes_to(&[&david, &jason, &david]).await;
     assert_eq!(again.status, 200);
     let same: Room = again.json();
-    assert_eq!(
-        (same.id, same.name.as_str()),
-        (room.id, "david"),
-        "everybody sees the other's name"
-    );
+    assert_eq!((same.id, same.name.as_str()), (room.id, "david"), "everybody sees the other's name");
     assert_eq!(david.writes_to(&[&jason, &kevin]).await.status, 201, "another set of people");
     let own: Room = david.writes_to(&[]).await.json();
     assert_eq!(own.name, "david");
@@ -165,11 +161,7 @@ async fn many_who_ask_for_one_direct_room_find_the_same() {
     let asks = (0..20).map(|at| {
         let (david, jason) = (david.clone(), jason.clone());
         tokio::spawn(async move {
-            if at % 2 == 0 {
-                david.writes_to(&[&jason]).await
-            } else {
-                jason.writes_to(&[&david]).await
-            }
+            if at % 2 == 0 { david.writes_to(&[&jason]).await } else { jason.writes_to(&[&david]).await }
         })
     });
     let answers: Vec<Answer> = join_all(asks).await.into_iter().map(Result::unwrap).collect();
@@ -224,8 +216,7 @@ async fn a_direct_room_can_be_put_away_but_not_destroyed() {
 
     let mut tab = listens(&david).await;
     let mut sql = app.sql().await;
-    sql.run("CREATE TRIGGER no BEFORE UPDATE ON memberships BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .await;
+    sql.run("CREATE TRIGGER no BEFORE UPDATE ON memberships BEGIN SELECT RAISE(ABORT, 'no'); END").await;
     jason.posts("are you there?").in_(room).await;
     let entry = tab.hears_of_room(room).await.unwrap();
     assert!(entry.is_shown() && entry.unread);
@@ -391,8 +382,7 @@ async fn every_form_works_without_scripts() {
     let forbidden = Answer::read(posts_form(&kevin, &format!("{path}/edit"), &form)).await;
     assert_eq!(forbidden.status, 403);
 
-    let direct =
-        Answer::read(posts_form(&david, "/rooms/directs", &format!("user_ids={}", kevin.id)));
+    let direct = Answer::read(posts_form(&david, "/rooms/directs", &format!("user_ids={}", kevin.id)));
     let direct = direct.await.header("location").unwrap().to_owned();
     let page = Answer::read(david.browses(Method::GET, &direct)).await;
     assert!(page.text().contains("<title>kevin · "), "called by the other's name");

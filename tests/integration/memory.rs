@@ -44,8 +44,7 @@ async fn a_page_that_an_edit_or_a_deletion_has_overtaken_is_not_remembered() {
     for deletes in [false, true] {
         let (server, david) = cold_chat().await;
         let app = &server.running.app;
-        let read =
-            app.store.find_page(david.user_id(), ALL_TALK, Position::Newest, PAGE_SIZE).await;
+        let read = app.store.find_page(david.user_id(), ALL_TALK, Position::Newest, PAGE_SIZE).await;
         let (ticket, read) = (app.hot.ticket(), read.unwrap().unwrap());
         let id = read.page.messages[0].id;
         let expected = if deletes {
@@ -67,10 +66,7 @@ async fn a_message_that_was_read_before_it_was_published_is_remembered_once() {
     let message: Message = david.posts("second").in_(ALL_TALK).await;
     assert_eq!(bodies(&david).await, ["first", "second"]);
     let hot = &server.running.app.hot;
-    hot.apply(
-        &[Event::MessageCreated { message: Arc::new(message), mentioned: vec![] }],
-        hot.seq(),
-    );
+    hot.apply(&[Event::MessageCreated { message: Arc::new(message), mentioned: vec![] }], hot.seq());
     assert_eq!(bodies(&david).await, ["first", "second"]);
 }
 

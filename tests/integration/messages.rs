@@ -17,8 +17,7 @@ use std::collections::BTreeSet;
 const ALL_TALK: RoomId = RoomId::new(1);
 
 async fn search_hits(sql: &mut Sql, word: &str) -> Vec<i64> {
-    sql.numbers(&format!("SELECT rowid FROM message_search WHERE message_search MATCH '{word}'"))
-        .await
+    sql.numbers(&format!("SELECT rowid FROM message_search WHERE message_search MATCH '{word}'")).await
 }
 
 async fn head_of(sql: &mut Sql, room_id: RoomId) -> Vec<i64> {
@@ -183,9 +182,9 @@ async fn ten_simultaneous_calls_with_one_id_store_one_message() {
     let id = client_id();
     let calls = (0..10).map(|at| {
         let david = david.clone();
-        tokio::spawn(async move {
-            david.posts(&format!("attempt {at}")).named(id).perhaps_in(ALL_TALK).await
-        })
+        tokio::spawn(
+            async move { david.posts(&format!("attempt {at}")).named(id).perhaps_in(ALL_TALK).await },
+        )
     });
     let mut answers = Vec::new();
     for call in calls.collect::<Vec<_>>() {
@@ -296,8 +295,7 @@ async fn a_deletion_leaves_a_tombstone_without_text() {
     assert!(since.messages[0].deleted && since.messages[0].body_html.is_empty());
     let mut sql = app.sql().await;
     assert!(search_hits(&mut sql, "going").await.is_empty());
-    let gone =
-        format!("SELECT length(body) + length(body_html) FROM messages WHERE id = {}", second.id);
+    let gone = format!("SELECT length(body) + length(body_html) FROM messages WHERE id = {}", second.id);
     assert_eq!(sql.number(&gone).await, 0);
     assert_eq!(head_of(&mut sql, ALL_TALK).await[0], first.id.get(), "the newest one left");
     let answer = david.tries_to_delete(second.id).await;
@@ -367,8 +365,7 @@ async fn following_the_cursor_of_since_misses_nothing() {
     }
     let (mut found, mut cursor) = (BTreeSet::new(), Seq::ZERO);
     loop {
-        let page =
-            david.page(ALL_TALK, &format!("limit=10&since={cursor}", cursor = cursor.get())).await;
+        let page = david.page(ALL_TALK, &format!("limit=10&since={cursor}", cursor = cursor.get())).await;
         found.extend(page.messages.iter().map(|message| message.id));
         cursor = page.cursor;
         if !page.has_more {

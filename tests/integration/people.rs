@@ -55,8 +55,7 @@ async fn somebody_is_always_administrator_whoever_does_what_at_once() {
     let david = app.first_run("david").await;
     let jason = app.join("jason").await;
     let kevin = app.join("kevin").await;
-    let alone =
-        [json!({"role": "member"}), json!({"status": "deactivated"}), json!({"status": "banned"})];
+    let alone = [json!({"role": "member"}), json!({"status": "deactivated"}), json!({"status": "banned"})];
     for change in &alone {
         let refused = changes(&david, &david, change.clone()).await;
         assert_eq!(refused.refusal(), (409, "last_administrator".into(), None), "{change}");
@@ -241,8 +240,7 @@ async fn sessions_are_listed_and_ended_and_their_sockets_close_within_a_second()
     let david = app.first_run("david").await;
     let jason = app.join("jason").await;
     let (laptop, phone) = (app.sign_in("david").await, app.sign_in("david").await);
-    let (mut on_laptop, mut on_phone) =
-        (laptop.watches(ALL_TALK).await, phone.watches(ALL_TALK).await);
+    let (mut on_laptop, mut on_phone) = (laptop.watches(ALL_TALK).await, phone.watches(ALL_TALK).await);
     let mut here = david.watches(ALL_TALK).await;
     let listed: Vec<Value> = david.get("/api/sessions").await.json();
     assert_eq!(listed.len(), 3);
@@ -340,16 +338,14 @@ async fn a_new_name_shows_everywhere_at_once() {
     let _present = jason.watches(ALL_TALK).await;
     let body = json!({"name": "Jason F", "email_address": "J@example.com", "bio": "Paddles."});
     assert_eq!(jason.send(Method::PATCH, "/api/me", &body).await.status, 204);
-    let renamed = |frame: &ServerFrame| matches!(frame, ServerFrame::Person { user } if user.name == "Jason F");
+    let renamed =
+        |frame: &ServerFrame| matches!(frame, ServerFrame::Person { user } if user.name == "Jason F");
     tab.hears(renamed).await;
     assert_eq!(david.page(ALL_TALK, "").await.messages[0].creator.name, "Jason F");
     assert_eq!(jason.posts("again").in_(ALL_TALK).await.creator.name, "Jason F");
     assert!(david.get("/rooms/1").await.text().contains("Jason F"));
     let card: Value = david.get(&format!("/api/users/{}", jason.id)).await.json();
-    assert_eq!(
-        (&card["bio"], &card["email_address"]),
-        (&json!("Paddles."), &json!("j@example.com"))
-    );
+    assert_eq!((&card["bio"], &card["email_address"]), (&json!("Paddles."), &json!("j@example.com")));
     let card: Value = jason.get(&format!("/api/users/{}", david.id)).await.json();
     assert_eq!(card.get("email_address"), None, "addresses are for administrators");
     let taken = json!({"name": "J", "email_address": email("david"), "bio": ""});
@@ -394,9 +390,8 @@ async fn where_only_administrators_create_rooms_nobody_else_does() {
 async fn styles_are_a_file_of_their_own_that_a_page_can_do_without() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
-    let put = async |styles: &str| {
-        david.send(Method::PUT, "/api/account/styles", &json!({"styles": styles})).await
-    };
+    let put =
+        async |styles: &str| david.send(Method::PUT, "/api/account/styles", &json!({"styles": styles})).await;
     let hostile = "</style><script>alert(1)</script> :root { --accent-hue: 155 }";
     assert_eq!(put(hostile).await.status, 204);
     let page = david.get("/rooms/1").await.text();

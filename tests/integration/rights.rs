@@ -22,9 +22,7 @@ type Entry = (&'static str, &'static str, Right);
 fn table() -> Vec<Entry> {
     let lines = RIGHTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entries = lines.map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-        [method, path, right] => {
-            (method, path, serde_json::from_value(serde_json::json!(right)).unwrap())
-        }
+        [method, path, right] => (method, path, serde_json::from_value(serde_json::json!(right)).unwrap()),
         _ => panic!("{line}"),
     });
     let entries: Vec<Entry> = entries.collect();
@@ -109,8 +107,7 @@ impl Stage {
         let founder = app.first_run("david").await;
         let mut sql = app.sql().await;
         let mut ids = BTreeMap::from([(Administrator, founder.id)]);
-        for visitor in VISITORS.into_iter().filter(|one| !matches!(one, Anonymous | Administrator))
-        {
+        for visitor in VISITORS.into_iter().filter(|one| !matches!(one, Anonymous | Administrator)) {
             let role = if visitor == Bot { "bot" } else { "member" };
             ids.insert(visitor, person(&mut sql, &format!("{visitor:?}"), role).await);
         }
@@ -187,9 +184,7 @@ impl Stage {
         let (member, victim) = (self.ids[&Member], self.victim);
         let (message, seq) = (100 + room, self.sql.number("SELECT last_seq FROM sequence").await);
         let mut put_back = vec![
-            format!(
-                "UPDATE users SET active = 1, banned_at = NULL, role = 'member' WHERE id = {victim}"
-            ),
+            format!("UPDATE users SET active = 1, banned_at = NULL, role = 'member' WHERE id = {victim}"),
             "UPDATE invites SET revoked_at = NULL".to_owned(),
             "DELETE FROM links".to_owned(),
             "UPDATE users SET role = 'administrator', email_address = 'david@example.com'

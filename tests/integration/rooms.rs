@@ -66,13 +66,10 @@ async fn users_and_rooms_that_appear_together_all_meet() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
     let join_path = format!("/api/join/{}", app.join_code().await);
-    let rooms =
-        join_all((0..20).map(|at| {
-            let david = david.clone();
-            async move {
-                tokio::spawn(async move { david.opens_room(&format!("room {at}")).await }).await
-            }
-        }));
+    let rooms = join_all((0..20).map(|at| {
+        let david = david.clone();
+        async move { tokio::spawn(async move { david.opens_room(&format!("room {at}")).await }).await }
+    }));
     let people = join_all((0..20).map(|at| {
         let form = sign_up(&format!("person{at}"));
         let request = app.http.post(app.url(&join_path)).json(&form);
@@ -134,11 +131,7 @@ async fn a_foreign_room_is_no_different_from_a_missing_one() {
             (Method::PATCH, format!("/api/rooms/{room}"), json!({"name": "Mine"})),
             (Method::DELETE, format!("/api/rooms/{room}"), json!({})),
             (Method::POST, format!("/api/rooms/{room}/leave"), json!({})),
-            (
-                Method::PUT,
-                format!("/api/rooms/{room}/involvement"),
-                json!({"involvement": "nothing"}),
-            ),
+            (Method::PUT, format!("/api/rooms/{room}/involvement"), json!({"involvement": "nothing"})),
             (Method::PUT, format!("/api/rooms/{room}/star"), json!({"starred": true})),
             (Method::GET, format!("/api/people?q=d&room={room}"), json!({})),
             (Method::GET, format!("/rooms/{room}/edit"), json!({})),
@@ -173,9 +166,7 @@ fn unnamed(text: &str) -> String {
     let mut words: Vec<&str> = text.split(['"', '<', '>', ' ']).collect();
     words.retain(|word| {
         let hex = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_hexdigit());
-        !word
-            .split_once('-')
-            .is_some_and(|(time, count)| time.len() == 8 && hex(time) && hex(count))
+        !word.split_once('-').is_some_and(|(time, count)| time.len() == 8 && hex(time) && hex(count))
     });
     words.join(" ")
 }
@@ -191,8 +182,7 @@ async fn a_read_cursor_moves_forward_only_and_unread_follows() {
     assert!(jason.sidebar(ALL_TALK).await.unread);
     assert!(!david.sidebar(ALL_TALK).await.unread, "one's own words are read");
     let mut sql = app.sql().await;
-    let cursor =
-        format!("SELECT last_read_message_id FROM memberships WHERE user_id = {}", jason.id);
+    let cursor = format!("SELECT last_read_message_id FROM memberships WHERE user_id = {}", jason.id);
 
     for (message_id, expected, unread) in [
         (ids[1], ids[1], true),
@@ -220,8 +210,7 @@ async fn a_post_writes_no_membership_rows() {
     let david = app.first_run("david").await;
     app.join("jason").await;
     let mut sql = app.sql().await;
-    sql.run("CREATE TRIGGER no BEFORE UPDATE ON memberships BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .await;
+    sql.run("CREATE TRIGGER no BEFORE UPDATE ON memberships BEGIN SELECT RAISE(ABORT, 'no'); END").await;
     david.posts("cheap").in_(ALL_TALK).await;
 }
 

@@ -147,8 +147,7 @@ async fn only_rooms_one_may_read_are_searched_and_changes_count_at_once() {
     let secret = david.opens_room("secret").await.id;
     let post = david.posts("zebra crossing").in_(secret).await;
     assert_eq!(hits(&jason, "zebra").await, [post.id.get()]);
-    let leave =
-        format!("DELETE FROM memberships WHERE user_id = {} AND room_id = {secret}", jason.id);
+    let leave = format!("DELETE FROM memberships WHERE user_id = {} AND room_id = {secret}", jason.id);
     sql.run(&leave).await;
     for query in ["zebra", "zebra in:secret", "from:david", "in:secret"] {
         assert_eq!(hits(&jason, query).await, [0_i64; 0], "{query}");
@@ -290,9 +289,7 @@ async fn every_string_has_an_answer() {
     }
     let long = "word ".repeat(2_000);
     assert_eq!(hits(&david, &long).await, [0_i64; 0]);
-    for path in
-        ["/searches?q=%FF%00%E6&q=2", "/searches?before=x&q=semi", "/searches?=&&q", "/searches"]
-    {
+    for path in ["/searches?q=%FF%00%E6&q=2", "/searches?before=x&q=semi", "/searches?=&&q", "/searches"] {
         assert_eq!(Answer::read(david.browses(Method::GET, path)).await.status, 200, "{path}");
     }
     let gone = Answer::read(david.browses(Method::GET, "/searches?q=semi&before=-1")).await;

@@ -107,8 +107,7 @@ async fn a_join_that_fails_leaves_nothing() {
     app.first_run("david").await;
     let mut sql = app.sql().await;
     let before = sql.row_counts().await;
-    sql.run("CREATE TRIGGER no BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .await;
+    sql.run("CREATE TRIGGER no BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END").await;
     let path = format!("/api/join/{}", app.join_code().await);
     assert_eq!(app.post_as_nobody(&path, &sign_up("jason")).await.status, 503);
     assert_eq!(sql.row_counts().await, before);
@@ -184,20 +183,15 @@ async fn the_cookie_is_out_of_reach_for_scripts_and_other_sites() {
     assert!(!cookie.contains("Domain"), "{cookie}");
 
     let form = sign_up("david");
-    let secured =
-        TestApp::start_with(&["--limits", "off", "--public-url", "https://chat.example.com"]).await;
+    let secured = TestApp::start_with(&["--limits", "off", "--public-url", "https://chat.example.com"]).await;
     let cookie = secured.post_as_nobody("/api/first_run", &form).await;
     let cookie = cookie.header("set-cookie").unwrap();
-    assert!(
-        cookie.starts_with("__Host-session_token=") && cookie.ends_with("; Secure"),
-        "{cookie}"
-    );
+    assert!(cookie.starts_with("__Host-session_token=") && cookie.ends_with("; Secure"), "{cookie}");
 }
 
 #[tokio::test]
 async fn over_tls_only_the_cookie_that_no_other_host_can_plant_counts() {
-    let app =
-        TestApp::start_with(&["--limits", "off", "--public-url", "https://chat.example.com"]).await;
+    let app = TestApp::start_with(&["--limits", "off", "--public-url", "https://chat.example.com"]).await;
     let david = app.first_run("david").await;
     for (name, status) in [("session_token", 401), ("__Host-session_token", 200)] {
         let call = app.http.get(app.url("/api/me"));
@@ -212,8 +206,7 @@ async fn the_database_knows_only_the_digest_of_a_token() {
     let david = app.first_run("david").await;
     let mut sql = app.sql().await;
     let stored = sql.texts("SELECT lower(hex(token_digest)) FROM sessions").await;
-    let digest: String =
-        auth::digest(&david.token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = auth::digest(&david.token).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(stored, [digest]);
     assert_eq!(app.meet(&david).with_token(&stored[0]).get("/api/me").await.status, 401);
     let hashes = sql.texts("SELECT password_digest FROM users").await;

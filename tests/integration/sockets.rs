@@ -94,14 +94,8 @@ async fn every_change_reaches_watchers_once_and_in_order() {
     for tab in &mut tabs {
         let heard = tab.hears_until_now(&david).await;
         let mut heard = heard.into_iter().filter(is_heard);
-        assert_eq!(
-            heard.next(),
-            Some(ServerFrame::MessageCreated { message: message.clone().into() })
-        );
-        assert_eq!(
-            heard.next(),
-            Some(ServerFrame::MessageUpdated { message: edited.clone().into() })
-        );
+        assert_eq!(heard.next(), Some(ServerFrame::MessageCreated { message: message.clone().into() }));
+        assert_eq!(heard.next(), Some(ServerFrame::MessageUpdated { message: edited.clone().into() }));
         let Some(ServerFrame::MessageDeleted { message: gone }) = heard.next() else {
             panic!("no deletion");
         };
@@ -121,8 +115,7 @@ async fn rooms_that_are_not_on_screen_send_activity_only() {
     let message = david.posts("over here").in_(ALL_TALK).await;
     let heard = elsewhere.hears_until_now(&david).await;
     let heard: Vec<_> = heard.into_iter().filter(is_heard).collect();
-    let activity =
-        ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id, mention: false };
+    let activity = ServerFrame::RoomActivity { room_id: ALL_TALK, message_id: message.id, mention: false };
     assert_eq!(heard, [activity]);
     let heard = own.hears_until_now(&david).await;
     assert_eq!(heard.into_iter().filter(is_heard).count(), 0, "the author has said it");
@@ -213,8 +206,7 @@ async fn a_cursor_that_is_up_to_date_gets_empty_changes() {
     let cursor = david.page(ALL_TALK, "").await.cursor;
     let mut tab = david.connects().await;
     tab.greets(None, Some(ALL_TALK), Some(cursor)).await;
-    let empty =
-        ServerFrame::Changes { room_id: ALL_TALK, since: cursor, messages: Vec::new(), cursor };
+    let empty = ServerFrame::Changes { room_id: ALL_TALK, since: cursor, messages: Vec::new(), cursor };
     assert_eq!(tab.heard.last(), Some(&empty));
 }
 
@@ -396,11 +388,8 @@ async fn a_stranger_who_keeps_knocking_hears_nothing_in_between() {
     }
     posting.await.unwrap();
     tab.hears_until_now(&david).await;
-    let leaked: Vec<_> = tab
-        .heard
-        .iter()
-        .filter(|frame| matches!(frame, ServerFrame::MessageCreated { .. }))
-        .collect();
+    let leaked: Vec<_> =
+        tab.heard.iter().filter(|frame| matches!(frame, ServerFrame::MessageCreated { .. })).collect();
     assert!(leaked.is_empty(), "{} messages leaked, e.g. {:?}", leaked.len(), leaked[0]);
 }
 
@@ -491,9 +480,7 @@ async fn unknown_frames_are_ignored_and_malformed_ones_refused() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
     let mut tab = david.watches(ALL_TALK).await;
-    for unknown in
-        [r#"{"type":"wave"}"#, r#"{"type":"WAVE","room_id":{"a":[1]}}"#, r#"{"type":""}"#]
-    {
+    for unknown in [r#"{"type":"wave"}"#, r#"{"type":"WAVE","room_id":{"a":[1]}}"#, r#"{"type":""}"#] {
         tab.says_text(unknown).await;
         tab.is_answered().await;
     }
@@ -657,10 +644,8 @@ async fn a_slow_reader_is_cut_without_delaying_anybody_and_catches_up() {
     let mut slow = jason.watches(ALL_TALK).await;
     let mut quick = kevin.watches(ALL_TALK).await;
     // Nobody reads `slow`; each frame is some 80 kB, together more than any buffer between takes.
-    let text = rich_text::render(
-        &Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(),
-        &rich_text::Known::default(),
-    );
+    let text =
+        rich_text::render(&Draft::parse(&"\u{1f525}".repeat(10_000)).unwrap(), &rich_text::Known::default());
     let mut slowest = Duration::ZERO;
     let mut count = 0;
     while count % 10 > 0 || gap(&app, "GAP_024").await == 0 {
@@ -668,10 +653,11 @@ async fn a_slow_reader_is_cut_without_delaying_anybody_and_catches_up() {
         let posted = Instant::now();
         let author = UserRef { id: david.user_id(), name: "david".into() };
         let writer = &app.running.app.writer;
-        let created =
-            writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text.clone());
+        let created = writer.create_message_with_deduplication(ALL_TALK, author, client_id(), text.clone());
         let id = created.await.unwrap().message().id;
-        quick.hears(|frame| matches!(frame, ServerFrame::MessageCreated { message } if message.id == id)).await;
+        quick
+            .hears(|frame| matches!(frame, ServerFrame::MessageCreated { message } if message.id == id))
+            .await;
         slowest = slowest.max(posted.elapsed());
         count += 1;
     }
@@ -698,9 +684,7 @@ async fn a_slow_reader_is_cut_without_delaying_anybody_and_catches_up() {
     };
     tab.says(&hello).await;
     match tab.hears_what_was_missed().await {
-        Some(missed) => {
-            timeline.apply_changes(timeline.cursor(), &missed, missed.last().unwrap().seq)
-        }
+        Some(missed) => timeline.apply_changes(timeline.cursor(), &missed, missed.last().unwrap().seq),
         None => timeline.reset(&jason.page(ALL_TALK, "limit=500").await),
     }
     let fresh: Vec<Arc<Message>> = jason.page(ALL_TALK, "limit=500").await.messages;

@@ -52,10 +52,7 @@ async fn a_room_is_marked_unread_on_every_device() {
         assert_eq!(heard, expected);
     }
     let frames = stranger.hears_until_now(&david).await;
-    assert!(
-        !frames.iter().any(|frame| matches!(frame, ServerFrame::Unread { .. })),
-        "theirs alone"
-    );
+    assert!(!frames.iter().any(|frame| matches!(frame, ServerFrame::Unread { .. })), "theirs alone");
     assert_eq!(standing(&app, &jason).await, (true, seen.get(), 1), "though one spoke last");
 
     // After a restart the database says the same, and the page carries the line.
@@ -127,8 +124,7 @@ async fn a_message_is_shown_between_forty_older_and_forty_newer_ones() {
         david.page(ALL_TALK, &format!("around={}&limit=81", ids[99])).await.around(ids[99]);
     assert_eq!(page.messages.len(), 41);
     assert!(page.has_more && !has_newer);
-    let text =
-        Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{}", ids[50]))).await.text();
+    let text = Answer::read(david.browses(Method::GET, &format!("/rooms/1/@{}", ids[50]))).await.text();
     assert!(text.contains("number 10.") && text.contains("number 90."), "the page shows the same");
     assert!(!text.contains("number 9.") && !text.contains("number 91."));
     assert!(text.contains("message--found"));

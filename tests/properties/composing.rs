@@ -95,10 +95,7 @@ fn marks_go_around_the_selection_and_away_again() {
         assert_eq!(shown(&marked(before).with(format)), after, "{before}");
     }
     let link = marked("see [this]").with(Format::Link);
-    assert_eq!(
-        (&*link.text, &link.text[link.start..link.end]),
-        ("see [this](https://)", "https://")
-    );
+    assert_eq!((&*link.text, &link.text[link.start..link.end]), ("see [this](https://)", "https://"));
     let link = marked("[https://x.example]").with(Format::Link);
     assert_eq!((&*link.text, link.start), ("[](https://x.example)", 1));
 }
@@ -147,10 +144,8 @@ fn hostile_messages_stay_text() {
     let table = include_str!("../stored/hostile_messages.txt");
     assert!(table.lines().count() > 200, "{}", table.lines().count());
     let people = [UserRef { id: UserId::new(1), name: "david".to_owned() }];
-    let rooms = [
-        (RoomId::new(1), "<script>alert(1)</script>".to_owned()),
-        (RoomId::new(2), "All Talk".to_owned()),
-    ];
+    let rooms =
+        [(RoomId::new(1), "<script>alert(1)</script>".to_owned()), (RoomId::new(2), "All Talk".to_owned())];
     for line in table.lines() {
         let body = line.replace("\\n", "\n").replace("\\t", "\t");
         let known = Known { people: &people, everyone: true, rooms: &rooms };
@@ -159,8 +154,7 @@ fn hostile_messages_stay_text() {
         assert_eq!(sanitize(&html), html, "{line}");
         assert!(!html.contains("<button"), "{line}: {html}");
         for href in html.split("<a href=\"").skip(1) {
-            let safe =
-                ["http://", "https://", "http:", "https:", "mailto:", "/rooms/1\"", "/rooms/2\""];
+            let safe = ["http://", "https://", "http:", "https:", "mailto:", "/rooms/1\"", "/rooms/2\""];
             assert!(safe.iter().any(|start| href.starts_with(start)), "{line}: {html}");
         }
     }
@@ -249,13 +243,9 @@ fn code_has_its_words_marked() {
 #[test]
 fn a_sound_is_a_button_and_nothing_else_is() {
     let sound = html(" /PLAY Bell ");
-    assert!(
-        sound.contains("<button type=\"button\" class=\"sound\" data-sound=\"bell\">"),
-        "{sound}"
-    );
+    assert!(sound.contains("<button type=\"button\" class=\"sound\" data-sound=\"bell\">"), "{sound}");
     assert!(sound.contains("\u{1f514} Ding") && sound.contains("/play bell"), "{sound}");
-    for text in ["/play nothing", "/play bell now", "say /play bell", "/play  bell", "`/play bell`"]
-    {
+    for text in ["/play nothing", "/play bell now", "say /play bell", "/play  bell", "`/play bell`"] {
         assert!(!html(text).contains("<button"), "{text}");
     }
 }

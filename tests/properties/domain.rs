@@ -15,10 +15,7 @@ mod account {
     #[test]
     fn addresses_are_compared_in_lower_case() {
         let user = NewUser::parse(" David ", " David@Example.COM ", "a long password").unwrap();
-        assert_eq!(
-            (user.name.as_str(), user.email_address.as_str()),
-            ("David", "david@example.com")
-        );
+        assert_eq!((user.name.as_str(), user.email_address.as_str()), ("David", "david@example.com"));
     }
 
     #[test]
@@ -120,9 +117,7 @@ mod room {
         let marked = |at: i64| Membership { marked: Some(MessageId::new(at)), ..read(5) };
         assert!(marked(7).is_unread(last, jason), "marked after the own words");
         assert!(!marked(6).is_unread(last, jason), "spoken after it was marked");
-        assert!(
-            !Membership { last_read: Some(MessageId::new(7)), ..marked(7) }.is_unread(last, jason)
-        );
+        assert!(!Membership { last_read: Some(MessageId::new(7)), ..marked(7) }.is_unread(last, jason));
     }
 }
 
@@ -135,9 +130,7 @@ mod message {
         assert_eq!(Draft::parse("a\r\nb\rc\u{0}").unwrap().body(), "a\nb\nc");
         assert!(Draft::parse(&"🔥".repeat(10_000)).is_ok());
         assert!(Draft::parse(&format!(" {} ", "a".repeat(10_000))).is_ok());
-        for wrong in
-            ["", " \n\t ", "\u{7}", "\u{200b}\u{200f}", &"a".repeat(10_001), &" ".repeat(65_537)]
-        {
+        for wrong in ["", " \n\t ", "\u{7}", "\u{200b}\u{200f}", &"a".repeat(10_001), &" ".repeat(65_537)] {
             assert_eq!(Draft::parse(wrong).unwrap_err().fields()[0].field, "body");
         }
     }
@@ -174,8 +167,7 @@ mod event {
     #[test]
     fn unknown_fields_are_ignored_and_missing_options_are_none() {
         let frame = ClientFrame::parse(r#"{"type":"hello","protocol":1,"colour":"red"}"#).unwrap();
-        let expected =
-            ClientFrame::Hello { protocol: 1, incarnation: None, room_id: None, cursor: None };
+        let expected = ClientFrame::Hello { protocol: 1, incarnation: None, room_id: None, cursor: None };
         assert_eq!(frame, Some(expected));
         assert_eq!(ClientFrame::parse(r#"{"type":"wave"}"#).unwrap(), None);
         assert!(ClientFrame::parse(r#"{"type":"read"}"#).is_err());
@@ -207,8 +199,7 @@ mod values {
     fn sorting_is_the_librarys_order() {
         for length in [0_u64, 1, 2, 5, 24, 133, 700] {
             // Multiplying by an odd number shuffles.
-            let shuffled: Vec<u64> =
-                (0..length).map(|n| n.wrapping_mul(0x9e37_79b9) % 257).collect();
+            let shuffled: Vec<u64> = (0..length).map(|n| n.wrapping_mul(0x9e37_79b9) % 257).collect();
             let (mut ours, mut theirs) = (shuffled.clone(), shuffled);
             sort(&mut ours, Ord::cmp);
             theirs.sort_unstable();
@@ -385,10 +376,7 @@ mod sidebar {
         assert_eq!(entry(&sidebar).last_read_message_id, Some(MessageId::new(5)));
         sidebar.unread(id, seen, 1);
         assert!(entry(&sidebar).unread);
-        assert_eq!(
-            (entry(&sidebar).last_read_message_id, entry(&sidebar).mentions),
-            (Some(seen), 1)
-        );
+        assert_eq!((entry(&sidebar).last_read_message_id, entry(&sidebar).mentions), (Some(seen), 1));
         sidebar.read(id, MessageId::new(5), 0);
         assert!(!entry(&sidebar).unread);
         sidebar.unread(id, MessageId::new(5), 0);
@@ -435,8 +423,7 @@ mod sidebar {
             SidebarRoom { last_message_id, unread, ..room(id, &format!("Design {id}")) }
         };
         let rooms = [room(9, "Redesign"), spoken(1, false), spoken(3, false), spoken(2, true)];
-        let order =
-            |wanted| found(&rooms, wanted).iter().map(|(_, r)| r.id.get()).collect::<Vec<_>>();
+        let order = |wanted| found(&rooms, wanted).iter().map(|(_, r)| r.id.get()).collect::<Vec<_>>();
         assert_eq!(order(""), [2, 3, 1, 9]);
         assert_eq!(order("design"), [2, 3, 1, 9]);
         assert_eq!(order("rede"), [9]);

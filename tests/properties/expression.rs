@@ -104,10 +104,7 @@ fn the_table_of_emoji_is_small_and_in_groups() {
         assert_eq!(columns.len(), 3, "{line}");
         let plain = |text: &str| text.is_ascii() && text.to_lowercase() == text;
         assert!(plain(columns[1]) && !columns[1].is_empty() && plain(columns[2]), "{line}");
-        assert!(
-            !line.contains(|c| ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)),
-            "{line}: a skin tone"
-        );
+        assert!(!line.contains(|c| ('\u{1f3fb}'..='\u{1f3ff}').contains(&c)), "{line}: a skin tone");
     }
     for (quick, name) in QUICK_BOOSTS {
         assert!(distinct.contains(quick) && !name.is_empty(), "{quick}");
@@ -119,11 +116,7 @@ fn the_table_of_emoji_is_small_and_in_groups() {
 fn every_emoji_of_the_table_is_shown_large_and_can_be_a_boost() {
     for one in emoji() {
         assert!(is_only_emoji(one.text), "{} {:?}", one.text, one.text);
-        assert!(
-            is_only_emoji(&format!(" {} \n", one.text.repeat(MAX_LARGE_EMOJI))),
-            "{}",
-            one.text
-        );
+        assert!(is_only_emoji(&format!(" {} \n", one.text.repeat(MAX_LARGE_EMOJI))), "{}", one.text);
         assert!(!is_only_emoji(&one.text.repeat(MAX_LARGE_EMOJI + 1)), "{}", one.text);
         assert!(!is_only_emoji(&format!("{} a", one.text)), "{}", one.text);
         Boost::parse(&one.text.repeat(5)).unwrap();

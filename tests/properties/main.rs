@@ -23,9 +23,7 @@ mod timeline;
 mod writes;
 
 use proptest::strategy::Strategy;
-use proptest::test_runner::{
-    Config, FileFailurePersistence, TestCaseError, TestCaseResult, TestRunner,
-};
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestCaseResult, TestRunner};
 use std::fmt::Debug;
 
 /// Holds `property` for this many values of `strategy`, or for as many as `PROPTEST_CASES` says:

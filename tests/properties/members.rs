@@ -147,9 +147,7 @@ fn prop_a_sidebar_that_hears_frames_equals_a_fresh_one() {
         let people = people(&app).await;
         (app, people)
     });
-    check(file!(), 20, &vec(deed(), 1..25), |deeds| {
-        runtime.block_on(sidebar_follows(&app, &people, deeds))
-    });
+    check(file!(), 20, &vec(deed(), 1..25), |deeds| runtime.block_on(sidebar_follows(&app, &people, deeds)));
 }
 
 async fn sidebar_follows(app: &TestApp, people: &[Person], deeds: Vec<Deed>) -> TestCaseResult {
@@ -179,12 +177,7 @@ async fn sidebar_follows(app: &TestApp, people: &[Person], deeds: Vec<Deed>) -> 
     recounted(app, jason, &fresh).await
 }
 
-async fn commit(
-    people: &[Person],
-    rooms: [RoomId; 3],
-    said: &mut Vec<(RoomId, MessageId)>,
-    deed: Deed,
-) {
+async fn commit(people: &[Person], rooms: [RoomId; 3], said: &mut Vec<(RoomId, MessageId)>, deed: Deed) {
     let (david, jason) = (&people[0], &people[1]);
     let body = |mention: bool| if mention { "hello @jason" } else { "hello" };
     let picked = |which: usize| which % said.len().max(1);

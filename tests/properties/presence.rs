@@ -105,9 +105,7 @@ async fn behaves_like_its_model(steps: Vec<Step>) -> TestCaseResult {
 #[test]
 fn prop_presence_ttl_cleanup() {
     let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    check(file!(), 500, &vec(step(), 0..60), |steps| {
-        paused.block_on(behaves_like_its_model(steps))
-    });
+    check(file!(), 500, &vec(step(), 0..60), |steps| paused.block_on(behaves_like_its_model(steps)));
 }
 
 /// The same through the registry of tabs: after every sweep, whoever follows what is told knows
@@ -164,7 +162,5 @@ async fn is_announced_truthfully(steps: Vec<Step>) -> TestCaseResult {
 #[test]
 fn prop_presence_is_announced_truthfully() {
     let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    check(file!(), 300, &vec(step(), 0..60), |steps| {
-        paused.block_on(is_announced_truthfully(steps))
-    });
+    check(file!(), 300, &vec(step(), 0..60), |steps| paused.block_on(is_announced_truthfully(steps)));
 }

@@ -35,8 +35,7 @@ fn reactions_hold_every_booster_once_in_the_order_of_coming() {
                 }
             }
             same(one.user_ids.iter().map(|id| id.get()).collect(), people.clone(), "who")?;
-            let names: Vec<String> =
-                people.iter().take(MAX_NAMED).map(|id| user(*id).name).collect();
+            let names: Vec<String> = people.iter().take(MAX_NAMED).map(|id| user(*id).name).collect();
             same(&one.names, &names, "by name")?;
             let more = people.len().saturating_sub(MAX_NAMED);
             prop_assert_eq!(more > 0, one.who().contains("other"), "{}", one.who());

@@ -8,9 +8,8 @@ use clap::Parser;
 use std::net::IpAddr;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    let pairs = pairs
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let pairs =
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     pairs.collect()
 }
 
@@ -30,9 +29,8 @@ fn forwarded_addresses_count_only_from_trusted_proxies() {
 
 #[test]
 fn unsafe_requests_are_judged_by_where_they_come_from() {
-    let judge = |pairs: &[(&'static str, &'static str)]| {
-        is_same_site(&config(&[]), &Method::POST, &headers(pairs))
-    };
+    let judge =
+        |pairs: &[(&'static str, &'static str)]| is_same_site(&config(&[]), &Method::POST, &headers(pairs));
     assert!(judge(&[("sec-fetch-site", "same-origin")]));
     assert!(!judge(&[("sec-fetch-site", "cross-site")]));
     assert!(!judge(&[("sec-fetch-site", "same-site"), ("host", "a"), ("origin", "http://a")]));

@@ -104,8 +104,7 @@ fn an_edit_is_one_step_and_a_page_of_history_is_one_step() -> TestCaseResult {
     let mut edited = old.clone();
     edited[4] = row(4, (1, false));
     same(changes(&old, &edited), vec![RowChange::Replace(&edited[4])], "an edit")?;
-    let longer: Vec<Row> =
-        (0..10).map(|name| row(name + 100, (0, false))).chain(old.clone()).collect();
+    let longer: Vec<Row> = (0..10).map(|name| row(name + 100, (0, false))).chain(old.clone()).collect();
     let before = Some(old[0].key());
     let page = RowChange::Insert { rows: &longer[..10], before };
     same(changes(&old, &longer), vec![page], "a page above")?;

@@ -212,8 +212,7 @@ async fn history_is_searched(parts: &[Vec<Deed>; 2], queries: &[String]) -> Test
     let leave = format!("DELETE FROM memberships WHERE user_id = 2 AND room_id = {}", rooms[2]);
     sql.run(&leave).await;
     let indexed = sql.numbers("SELECT rowid FROM message_search ORDER BY rowid").await;
-    let existing =
-        sql.numbers("SELECT id FROM messages WHERE deleted_at IS NULL ORDER BY id").await;
+    let existing = sql.numbers("SELECT id FROM messages WHERE deleted_at IS NULL ORDER BY id").await;
     same(indexed, existing, "the ids of the index and of the messages")?;
     for text in queries {
         let query = Query::parse(text);
@@ -280,11 +279,7 @@ fn prop_what_is_indexed_cannot_pretend_to_be_a_facet() {
 #[test]
 fn an_excerpt_marks_words_by_their_stem_and_escapes_the_rest() {
     for (query, text, html) in [
-        (
-            "run",
-            "She <runs> & ran, running",
-            "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>",
-        ),
+        ("run", "She <runs> & ran, running", "She &lt;<mark>runs</mark>&gt; &amp; ran, <mark>running</mark>"),
         ("cafe", "Le CAFÉ\nnoir", "Le <mark>CAFÉ</mark> noir"),
         ("leg", "A legend; the", "A <mark>legend</mark>; the"),
         ("\"leg\"", "A legend", "A legend"),

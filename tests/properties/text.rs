@@ -120,10 +120,8 @@ pub fn is_harmless(html: &str) -> TestCaseResult {
         }
         let known = ATTRIBUTES.iter().find(|(tag, _)| *tag == name);
         let known = known.map_or(&[][..], |(_, known)| known);
-        let pairs: BTreeMap<&str, &str> = attributes
-            .split("\" ")
-            .filter_map(|pair| pair.trim_end_matches('"').split_once("=\""))
-            .collect();
+        let pairs: BTreeMap<&str, &str> =
+            attributes.split("\" ").filter_map(|pair| pair.trim_end_matches('"').split_once("=\"")).collect();
         let context = format!("attributes of <{name}> in {html}");
         same(pairs.keys().all(|name| known.contains(name)), true, &context)?;
         let count = attributes.matches("=\"").count();
@@ -161,11 +159,9 @@ fn prop_the_sanitiser_lets_nothing_dangerous_through() {
 fn prop_what_the_sanitiser_keeps_of_plain_markup_is_a_fixed_point() {
     // What a richer writer would produce: allowed tags, properly nested, with text between.
     let leaf = "[ -~&&[^<>&]]{0,12}";
-    let tag =
-        prop::sample::select(vec!["p", "em", "strong", "code", "blockquote", "del", "ul", "li"]);
+    let tag = prop::sample::select(vec!["p", "em", "strong", "code", "blockquote", "del", "ul", "li"]);
     let markup = leaf.prop_recursive(4, 32, 4, move |inner| {
-        (tag.clone(), vec(inner, 0..4))
-            .prop_map(|(tag, inner)| format!("<{tag}>{}</{tag}>", inner.concat()))
+        (tag.clone(), vec(inner, 0..4)).prop_map(|(tag, inner)| format!("<{tag}>{}</{tag}>", inner.concat()))
     });
     check(file!(), 1_000, &markup, |html| {
         let clean = sanitize(&html);
@@ -178,20 +174,11 @@ fn prop_what_the_sanitiser_keeps_of_plain_markup_is_a_fixed_point() {
 fn visible(html: &str) -> String {
     let mut text = String::new();
     for (at, piece) in html.split('<').enumerate() {
-        text.push_str(if at == 0 {
-            piece
-        } else {
-            piece.split_once('>').map_or("", |(_, rest)| rest)
-        });
+        text.push_str(if at == 0 { piece } else { piece.split_once('>').map_or("", |(_, rest)| rest) });
     }
-    for (name, character) in [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ] {
+    for (name, character) in
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+    {
         text = text.replace(name, character);
     }
     text.split_whitespace().collect()
@@ -259,9 +246,7 @@ fn prop_words_without_markup_are_shown_as_they_were_written() {
 fn without_captions(html: &str) -> String {
     let mut pieces = html.split("<figcaption");
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |text, piece| {
-        text + piece.split_once("</figcaption>").map_or(piece, |(_, rest)| rest)
-    })
+    pieces.fold(first, |text, piece| text + piece.split_once("</figcaption>").map_or(piece, |(_, rest)| rest))
 }
 
 #[test]
@@ -419,15 +404,7 @@ fn bodies() -> impl Strategy<Value = String> {
     let filler = prop_oneof![Just('a'), Just(' '), Just('\u{1f525}'), Just('\n'), Just('\u{7}')];
     prop_oneof![
         any::<String>(),
-        (
-            filler,
-            prop_oneof![
-                0..5_usize,
-                9_998..10_003_usize,
-                65_534..65_539_usize,
-                16_382..16_386_usize
-            ]
-        )
+        (filler, prop_oneof![0..5_usize, 9_998..10_003_usize, 65_534..65_539_usize, 16_382..16_386_usize])
             .prop_map(|(c, count)| c.to_string().repeat(count)),
         ("[ \n\t]{0,5}", 9_997_usize..10_003, "[ \n\r]{0,5}")
             .prop_map(|(start, count, end)| format!("{start}{}{end}", "x".repeat(count))),
@@ -563,11 +540,7 @@ fn prop_finding_by_name_takes_any_text() {
     check(file!(), 2_000, &texts, |(name, wanted)| {
         let found = rank(&name, &wanted);
         same(found.is_none_or(|rank| rank <= 3), true, "a rank")?;
-        same(
-            rank(&name, &name.chars().take(3).collect::<String>()).is_some(),
-            true,
-            "its beginning",
-        )?;
+        same(rank(&name, &name.chars().take(3).collect::<String>()).is_some(), true, "its beginning")?;
         same(rank(&folded(&name), &folded(&wanted)), found, "case and marks")?;
         same(folded(&folded(&name)), folded(&name), "nothing is left to fold")
     });

@@ -392,9 +392,7 @@ fn prop_an_old_snapshot_and_its_changes_equal_a_fresh_snapshot() {
         for step in steps {
             world.take(step);
         }
-        let ServerFrame::Changes { since, messages, cursor, .. } =
-            world.server.changes(old.cursor())
-        else {
+        let ServerFrame::Changes { since, messages, cursor, .. } = world.server.changes(old.cursor()) else {
             return Err(TestCaseError::fail("no changes"));
         };
         old.apply_changes(since, &messages, cursor);
@@ -457,8 +455,7 @@ fn a_replay_that_is_lost_with_the_connection_is_asked_for_again() {
     timeline.apply(&edited);
     assert_eq!(timeline.merge_older(before, &page), Some(page.cursor), "a replay is wanted");
     // Now the connection breaks, and with it the wish. The next hello says where the tab stands.
-    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor())
-    else {
+    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor()) else {
         panic!("no changes");
     };
     timeline.apply_changes(since, &messages, cursor);
@@ -477,16 +474,14 @@ fn a_replay_asked_for_earlier_does_not_stand_for_a_later_one() {
     let edited = server.change(0, false).unwrap();
     timeline.apply(&edited);
     // The room has just been opened: a replay from here is on its way when the page arrives.
-    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor())
-    else {
+    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor()) else {
         panic!("no changes");
     };
     let wanted = timeline.merge_older(before, &page).unwrap();
     assert!(wanted < edited.seq, "a second replay is wanted, from before the edit");
     timeline.apply_changes(since, &messages, cursor);
     // The connection breaks before the second one arrives. The next hello must still want it.
-    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor())
-    else {
+    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor()) else {
         panic!("no changes");
     };
     timeline.apply_changes(since, &messages, cursor);
@@ -500,8 +495,7 @@ fn changes_that_are_older_than_a_fresh_page_bring_nothing_back() {
     // A replay is answered, then the message is deleted, then the reader asks for the newest page,
     // which comes first: a request overtakes a socket.
     server.create(ClientMessageId::new(Uuid::from_u128(1)));
-    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor())
-    else {
+    let ServerFrame::Changes { since, messages, cursor, .. } = server.changes(timeline.cursor()) else {
         panic!("no changes");
     };
     let deleted = server.change(0, true).unwrap();
@@ -593,8 +587,7 @@ fn spoken(authors: &[bool]) -> Server {
 
 #[test]
 fn prop_the_unread_line_stands_above_the_first_unread_message_of_somebody_else() {
-    let cases =
-        (vec(any::<bool>(), 0..30), 0_i64..32, 0_usize..32, 1_usize..12, vec(0_i64..32, 0..4));
+    let cases = (vec(any::<bool>(), 0..30), 0_i64..32, 0_usize..32, 1_usize..12, vec(0_i64..32, 0..4));
     check(file!(), 2_000, &cases, |(authors, left_off, middle, window, gone)| {
         let server = spoken(&authors);
         let reader = UserRef { id: UserId::new(1), name: "david".into() };
@@ -616,9 +609,7 @@ fn prop_the_unread_line_stands_above_the_first_unread_message_of_somebody_else()
         timeline.draw_line(Some(left_off));
 
         let unread = |message: &&Arc<Message>| {
-            message.id > left_off
-                && message.creator.id != reader.id
-                && !gone.contains(&message.id.get())
+            message.id > left_off && message.creator.id != reader.id && !gone.contains(&message.id.get())
         };
         let first = page.messages.iter().find(unread);
         let earlier = timeline.oldest().is_some_and(|oldest| oldest > left_off);

@@ -38,11 +38,7 @@ fn prop_deduplication_is_idempotent() {
         runtime.block_on(async {
             let id = client_id();
             let first = david.posts(&bodies[0]).named(id).in_(ALL_TALK).await;
-            same(
-                first.body.as_str(),
-                Draft::parse(&bodies[0]).unwrap().body(),
-                "stored as written",
-            )?;
+            same(first.body.as_str(), Draft::parse(&bodies[0]).unwrap().body(), "stored as written")?;
             for body in &bodies {
                 let again = david.posts(body).named(id).perhaps_in(ALL_TALK).await;
                 same(again.status, 200, "a repeat")?;
@@ -70,11 +66,7 @@ fn prop_concurrent_writes_serialized() {
     });
 }
 
-async fn writes_are_serialized(
-    app: &TestApp,
-    people: &[Person],
-    authors: Vec<usize>,
-) -> TestCaseResult {
+async fn writes_are_serialized(app: &TestApp, people: &[Person], authors: Vec<usize>) -> TestCaseResult {
     let room = people[0].opens_room("busy").await.id;
     let count = authors.len();
     let calls = authors.into_iter().enumerate().map(|(at, author)| {
@@ -176,8 +168,7 @@ fn prop_an_old_page_and_its_changes_equal_a_fresh_page() {
             tab.says(&ClientFrame::OpenRoom { room_id: room, cursor: Some(old.cursor) }).await;
             let by_socket = tab.hears_what_was_missed().await.unwrap_or_default();
             same(&by_socket, &by_request.messages, "both ways to catch up")?;
-            let Some(ServerFrame::Changes { since, messages, cursor, .. }) = tab.heard.last()
-            else {
+            let Some(ServerFrame::Changes { since, messages, cursor, .. }) = tab.heard.last() else {
                 return Err(TestCaseError::fail("no changes"));
             };
             timeline.apply_changes(*since, messages, *cursor);

@@ -257,9 +257,7 @@ pub(super) async fn reset(
 ) -> Answer {
     match app.auth.redeem_reset(&token, &form.password, &client).await {
         Ok(()) => Ok(Redirect::to("/session/new").into_response()),
-        Err(error @ Error::Validation(_)) => {
-            reset_page(&app, &client, &headers, token, Some(error)).await
-        }
+        Err(error @ Error::Validation(_)) => reset_page(&app, &client, &headers, token, Some(error)).await,
         Err(error) => Err(error),
     }
 }

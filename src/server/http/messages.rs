@@ -109,10 +109,7 @@ pub(super) async fn edit_message(
 }
 
 /// `DELETE /api/messages/{id}`
-pub(super) async fn remove_message(
-    by: Signed,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn remove_message(by: Signed, Path(id): Path<String>) -> Result<StatusCode, Error> {
     by.app.auth.allow_post(by.viewer().id)?;
     by.app.writer.remove_message(by.viewer().clone(), message(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -161,8 +158,7 @@ pub(super) async fn list_people(
 ) -> Result<Json<Vec<UserRef>>, Error> {
     let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
     let place = wanted.room.map_or(Place::Account, Place::Room);
-    let Nameable { mut people, is_creator, .. } =
-        by.app.store.list_names(by.viewer().id, place).await?;
+    let Nameable { mut people, is_creator, .. } = by.app.store.list_names(by.viewer().id, place).await?;
     if people.is_empty() {
         return Err(Error::NotFound);
     }
@@ -252,10 +248,7 @@ pub(super) async fn see_room(by: Visitor, Path(room_id): Path<String>) -> Answer
 
 /// `GET /rooms/{room_id}/messages/{id}/edit`: for browsers without scripts.
 /// Errors: [`Error::NotFound`] for a stranger; [`Error::Forbidden`] for another's message.
-pub(super) async fn edit_message_form(
-    by: Visitor,
-    Path((_, id)): Path<(String, String)>,
-) -> Answer {
+pub(super) async fn edit_message_form(by: Visitor, Path((_, id)): Path<(String, String)>) -> Answer {
     edit_page(&by, message(&id)?, None).await
 }
 
@@ -298,10 +291,7 @@ pub(super) async fn change_message(
 
 /// `POST /rooms/{room_id}/messages/{id}/delete`.
 /// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
-pub(super) async fn delete_message(
-    by: Visitor,
-    Path((room_id, id)): Path<(String, String)>,
-) -> Answer {
+pub(super) async fn delete_message(by: Visitor, Path((room_id, id)): Path<(String, String)>) -> Answer {
     by.app.auth.allow_post(by.viewer().id)?;
     by.app.writer.remove_message(by.viewer().clone(), message(&id)?).await?;
     Ok(Redirect::to(&format!("/rooms/{}", room(&room_id)?)).into_response())

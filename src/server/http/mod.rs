@@ -25,9 +25,7 @@ use crate::domain::error::Error;
 use crate::ui;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{
-    ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State,
-};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -38,8 +36,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use request::{
-    Failed, RequestId, Shape, Signed, accepts, explain, is_local, may_open_socket, panicked,
-    unexplained,
+    Failed, RequestId, Shape, Signed, accepts, explain, is_local, may_open_socket, panicked, unexplained,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -107,17 +104,12 @@ pub fn router(app: App) -> Router {
         .route("/rooms/{room_id}/messages/{id}/delete", post(messages::delete_message))
         .route("/searches", get(search::search).post(search::save_search))
         .route("/searches/clear", post(search::clear_searches))
-        .route(
-            "/rooms/{room_id}/messages/{id}/boosts",
-            get(messages::react_form).post(messages::react),
-        )
+        .route("/rooms/{room_id}/messages/{id}/boosts", get(messages::react_form).post(messages::react))
         .route("/activity", get(search::activity))
         .route("/activity/seen", post(search::see_activity))
         .merge(people_pages());
-    let operations = Router::new()
-        .route("/health", get(health))
-        .route("/up", get(up))
-        .route("/metrics", get(metrics));
+    let operations =
+        Router::new().route("/health", get(health)).route("/up", get(up)).route("/metrics", get(metrics));
     pages
         .merge(api())
         .merge(operations)
@@ -150,18 +142,12 @@ fn api() -> Router<App> {
         .route("/api/rooms/{room_id}/star", put(rooms::star_room))
         .route("/api/people", get(messages::list_people))
         .route("/api/rooms/{room_id}/preview", post(messages::preview))
-        .route(
-            "/api/rooms/{room_id}/messages",
-            get(messages::list_messages).post(messages::create_message),
-        )
+        .route("/api/rooms/{room_id}/messages", get(messages::list_messages).post(messages::create_message))
         .route("/api/rooms/{room_id}/read", put(messages::read_room))
         .route("/api/rooms/{room_id}/unread", put(messages::mark_unread))
         .route("/api/messages/{id}", patch(messages::edit_message))
         .route("/api/messages/{id}", delete(messages::remove_message))
-        .route(
-            "/api/messages/{id}/boosts",
-            post(messages::add_boost).delete(messages::remove_boost),
-        )
+        .route("/api/messages/{id}/boosts", post(messages::add_boost).delete(messages::remove_boost))
         .route("/api/activity", get(search::list_activity))
         .route("/api/activity/seen", put(search::put_seen))
         .route("/ws", get(socket))
@@ -306,8 +292,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         request.id = %id, %method, route, status = status.as_u16(), statements,
         duration_ms = elapsed.as_secs_f64() * 1_000.0, "request"
     );
-    metrics::counter!("campfire_requests_total", "status" => status.as_str().to_owned())
-        .increment(1);
+    metrics::counter!("campfire_requests_total", "status" => status.as_str().to_owned()).increment(1);
     metrics::histogram!("campfire_request_seconds").record(elapsed.as_secs_f64());
     if elapsed > REQUEST_TARGET && status != StatusCode::SWITCHING_PROTOCOLS {
         Gap::RequestTime.record("a request took over 50 ms");

@@ -266,11 +266,7 @@ pub(super) async fn change_styles(by: Visitor, FormBody(form): FormBody<StylesFo
 
 /// `GET /account/styles/{file}`: the account's stylesheet, under a name that changes with it.
 /// Errors: [`Error::NotFound`] under any other name; [`Error::Unavailable`].
-pub(super) async fn styles(
-    State(app): State<App>,
-    _signed: Signed,
-    Path(file): Path<String>,
-) -> Answer {
+pub(super) async fn styles(State(app): State<App>, _signed: Signed, Path(file): Path<String>) -> Answer {
     let account = app.find_account().await?.ok_or(Error::NotFound)?;
     let name = account.styles.as_ref().filter(|name| file == format!("{name}.css"));
     let name = name.ok_or(Error::NotFound)?;
@@ -396,9 +392,9 @@ impl FinishedPages {
 fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
     match screen {
         Screen::Room(screen) => match &**screen {
-            RoomScreen {
-                room, has_newer: false, unsent: None, found: None, reply: None, ..
-            } => Some(room.id),
+            RoomScreen { room, has_newer: false, unsent: None, found: None, reply: None, .. } => {
+                Some(room.id)
+            }
             _ => None,
         },
         Screen::Quiet { .. } => None,
@@ -408,8 +404,7 @@ fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
 /// `None` if brotli fails, which it does not do on memory.
 fn compressed(html: &str) -> Option<Bytes> {
     let body = Vec::with_capacity(html.len() / 4);
-    let mut writer =
-        brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+    let mut writer = brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
     writer.write_all(html.as_bytes()).ok()?;
     writer.flush().ok()?;
     Some(writer.into_inner().into())

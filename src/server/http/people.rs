@@ -9,9 +9,7 @@ use super::super::store::access::{Purpose, Sessions};
 use super::super::writer::people::TheirMessages;
 use super::Answer;
 use super::pages::quiet_page;
-use super::request::{
-    FormBody, JsonBody, Signed, Visitor, public_origin, status_of, theme, user as user_of,
-};
+use super::request::{FormBody, JsonBody, Signed, Visitor, public_origin, status_of, theme, user as user_of};
 use crate::domain::account::{Device, Person, Profile, Role, Status};
 use crate::domain::error::Error;
 use crate::domain::{SessionId, UserId};
@@ -156,10 +154,7 @@ async fn save_profile(by: &Signed, form: &ProfileForm) -> Result<(), Error> {
 }
 
 /// `PATCH /api/me`
-pub(super) async fn patch_me(
-    by: Signed,
-    JsonBody(form): JsonBody<ProfileForm>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn patch_me(by: Signed, JsonBody(form): JsonBody<ProfileForm>) -> Result<StatusCode, Error> {
     save_profile(&by, &form).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -241,10 +236,7 @@ pub(super) async fn end_sessions(by: Visitor) -> Answer {
 }
 
 /// `DELETE /api/sessions/{id}`
-pub(super) async fn delete_session(
-    by: Signed,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn delete_session(by: Signed, Path(id): Path<String>) -> Result<StatusCode, Error> {
     end_one(&by, &id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -282,8 +274,7 @@ pub(super) async fn reset_link(by: Visitor, Path(user_id): Path<String>) -> Answ
     let link = new_link(&by, &by.headers, (Purpose::Reset, user_id)).await?;
     let html = ui::fragment(move || {
         let code = qr(&link, "QR code of the password link");
-        let note =
-            "It sets a new password, once, within a day, and they will see that you made it.";
+        let note = "It sets a new password, once, within a day, and they will see that you made it.";
         view! { <LinkCard link=link qr=code note=note back=format!("/users/{user_id}")/> }
     });
     quiet_page(&by, ("Password link", html)).await
@@ -367,12 +358,7 @@ pub(super) async fn change_role(
     see(&format!("/users/{}", user_of(&user_id)?))
 }
 
-async fn change_status(
-    by: &Signed,
-    user_id: &str,
-    status: Status,
-    remove_messages: bool,
-) -> Answer {
+async fn change_status(by: &Signed, user_id: &str, status: Status, remove_messages: bool) -> Answer {
     let wish = Change { role: None, status: Some(status), remove_messages };
     change(by, user_id, wish).await?;
     see(&format!("/users/{}", user_of(user_id)?))
@@ -414,9 +400,6 @@ pub(super) async fn list_users(
 }
 
 /// `GET /api/users/{user_id}`
-pub(super) async fn get_user(
-    by: Signed,
-    Path(user_id): Path<String>,
-) -> Result<Json<Person>, Error> {
+pub(super) async fn get_user(by: Signed, Path(user_id): Path<String>) -> Result<Json<Person>, Error> {
     by.app.store.load_person(by.viewer(), user_of(&user_id)?).await.map(Json)
 }

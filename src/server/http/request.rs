@@ -174,10 +174,7 @@ pub(super) fn plain_cookie(name: &str, value: &str) -> HeaderValue {
 impl FromRequestParts<App> for Client {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        app: &App,
-    ) -> Result<Self, std::convert::Infallible> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, std::convert::Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
         // A socket that listens on IPv6 sees IPv4 addresses in disguise, all of one network.
@@ -193,8 +190,7 @@ impl FromRequestParts<App> for Client {
 pub fn behind_proxies(config: &Config, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = peer;
     let forwarded = headers.get_all("x-forwarded-for").iter();
-    let forwarded =
-        forwarded.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let forwarded = forwarded.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     let claimed: Vec<&str> = forwarded.map(str::trim).collect();
     for address in claimed.iter().rev() {
         if !config.trusted_proxies.contains(&nearest) {
@@ -298,9 +294,7 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         match axum::Form::<T>::from_request(request, app).await {
             Ok(form) => Ok(Self(form.0)),
-            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Error::TooLarge)
-            }
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Error::TooLarge),
             Err(_) => Err(Error::Malformed("That form could not be read.")),
         }
     }

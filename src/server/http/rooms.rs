@@ -19,9 +19,7 @@ use crate::domain::room::{
 };
 use crate::domain::{RoomId, UserId};
 use crate::ui;
-use crate::ui::rooms::{
-    Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm,
-};
+use crate::ui::rooms::{Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm};
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -83,10 +81,7 @@ async fn view_room(by: &Signed, room_id: RoomId) -> Result<RoomView, Error> {
 }
 
 /// `GET /api/rooms/{room_id}`
-pub(super) async fn show_room(
-    by: Signed,
-    Path(room_id): Path<String>,
-) -> Result<Json<RoomView>, Error> {
+pub(super) async fn show_room(by: Signed, Path(room_id): Path<String>) -> Result<Json<RoomView>, Error> {
     view_room(&by, room_id_of(&room_id)?).await.map(Json)
 }
 
@@ -119,10 +114,7 @@ pub(super) async fn change_room(
 }
 
 /// `DELETE /api/rooms/{room_id}`
-pub(super) async fn remove_room(
-    by: Signed,
-    Path(room_id): Path<String>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn remove_room(by: Signed, Path(room_id): Path<String>) -> Result<StatusCode, Error> {
     remove(&by, room_id_of(&room_id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -136,10 +128,7 @@ async fn remove(by: &Signed, room_id: RoomId) -> Result<(), Error> {
 }
 
 /// `POST /api/rooms/{room_id}/leave`
-pub(super) async fn leave_room(
-    by: Signed,
-    Path(room_id): Path<String>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn leave_room(by: Signed, Path(room_id): Path<String>) -> Result<StatusCode, Error> {
     by.app.auth.allow_post(by.viewer().id)?;
     by.app.writer.leave_room(by.viewer().id, room_id_of(&room_id)?).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -204,10 +193,7 @@ async fn choices(
 }
 
 /// `POST /rooms`
-pub(super) async fn post_room(
-    by: Visitor,
-    FormBody(form): FormBody<Vec<(String, String)>>,
-) -> Answer {
+pub(super) async fn post_room(by: Visitor, FormBody(form): FormBody<Vec<(String, String)>>) -> Answer {
     let typed = Typed(form);
     let people = typed.users("user_ids");
     match NewRoom::parse(typed.kind(), typed.text("name"), typed.text("topic"), people) {
@@ -240,10 +226,7 @@ async fn direct_page(by: &Visitor, (chosen, error): (BTreeSet<UserId>, Option<Er
 }
 
 /// `POST /rooms/directs`
-pub(super) async fn post_direct(
-    by: Visitor,
-    FormBody(form): FormBody<Vec<(String, String)>>,
-) -> Answer {
+pub(super) async fn post_direct(by: Visitor, FormBody(form): FormBody<Vec<(String, String)>>) -> Answer {
     let people = Typed(form).users("user_ids");
     match NewRoom::parse(RoomKind::Direct, "", "", people.clone()) {
         Ok(room) => open(&by, room).await,
@@ -262,8 +245,7 @@ async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, E
     let rooms = by.app.load_rooms(viewer.id).await?;
     let room = rooms.into_iter().find(|room| room.id == room_id).ok_or(Error::NotFound)?;
     let found = by.app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
-    let may =
-        found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
+    let may = found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
     let may = may_change_room(viewer, room.kind, may);
     let title = format!("{} settings", room.name);
     let (status, form) = match (may, typed) {
@@ -297,9 +279,7 @@ fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error
         Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: false, note }
     };
     let people = found.into_iter().take(MAX_PICKED).map(choice).collect();
-    let text = |name: &str, stored: &str| {
-        typed.as_ref().map_or(stored, |typed| typed.text(name)).to_owned()
-    };
+    let text = |name: &str, stored: &str| typed.as_ref().map_or(stored, |typed| typed.text(name)).to_owned();
     let (name, topic) = (text("name", &room.name), text("topic", &room.topic));
     let kind = typed.as_ref().map_or(room.kind, Typed::kind);
     RoomFields { name, topic, kind, people, more, error }
@@ -313,10 +293,8 @@ pub(super) async fn change_settings(
 ) -> Answer {
     let (room_id, typed) = (room_id_of(&room_id)?, Typed(form));
     let kind = typed.kind();
-    let revision = (kind == RoomKind::Closed).then(|| Revision {
-        grant: typed.users("user_ids"),
-        revoke: Revoked::These(typed.users("listed")),
-    });
+    let revision = (kind == RoomKind::Closed)
+        .then(|| Revision { grant: typed.users("user_ids"), revoke: Revoked::These(typed.users("listed")) });
     let (name, topic) = (Some(typed.text("name")), Some(typed.text("topic")));
     match RoomChange::parse(name, topic, Some(kind), revision) {
         Ok(change) => {

@@ -90,7 +90,6 @@ pub(super) struct SearchForm {
 }
 
 /// `POST /searches`: keeps what was searched for and leads to what it finds.
-///
 pub(super) async fn save_search(by: Visitor, FormBody(form): FormBody<SearchForm>) -> Answer {
     by.app.auth.allow_post(by.viewer().id)?;
     let text: String = form.q.trim().chars().take(MAX_QUERY).collect();
@@ -334,8 +333,7 @@ pub(super) async fn list_activity(
 pub(super) async fn activity(by: Visitor, query: Result<Asked<Part>, QueryRejection>) -> Answer {
     let ActivityPage { activity, has_more } = load_activity(&by, query).await?;
     let rooms = by.app.load_rooms(by.viewer().id).await?;
-    let rooms: HashMap<RoomId, String> =
-        rooms.into_iter().map(|room| (room.id, room.name)).collect();
+    let rooms: HashMap<RoomId, String> = rooms.into_iter().map(|room| (room.id, room.name)).collect();
     let html = ui::fragment(move || {
         view! { <ActivityList activity=activity rooms=rooms has_more=has_more/> }
     });
@@ -348,10 +346,7 @@ pub(super) struct SeenForm {
 }
 
 /// `PUT /api/activity/seen`
-pub(super) async fn put_seen(
-    by: Signed,
-    JsonBody(form): JsonBody<SeenForm>,
-) -> Result<StatusCode, Error> {
+pub(super) async fn put_seen(by: Signed, JsonBody(form): JsonBody<SeenForm>) -> Result<StatusCode, Error> {
     by.app.auth.allow_post(by.viewer().id)?;
     by.app.writer.see_activity(by.viewer().id, form.seen).await?;
     Ok(StatusCode::NO_CONTENT)

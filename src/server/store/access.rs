@@ -98,11 +98,7 @@ fn invite(row: InviteRow) -> Invite {
 
 impl Store {
     /// The session of a token, if it still runs and its user is active.
-    pub async fn find_session(
-        &self,
-        digest: &TokenDigest,
-        now: Timestamp,
-    ) -> Result<Option<Session>, Error> {
+    pub async fn find_session(&self, digest: &TokenDigest, now: Timestamp) -> Result<Option<Session>, Error> {
         let row: Option<SessionRow> = sqlx::query_as(
             "SELECT s.id, u.id, u.name, u.role, u.email_address, s.last_active_at, s.expires_at
              FROM sessions s JOIN users u ON u.id = s.user_id
@@ -143,43 +139,35 @@ impl Store {
         .await
         .map_err(read_failed)?;
         let device =
-            |(id, user_agent, ip_address, last_active_at, created_at): (_, String, _, _, _)| {
-                Device {
-                    id: SessionId::new(id),
-                    device: device_name(&user_agent),
-                    ip_address,
-                    last_active_at: Timestamp::from_ms(last_active_at),
-                    created_at: Timestamp::from_ms(created_at),
-                    current: id == current.get(),
-                }
+            |(id, user_agent, ip_address, last_active_at, created_at): (_, String, _, _, _)| Device {
+                id: SessionId::new(id),
+                device: device_name(&user_agent),
+                ip_address,
+                last_active_at: Timestamp::from_ms(last_active_at),
+                created_at: Timestamp::from_ms(created_at),
+                current: id == current.get(),
             };
         Ok(rows.into_iter().map(device).collect())
     }
 
     /// The invite links, the newest first, at most 100; those that have ended only for
     /// administrators.
-    pub async fn list_invites(
-        &self,
-        viewer: &Viewer,
-        now: Timestamp,
-    ) -> Result<Vec<Invite>, Error> {
-        let rows: Vec<InviteRow> =
-            sqlx::query_as(concat!(invite_columns!(), "ORDER BY i.id DESC LIMIT 100"))
-                .fetch_all(self.reader())
-                .await
-                .map_err(read_failed)?;
+    pub async fn list_invites(&self, viewer: &Viewer, now: Timestamp) -> Result<Vec<Invite>, Error> {
+        let rows: Vec<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "ORDER BY i.id DESC LIMIT 100"))
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
         let all = rows.into_iter().map(invite);
         Ok(all.filter(|one| viewer.may_administer() || one.is_open(now)).collect())
     }
 
     /// An invite link by its code, if it still lets people in.
     pub async fn find_invite(&self, code: &str, now: Timestamp) -> Result<Option<Invite>, Error> {
-        let row: Option<InviteRow> =
-            sqlx::query_as(concat!(invite_columns!(), "WHERE i.code = ?1"))
-                .bind(code)
-                .fetch_optional(self.reader())
-                .await
-                .map_err(read_failed)?;
+        let row: Option<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "WHERE i.code = ?1"))
+            .bind(code)
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
         Ok(row.map(invite).filter(|invite| invite.is_open(now)))
     }
 
@@ -272,15 +260,8 @@ pub async fn remove_session(tx: &mut Tx, id: SessionId) -> sqlx::Result<()> {
 
 /// Removes sessions and links that have run out.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM links WHERE expires_at <= ?1")
-        .bind(now.ms())
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM sessions WHERE expires_at <= ?1")
-        .bind(now.ms())
-        .execute(tx)
-        .await
-        .map(|_| ())
+    sqlx::query("DELETE FROM links WHERE expires_at <= ?1").bind(now.ms()).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM sessions WHERE expires_at <= ?1").bind(now.ms()).execute(tx).await.map(|_| ())
 }
 
 /// Which of a user's sessions.
@@ -428,9 +409,5 @@ pub async fn take_link(
 
 /// Ends every link that would let a user in.
 pub async fn remove_links(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM links WHERE user_id = ?1")
-        .bind(user_id.get())
-        .execute(tx)
-        .await
-        .map(|_| ())
+    sqlx::query("DELETE FROM links WHERE user_id = ?1").bind(user_id.get()).execute(tx).await.map(|_| ())
 }

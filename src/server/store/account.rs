@@ -1,9 +1,7 @@
 //! The account and its users, and who is kept out. How they come in is in [`super::access`].
 
 use super::{Store, Tx, inconsistent, read_failed};
-use crate::domain::account::{
-    NewUser, Person, Profile, Role, RoomCreators, Status, UserRef, Viewer,
-};
+use crate::domain::account::{NewUser, Person, Profile, Role, RoomCreators, Status, UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::{MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
@@ -71,10 +69,7 @@ impl Store {
     }
 
     /// What sign-in needs to know about an address; nothing for bots and inactive users.
-    pub async fn find_credentials(
-        &self,
-        email_address: &str,
-    ) -> Result<Option<Credentials>, Error> {
+    pub async fn find_credentials(&self, email_address: &str) -> Result<Option<Credentials>, Error> {
         let row: Option<(i64, String, String, String)> = sqlx::query_as(
             "SELECT id, name, role, password_digest FROM users
              WHERE email_address = ?1 AND active = 1 AND role <> 'bot'",
@@ -201,8 +196,7 @@ impl Store {
     }
 }
 
-type PersonRow =
-    (i64, String, String, bool, Option<i64>, String, String, i64, Option<String>, Option<i64>);
+type PersonRow = (i64, String, String, bool, Option<i64>, String, String, i64, Option<String>, Option<i64>);
 
 fn person(row: PersonRow) -> Result<Person, Error> {
     let (id, name, role, active, banned_at, bio, email_address, created_at, by, reset_at) = row;
@@ -224,12 +218,7 @@ fn person(row: PersonRow) -> Result<Person, Error> {
     })
 }
 
-pub(super) fn viewer(
-    id: i64,
-    name: String,
-    role: &str,
-    email_address: String,
-) -> Result<Viewer, Error> {
+pub(super) fn viewer(id: i64, name: String, role: &str, email_address: String) -> Result<Viewer, Error> {
     let role = Role::parse(role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
     Ok(Viewer { id: UserId::new(id), name, role, email_address })
 }
@@ -277,11 +266,7 @@ pub async fn find_account(tx: &mut Tx) -> sqlx::Result<Option<Account>> {
 }
 
 /// Gives the account a name and a rule.
-pub async fn update_account(
-    tx: &mut Tx,
-    name: &str,
-    room_creators: RoomCreators,
-) -> sqlx::Result<()> {
+pub async fn update_account(tx: &mut Tx, name: &str, room_creators: RoomCreators) -> sqlx::Result<()> {
     sqlx::query("UPDATE accounts SET name = ?1, room_creators = ?2")
         .bind(name)
         .bind(room_creators.as_str())
@@ -309,12 +294,11 @@ pub async fn find_viewer(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<Viewer>
 
 /// Whether nobody could administer the account without this user.
 pub async fn is_last_administrator(tx: &mut Tx, id: UserId) -> sqlx::Result<bool> {
-    let (others,): (i64,) = sqlx::query_as(
-        "SELECT count(*) FROM users WHERE role = 'administrator' AND active = 1 AND id <> ?1",
-    )
-    .bind(id.get())
-    .fetch_one(tx)
-    .await?;
+    let (others,): (i64,) =
+        sqlx::query_as("SELECT count(*) FROM users WHERE role = 'administrator' AND active = 1 AND id <> ?1")
+            .bind(id.get())
+            .fetch_one(tx)
+            .await?;
     Ok(others == 0)
 }
 
@@ -337,16 +321,14 @@ pub async fn update_password(
     password_digest: &str,
     reset: Option<(UserId, Timestamp)>,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE users SET password_digest = ?2, reset_by_id = ?3, reset_at = ?4 WHERE id = ?1",
-    )
-    .bind(id.get())
-    .bind(password_digest)
-    .bind(reset.map(|(by, _)| by.get()))
-    .bind(reset.map(|(_, at)| at.ms()))
-    .execute(tx)
-    .await
-    .map(|_| ())
+    sqlx::query("UPDATE users SET password_digest = ?2, reset_by_id = ?3, reset_at = ?4 WHERE id = ?1")
+        .bind(id.get())
+        .bind(password_digest)
+        .bind(reset.map(|(by, _)| by.get()))
+        .bind(reset.map(|(_, at)| at.ms()))
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 /// Gives a person, active or not, another role. False when there is no such person.
@@ -361,12 +343,7 @@ pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> sqlx::Result<bo
 
 /// Lets a person in or keeps them out. What was to be removed of theirs is, unless they are not
 /// banned any more. False when there is no such person.
-pub async fn update_status(
-    tx: &mut Tx,
-    id: UserId,
-    status: Status,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
+pub async fn update_status(tx: &mut Tx, id: UserId, status: Status, now: Timestamp) -> sqlx::Result<bool> {
     let banned_at = (status == Status::Banned).then(|| now.ms());
     sqlx::query(
         "UPDATE users SET active = ?2, banned_at = ?3,
@@ -392,10 +369,7 @@ pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> sqlx::Res
 }
 
 /// The addresses of a user's sessions, and those of everybody else who may come in.
-pub async fn list_addresses(
-    tx: &mut Tx,
-    user_id: UserId,
-) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+pub async fn list_addresses(tx: &mut Tx, user_id: UserId) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
     let rows: Vec<(String, bool)> = sqlx::query_as(
         "SELECT DISTINCT s.ip_address, s.user_id = ?1 FROM sessions s
          JOIN users u ON u.id = s.user_id AND u.active = 1 OR s.user_id = ?1",
@@ -409,12 +383,7 @@ pub async fn list_addresses(
 }
 
 /// Keeps newcomers from a network out while a user is banned.
-pub async fn insert_ban(
-    tx: &mut Tx,
-    user_id: UserId,
-    network: &str,
-    now: Timestamp,
-) -> sqlx::Result<()> {
+pub async fn insert_ban(tx: &mut Tx, user_id: UserId, network: &str, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO bans (user_id, network, created_at) VALUES (?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
@@ -429,11 +398,7 @@ pub async fn insert_ban(
 
 /// Forgets from where a user came.
 pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM bans WHERE user_id = ?1")
-        .bind(user_id.get())
-        .execute(tx)
-        .await
-        .map(|_| ())
+    sqlx::query("DELETE FROM bans WHERE user_id = ?1").bind(user_id.get()).execute(tx).await.map(|_| ())
 }
 
 /// Whether newcomers from a network are kept out.
@@ -476,10 +441,9 @@ pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> sqlx::Res
 
 /// Somebody whose mentions carry an earlier name, by the one they have now.
 pub async fn find_renamed(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<UserRef>> {
-    let row: Option<(String,)> =
-        sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
-            .bind(id.get())
-            .fetch_optional(tx)
-            .await?;
+    let row: Option<(String,)> = sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await?;
     Ok(row.map(|(name,)| UserRef { id, name }))
 }

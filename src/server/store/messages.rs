@@ -78,10 +78,7 @@ impl Packed {
             deleted: self.9.is_some(),
             reply_to: self.10.map(unpack_quote),
             boosts: reactions(
-                self.11
-                    .into_iter()
-                    .flatten()
-                    .map(|(content, id, name)| (content, UserRef { id, name })),
+                self.11.into_iter().flatten().map(|(content, id, name)| (content, UserRef { id, name })),
             ),
         }
     }
@@ -279,8 +276,7 @@ pub async fn insert_messages(
     .fetch_all(&mut *tx)
     .await?;
     let inserted: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId::new(id)).collect();
-    let stored: Vec<&NewMessage> =
-        messages.iter().filter(|message| inserted.contains(&message.id)).collect();
+    let stored: Vec<&NewMessage> = messages.iter().filter(|message| inserted.contains(&message.id)).collect();
     if stored.is_empty() {
         return Ok(inserted);
     }
@@ -336,20 +332,13 @@ pub async fn find_message_of_member(
     viewer: UserId,
     id: MessageId,
 ) -> sqlx::Result<Option<Message>> {
-    let row: Option<(i64, String)> = sqlx::query_as(MESSAGE_OF_MEMBER)
-        .bind(viewer.get())
-        .bind(id.get())
-        .fetch_optional(tx)
-        .await?;
+    let row: Option<(i64, String)> =
+        sqlx::query_as(MESSAGE_OF_MEMBER).bind(viewer.get()).bind(id.get()).fetch_optional(tx).await?;
     row.map(|(room_id, packed)| decode(&packed, RoomId::new(room_id))).transpose()
 }
 
 /// A message that a user wrote, unless it is deleted.
-pub async fn find_message_of(
-    tx: &mut Tx,
-    creator: UserId,
-    id: MessageId,
-) -> sqlx::Result<Option<Message>> {
+pub async fn find_message_of(tx: &mut Tx, creator: UserId, id: MessageId) -> sqlx::Result<Option<Message>> {
     let row: Option<(i64, String)> = sqlx::query_as(concat!(
         "SELECT m.room_id, ",
         packed_columns!(),
@@ -364,10 +353,7 @@ pub async fn find_message_of(
 }
 
 /// A message that still exists, with its stored text.
-pub async fn find_with_source(
-    tx: &mut Tx,
-    id: MessageId,
-) -> sqlx::Result<Option<(Message, String)>> {
+pub async fn find_with_source(tx: &mut Tx, id: MessageId) -> sqlx::Result<Option<(Message, String)>> {
     let row: Option<(i64, String, String)> = sqlx::query_as(concat!(
         "SELECT m.room_id, m.body, ",
         packed_columns!(),
@@ -391,16 +377,14 @@ fn decode(packed: &str, room_id: RoomId) -> sqlx::Result<Message> {
 
 /// Stores a message's new text and its search row.
 pub async fn update_message(tx: &mut Tx, message: &Message, source: &str) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE messages SET seq = ?2, body = ?3, body_html = ?4, edited_at = ?5 WHERE id = ?1",
-    )
-    .bind(message.id.get())
-    .bind(message.seq.get())
-    .bind(source)
-    .bind(&message.body_html)
-    .bind(message.edited_at.map(Timestamp::ms))
-    .execute(&mut *tx)
-    .await?;
+    sqlx::query("UPDATE messages SET seq = ?2, body = ?3, body_html = ?4, edited_at = ?5 WHERE id = ?1")
+        .bind(message.id.get())
+        .bind(message.seq.get())
+        .bind(source)
+        .bind(&message.body_html)
+        .bind(message.edited_at.map(Timestamp::ms))
+        .execute(&mut *tx)
+        .await?;
     let text = indexed(&message.body_html, message.room_id, message.creator.id);
     index_message(tx, message.id, &text).await
 }

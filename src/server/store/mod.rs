@@ -188,8 +188,7 @@ async fn read_head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Erro
 }
 
 async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let (version,): (String,) =
-        sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut *connection).await?;
+    let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut *connection).await?;
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut part = || parts.next().unwrap_or(0);
     if (part(), part(), part()) >= MIN_SQLITE {
@@ -380,9 +379,8 @@ pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> sqlx::Resu
 /// Indexes the messages that were there before the index, newest first. Goes on where it was
 /// interrupted; with nothing to do it is one read.
 pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
-    while let Some((newest,)) = sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog")
-        .fetch_optional(&mut *tx)
-        .await?
+    while let Some((newest,)) =
+        sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog").fetch_optional(&mut *tx).await?
     {
         tracing::info!(newest, "indexing messages for search");
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
@@ -399,9 +397,7 @@ pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
             index_message(tx, MessageId::new(*id), &text).await?;
         }
         let next = match rows.last() {
-            Some((oldest, ..)) => {
-                sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1)
-            }
+            Some((oldest, ..)) => sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1),
             None => sqlx::query("DELETE FROM search_backlog"),
         };
         next.execute(&mut *tx).await?;

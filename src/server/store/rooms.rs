@@ -8,8 +8,8 @@ use super::{Store, Tx, inconsistent, read_failed, to_json};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{
-    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Revision, Revoked, Room, RoomHead,
-    RoomKind, direct_key,
+    Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Revision, Revoked, Room, RoomHead, RoomKind,
+    direct_key,
 };
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Deserialize;
@@ -64,13 +64,12 @@ struct PackedHead(
 
 /// Reads [`packed_head`].
 pub(super) fn unpack_head(packed: &str) -> Result<RoomHead, Error> {
-    let head: PackedHead = serde_json::from_str(packed)
-        .map_err(|error| inconsistent("rooms", 0, &error.to_string()))?;
+    let head: PackedHead =
+        serde_json::from_str(packed).map_err(|error| inconsistent("rooms", 0, &error.to_string()))?;
     let PackedHead(id, name, kind, topic, creator, last_id, last_creator, people) = head;
-    let last_message = last_id.zip(last_creator).map(|(id, creator)| LastMessage {
-        id: MessageId::new(id),
-        creator_id: UserId::new(creator),
-    });
+    let last_message = last_id
+        .zip(last_creator)
+        .map(|(id, creator)| LastMessage { id: MessageId::new(id), creator_id: UserId::new(creator) });
     let people = people.unwrap_or_default().into_iter();
     let mut people: Vec<UserRef> = people.map(|(id, name)| UserRef { id, name }).collect();
     people.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id));
@@ -115,8 +114,7 @@ fn unpack_room(row: RoomRow) -> Result<(RoomHead, Membership), Error> {
     let head = unpack_head(&head)?;
     let broken = |what: &str| inconsistent("memberships", head.room.id.get(), what);
     let membership = Membership {
-        involvement: Involvement::parse(&involvement)
-            .ok_or_else(|| broken("unknown involvement"))?,
+        involvement: Involvement::parse(&involvement).ok_or_else(|| broken("unknown involvement"))?,
         starred,
         last_read: last_read.map(MessageId::new),
         hidden: hidden.map(MessageId::new),
@@ -177,8 +175,7 @@ impl Store {
         .fetch_optional(self.reader())
         .await
         .map_err(read_failed)?;
-        let (head, involvement, starred, creator, members, member_count) =
-            row.ok_or(Error::NotFound)?;
+        let (head, involvement, starred, creator, members, member_count) = row.ok_or(Error::NotFound)?;
         let head = unpack_head(&head)?;
         let unreadable = |_| inconsistent("rooms", room_id.get(), "unreadable members");
         let involvement = Involvement::parse(&involvement)
@@ -310,11 +307,7 @@ pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> sqlx::Resul
 
 /// Lets everybody in who is not there yet, and returns them. What was said before they came is
 /// not unread to them.
-pub async fn grant_everybody(
-    tx: &mut Tx,
-    room_id: RoomId,
-    now: Timestamp,
-) -> sqlx::Result<Vec<UserId>> {
+pub async fn grant_everybody(tx: &mut Tx, room_id: RoomId, now: Timestamp) -> sqlx::Result<Vec<UserId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)
@@ -375,11 +368,7 @@ fn users(rows: Vec<(i64,)>) -> Vec<UserId> {
 }
 
 /// Lets a new user into every open room. What was said before they came is not unread to them.
-pub async fn insert_open_memberships(
-    tx: &mut Tx,
-    user_id: UserId,
-    now: Timestamp,
-) -> sqlx::Result<()> {
+pub async fn insert_open_memberships(tx: &mut Tx, user_id: UserId, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO memberships
              (user_id, room_id, involvement, last_read_message_id, created_at)

@@ -128,25 +128,23 @@ impl Store {
         let names = |names: &[String]| (!names.is_empty()).then(|| names_expression(names));
         // One more than wanted tells whether there are more.
         let probe = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let (knows_people, knows_rooms, recent, hits): (bool, bool, String, String) =
-            sqlx::query_as(SEARCH)
-                .bind(viewer.get())
-                .bind(query.asks_something().then(|| query.expression()))
-                .bind(names(&query.people))
-                .bind(query.me)
-                .bind(names(&query.rooms))
-                .bind(FACET.to_string())
-                .bind(before.get())
-                .bind(query.after.map(|day| day * DAY_MS))
-                .bind(query.before.map(|day| day * DAY_MS))
-                .bind(probe)
-                .bind(RECENT)
-                .fetch_one(self.reader())
-                .await
-                .map_err(read_failed)?;
-        let unreadable = |error: serde_json::Error| {
-            inconsistent("message_search", viewer.get(), &error.to_string())
-        };
+        let (knows_people, knows_rooms, recent, hits): (bool, bool, String, String) = sqlx::query_as(SEARCH)
+            .bind(viewer.get())
+            .bind(query.asks_something().then(|| query.expression()))
+            .bind(names(&query.people))
+            .bind(query.me)
+            .bind(names(&query.rooms))
+            .bind(FACET.to_string())
+            .bind(before.get())
+            .bind(query.after.map(|day| day * DAY_MS))
+            .bind(query.before.map(|day| day * DAY_MS))
+            .bind(probe)
+            .bind(RECENT)
+            .fetch_one(self.reader())
+            .await
+            .map_err(read_failed)?;
+        let unreadable =
+            |error: serde_json::Error| inconsistent("message_search", viewer.get(), &error.to_string());
         let packed: Vec<Packed> = serde_json::from_str(&hits).map_err(unreadable)?;
         let recent = serde_json::from_str(&recent).map_err(unreadable)?;
         let mut hits = packed.into_iter().map(unpack).collect::<Result<Vec<Hit>, Error>>()?;
@@ -172,12 +170,7 @@ fn unpack(packed: Packed) -> Result<Hit, Error> {
 
 /// Keeps what somebody searched for as their newest search, and forgets those beyond the tenth.
 /// False for somebody who may not come in.
-pub async fn insert_search(
-    tx: &mut Tx,
-    viewer: UserId,
-    query: &str,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
+pub async fn insert_search(tx: &mut Tx, viewer: UserId, query: &str, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "INSERT INTO searches (id, user_id, query, created_at)
          SELECT (SELECT coalesce(max(id), 0) + 1 FROM searches), id, ?2, ?3
@@ -203,11 +196,7 @@ pub async fn insert_search(
 
 /// Forgets what somebody searched for.
 pub async fn remove_searches(tx: &mut Tx, viewer: UserId) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM searches WHERE user_id = ?1")
-        .bind(viewer.get())
-        .execute(tx)
-        .await
-        .map(|_| ())
+    sqlx::query("DELETE FROM searches WHERE user_id = ?1").bind(viewer.get()).execute(tx).await.map(|_| ())
 }
 
 /// Somebody to choose.
@@ -255,13 +244,12 @@ impl Store {
         .fetch_all(self.reader())
         .await
         .map_err(read_failed)?;
-        let candidates =
-            rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
-                user: UserRef { id: UserId::new(id), name },
-                is_bot: Role::parse(&role) == Some(Role::Bot),
-                is_member,
-                is_creator,
-            });
+        let candidates = rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
+            user: UserRef { id: UserId::new(id), name },
+            is_bot: Role::parse(&role) == Some(Role::Bot),
+            is_member,
+            is_creator,
+        });
         Ok(candidates.collect())
     }
 
@@ -412,10 +400,7 @@ pub async fn update_activity_seen(tx: &mut Tx, viewer: UserId, seen: Seq) -> sql
 }
 
 /// What these messages answer, of those that answer anything.
-pub async fn list_quotes(
-    tx: &mut Tx,
-    replies: &[MessageId],
-) -> sqlx::Result<HashMap<MessageId, Quote>> {
+pub async fn list_quotes(tx: &mut Tx, replies: &[MessageId]) -> sqlx::Result<HashMap<MessageId, Quote>> {
     let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
         "SELECT m.id, o.id, o.creator_id, u.name, o.body, o.body_html
          FROM json_each(?1) j JOIN messages m ON m.id = j.value
@@ -442,10 +427,7 @@ pub struct NewMention {
 
 /// Records who is mentioned, and returns whom it newly concerns: members of the message's room
 /// other than its author.
-pub async fn insert_mentions(
-    tx: &mut Tx,
-    mentions: &[NewMention],
-) -> sqlx::Result<Vec<NewMention>> {
+pub async fn insert_mentions(tx: &mut Tx, mentions: &[NewMention]) -> sqlx::Result<Vec<NewMention>> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "INSERT INTO mentions (user_id, room_id, message_id, seq)
          SELECT ms.user_id, g.room_id, g.id, g.seq FROM json_each(?1) j
@@ -464,11 +446,7 @@ pub async fn insert_mentions(
 }
 
 /// Forgets who was mentioned in a message, all but those who still are, and returns them.
-pub async fn remove_mentions(
-    tx: &mut Tx,
-    id: MessageId,
-    still: &[UserId],
-) -> sqlx::Result<Vec<UserId>> {
+pub async fn remove_mentions(tx: &mut Tx, id: MessageId, still: &[UserId]) -> sqlx::Result<Vec<UserId>> {
     let rows: Vec<(i64,)> = sqlx::query_as(
         "DELETE FROM mentions WHERE message_id = ?1
          AND user_id NOT IN (SELECT value FROM json_each(?2)) RETURNING user_id",

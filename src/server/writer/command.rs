@@ -279,9 +279,7 @@ impl Group<'_> {
 
     pub(super) async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
         // No row: the user was deactivated after the password was checked.
-        let id = access::insert_session(self.tx, viewer.id, new)
-            .await?
-            .ok_or(Error::WrongCredentials)?;
+        let id = access::insert_session(self.tx, viewer.id, new).await?.ok_or(Error::WrongCredentials)?;
         let session = Arc::new(Session {
             id,
             viewer: viewer.clone(),
@@ -363,8 +361,7 @@ impl Group<'_> {
     ) -> Result<Vec<NewMention>, sqlx::Error> {
         let mut mentions = Vec::new();
         for (message_id, people) in wanted {
-            let mention =
-                |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
+            let mention = |user_id: &UserId| NewMention { message_id: **message_id, user_id: *user_id };
             mentions.extend(people.iter().map(mention));
         }
         if mentions.is_empty() {
@@ -378,9 +375,8 @@ impl Group<'_> {
 
     /// A message the viewer may change: their own, or any of their rooms' for administrators.
     async fn own_message(&mut self, viewer: &Viewer, id: MessageId) -> Result<Message, Failure> {
-        let message = messages::find_message_of_member(self.tx, viewer.id, id)
-            .await?
-            .ok_or(Error::NotFound)?;
+        let message =
+            messages::find_message_of_member(self.tx, viewer.id, id).await?.ok_or(Error::NotFound)?;
         if message.creator.id == viewer.id || self.viewer(viewer.id).await?.may_administer() {
             Ok(message)
         } else {
@@ -441,19 +437,13 @@ impl Group<'_> {
     }
 
     /// A message that did not go in: from a stranger, or there already.
-    async fn why_not(
-        &mut self,
-        command: &CreateMessage,
-    ) -> Result<Result<Outcome, Error>, sqlx::Error> {
+    async fn why_not(&mut self, command: &CreateMessage) -> Result<Result<Outcome, Error>, sqlx::Error> {
         if !rooms::is_member(self.tx, command.creator.id, command.room_id).await? {
             return Ok(Err(Error::NotFound));
         }
-        let found =
-            messages::find_by_client_id(self.tx, command.room_id, command.client_message_id);
+        let found = messages::find_by_client_id(self.tx, command.room_id, command.client_message_id);
         Ok(match found.await? {
-            Some(first) if first.creator.id == command.creator.id => {
-                Ok(Outcome::Duplicate(Arc::new(first)))
-            }
+            Some(first) if first.creator.id == command.creator.id => Ok(Outcome::Duplicate(Arc::new(first))),
             Some(_) => Err(Error::ClientIdTaken),
             None => Err(Error::Unexpected),
         })

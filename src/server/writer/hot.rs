@@ -11,8 +11,7 @@ use super::Event;
 use crate::domain::account::Viewer;
 use crate::domain::message::{Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::room::{
-    Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, SidebarRoom, rename_among,
-    sidebar_room,
+    Involvement, LastMessage, MAX_MENTIONS, Membership, RoomHead, SidebarRoom, rename_among, sidebar_room,
 };
 use crate::domain::{RoomId, Seq, UserId};
 use crate::server::operation::Bounded;
@@ -162,30 +161,21 @@ impl Hot {
     /// Remembers the rooms of a viewer that were read from the database.
     pub fn fill_rooms(&self, ticket: Ticket, viewer: UserId, read: &ViewerRooms) {
         let mut state = self.write();
-        let stale =
-            read.rooms.iter().any(|(head, _)| state.changed_after(head.room.id, read.cursor));
+        let stale = read.rooms.iter().any(|(head, _)| state.changed_after(head.room.id, read.cursor));
         if state.structure != ticket.0 || stale {
             return;
         }
         for (head, _) in &read.rooms {
             state.rooms.entry(head.room.id).or_insert_with(|| head.clone());
         }
-        let memberships: HashMap<_, _> = read
-            .rooms
-            .iter()
-            .map(|(head, membership)| (head.room.id, membership.clone()))
-            .collect();
+        let memberships: HashMap<_, _> =
+            read.rooms.iter().map(|(head, membership)| (head.room.id, membership.clone())).collect();
         let weight = 96 + memberships.len() * MEMBERSHIP_BYTES;
         state.memberships.insert(viewer, memberships, weight);
     }
 
     /// The newest messages of a viewer's room.
-    pub fn newest_page(
-        &self,
-        viewer: UserId,
-        room_id: RoomId,
-        limit: usize,
-    ) -> Lookup<RoomWithPage> {
+    pub fn newest_page(&self, viewer: UserId, room_id: RoomId, limit: usize) -> Lookup<RoomWithPage> {
         let state = self.read();
         let Some(memberships) = state.memberships.get(&viewer) else {
             return Lookup::Unknown;
@@ -193,8 +183,7 @@ impl Hot {
         if !memberships.contains_key(&room_id) {
             return Lookup::Absent;
         }
-        let (Some(tail), Some(head)) = (state.tails.get(&room_id), state.rooms.get(&room_id))
-        else {
+        let (Some(tail), Some(head)) = (state.tails.get(&room_id), state.rooms.get(&room_id)) else {
             return Lookup::Unknown;
         };
         let loaded = tail.messages.len();

@@ -72,12 +72,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::LastAdministrator`].
-    pub async fn change_role(
-        &self,
-        viewer: UserId,
-        user_id: UserId,
-        role: Role,
-    ) -> Result<(), Error> {
+    pub async fn change_role(&self, viewer: UserId, user_id: UserId, role: Role) -> Result<(), Error> {
         self.people(PeopleCommand::ChangeRole { viewer, user_id, role }).await
     }
 
@@ -99,11 +94,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not wanted any more.
-    pub async fn remove_messages_of(
-        &self,
-        user_id: UserId,
-        ids: Vec<MessageId>,
-    ) -> Result<(), Error> {
+    pub async fn remove_messages_of(&self, user_id: UserId, ids: Vec<MessageId>) -> Result<(), Error> {
         self.people(PeopleCommand::RemoveMessages { user_id, ids }).await
     }
 
@@ -147,11 +138,7 @@ impl Writer {
     }
 
     /// Begins a session by a sign-in link, which is used up; [`Error::NotFound`] if it does not work.
-    pub async fn redeem_sign_in(
-        &self,
-        digest: TokenDigest,
-        session: NewSession,
-    ) -> Result<Begun, Error> {
+    pub async fn redeem_sign_in(&self, digest: TokenDigest, session: NewSession) -> Result<Begun, Error> {
         self.begin(Command::People(PeopleCommand::RedeemSignIn { digest, session })).await
     }
 
@@ -159,11 +146,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a link that does not work.
-    pub async fn redeem_reset(
-        &self,
-        digest: TokenDigest,
-        password_digest: String,
-    ) -> Result<(), Error> {
+    pub async fn redeem_reset(&self, digest: TokenDigest, password_digest: String) -> Result<(), Error> {
         self.people(PeopleCommand::RedeemReset { digest, password_digest }).await
     }
 
@@ -209,18 +192,14 @@ impl Group<'_> {
                 self.end_sessions(*viewer, Sessions::AllBut(*keep)).await?;
                 Ok(Outcome::Done)
             }
-            Wish::ChangeRole { viewer, user_id, role } => {
-                self.change_role(*viewer, *user_id, *role).await
-            }
+            Wish::ChangeRole { viewer, user_id, role } => self.change_role(*viewer, *user_id, *role).await,
             Wish::ChangeStatus { viewer, user_id, status, messages } => {
                 self.administrator(*viewer).await?;
                 self.change_status(*user_id, *status, *messages).await
             }
             Wish::RemoveMessages { user_id, ids } => self.remove_messages(*user_id, ids).await,
             Wish::RenameMentions { user_id, ids } => self.rename_mentions(*user_id, ids).await,
-            Wish::CreateInvite { viewer, code, terms } => {
-                self.create_invite(*viewer, code, *terms).await
-            }
+            Wish::CreateInvite { viewer, code, terms } => self.create_invite(*viewer, code, *terms).await,
             Wish::RevokeInvite { viewer, id } => self.revoke_invite(*viewer, *id).await,
             Wish::CreateLink { link } => self.create_link(link).await,
             Wish::RedeemSignIn { digest, session } => self.redeem_sign_in(digest, session).await,
@@ -300,12 +279,7 @@ impl Group<'_> {
         self.user_changed(user_id).await
     }
 
-    async fn change_status(
-        &mut self,
-        user_id: UserId,
-        status: Status,
-        theirs: TheirMessages,
-    ) -> Applied {
+    async fn change_status(&mut self, user_id: UserId, status: Status, theirs: TheirMessages) -> Applied {
         if status != Status::Active {
             self.keep_an_administrator(user_id).await?;
         }
@@ -362,8 +336,7 @@ impl Group<'_> {
             account::update_renamed(self.tx, user_id, false).await?;
         }
         for id in ids {
-            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await?
-            else {
+            let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await? else {
                 continue;
             };
             if let Some(html) = rename_mentions(&message.body_html, &user) {

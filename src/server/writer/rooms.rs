@@ -145,12 +145,7 @@ impl Group<'_> {
         Ok(Outcome::Room { room, is_new: false })
     }
 
-    async fn change_room(
-        &mut self,
-        viewer: UserId,
-        room_id: RoomId,
-        change: &RoomChange,
-    ) -> Applied {
+    async fn change_room(&mut self, viewer: UserId, room_id: RoomId, change: &RoomChange) -> Applied {
         let (head, _) = self.room_of(viewer, room_id).await?;
         self.ensure_may_change(viewer, &head).await?;
         let before = head.room;
@@ -245,11 +240,7 @@ impl Group<'_> {
         Ok(head)
     }
 
-    async fn room_of(
-        &mut self,
-        viewer: UserId,
-        room_id: RoomId,
-    ) -> Result<(RoomHead, Membership), Failure> {
+    async fn room_of(&mut self, viewer: UserId, room_id: RoomId) -> Result<(RoomHead, Membership), Failure> {
         let found = rooms::find_room_of_member(self.tx, viewer, room_id).await?;
         Ok(found.ok_or(Error::NotFound)?)
     }
@@ -270,13 +261,7 @@ impl Group<'_> {
         }
     }
 
-    async fn boost(
-        &mut self,
-        viewer: UserId,
-        id: MessageId,
-        boost: &Boost,
-        wanted: bool,
-    ) -> Applied {
+    async fn boost(&mut self, viewer: UserId, id: MessageId, boost: &Boost, wanted: bool) -> Applied {
         let found = messages::find_message_of_member(self.tx, viewer, id);
         let mut message = found.await?.ok_or(Error::NotFound)?;
         let own = message.boosts.iter().filter(|one| one.is_by(viewer));
@@ -450,20 +435,13 @@ impl Writer {
     }
 
     /// Records whether the viewer keeps a room at the top.
-    pub async fn star_room(
-        &self,
-        viewer: UserId,
-        room_id: RoomId,
-        starred: bool,
-    ) -> Result<(), Error> {
+    pub async fn star_room(&self, viewer: UserId, room_id: RoomId, starred: bool) -> Result<(), Error> {
         self.ask(Command::Rooms(RoomCommand::Star { viewer, room_id, starred })).await
     }
 
     /// Removes what deleted rooms have left behind, a little at a time: others write in between.
     pub async fn remove_leftovers(&self) -> Result<(), Error> {
-        while let Outcome::More(true) =
-            self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await?
-        {}
+        while let Outcome::More(true) = self.run(Command::Rooms(RoomCommand::RemoveLeftovers)).await? {}
         Ok(())
     }
 
