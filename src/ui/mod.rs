@@ -17,7 +17,6 @@ mod message;
 pub mod people;
 mod room;
 pub mod rooms;
-pub mod settings;
 mod sidebar;
 pub mod state;
 mod timeline;

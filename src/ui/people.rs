@@ -1,7 +1,8 @@
-//! The screens about people: the list, a person's card, one's own profile, password and sessions.
+//! The screens about people: the list, a person's card, one's own profile with what is chosen for
+//! this browser, password and sessions.
 //!
-//! Plain HTML with forms, rendered by the server only and left as it is by the browser. The one
-//! thing a script adds, finding a person while typing, is in `ui::room`.
+//! Plain HTML with forms, rendered by the server only and left as it is by the browser. What a
+//! script adds, finding a person while typing and switching the theme at once, is in `ui::room`.
 
 use super::Theme;
 use super::controls::{Avatar, Field, FieldKind, FormError, Icon};
@@ -53,7 +54,8 @@ pub enum AccountPage {
     Workspace,
 }
 
-pub(super) fn account_tabs(page: AccountPage, administers: bool) -> impl IntoView {
+/// The account's pages, one of them marked.
+pub(crate) fn account_tabs(page: AccountPage, administers: bool) -> impl IntoView {
     let mut pages = vec![
         ("/account/edit".to_owned(), "People", page == AccountPage::People),
         ("/account/invites".to_owned(), "Invite links", page == AccountPage::Invites),
@@ -87,7 +89,7 @@ fn own_tabs(page: OwnPage, viewer: UserId) -> impl IntoView {
 }
 
 /// A button that posts.
-pub(super) fn act(action: String, label: &'static str, class: &'static str) -> impl IntoView {
+pub(crate) fn act(action: String, label: &'static str, class: &'static str) -> impl IntoView {
     view! {
         <form action=action method="post"><button class=class type="submit">{label}</button></form>
     }
@@ -337,7 +339,65 @@ pub fn OwnProfile(
                 </div>
             </form>
         </section>
-        <super::settings::OwnSettings theme=theme/>
+        <OwnSettings theme=theme/>
+    }
+}
+
+/// What only you see on your own page: theme, the way out.
+#[component]
+pub fn OwnSettings(
+    /// The theme chosen in this browser.
+    theme: Theme,
+) -> impl IntoView {
+    let choices = Theme::ALL.map(|choice| {
+        let (icon, label) = match choice {
+            Theme::System => ("monitor", "System"),
+            Theme::Light => ("sun", "Light"),
+            Theme::Dark => ("moon", "Dark"),
+        };
+        view! {
+            <label>
+                <Icon name=icon class="icon icon--s"/>{label}
+                <input type="radio" name="theme" value=choice.as_str() checked={choice == theme}/>
+            </label>
+        }
+    });
+    view! {
+        <section class="section" aria-labelledby="here-title">
+            <div class="section__head">
+                <h2 class="section__title" id="here-title">"This browser"</h2>
+            </div>
+            <div class="panel rows">
+                <form class="row" action="/theme" method="post">
+                    <Icon name="sun"/>
+                    <span class="row__main"><span class="row__name">"Theme"</span>
+                        <span class="row__note">"Follows your system unless you choose."</span></span>
+                    <span class="row__end">
+                        <fieldset class="segmented">
+                            <legend class="visually-hidden">"Theme"</legend>
+                            {choices.collect_view()}
+                        </fieldset>
+                        <button class="button button--s without-scripts" type="submit">"Use"</button>
+                    </span>
+                </form>
+                <div class="row with-scripts">
+                    <Icon name="keyboard"/>
+                    <span class="row__main"><span class="row__name">"Keyboard"</span>
+                        <span class="row__note">"Everything can be done without a mouse."</span></span>
+                    <span class="row__end">
+                        <button class="button button--s" type="button" data-shortcuts>"Shortcuts"</button>
+                    </span>
+                </div>
+                <form class="row" action="/session/end" method="post">
+                    <Icon name="logout"/>
+                    <span class="row__main"><span class="row__name">"Sign out"</span>
+                        <span class="row__note">"Of this browser only."</span></span>
+                    <span class="row__end">
+                        <button class="button button--danger" type="submit">"Sign out"</button>
+                    </span>
+                </form>
+            </div>
+        </section>
     }
 }
 

@@ -2,14 +2,15 @@
 //! out, and the theme, as plain forms and as JSON.
 //!
 //! Pages of the way in have no script: they post, a redirect shows the result, and a broken rule
-//! shows the form again with what was typed (never a password).
+//! shows the form again with what was typed (never a password). A link that was made is shown by the
+//! card beside its handler; copying it is a script's part, found by `data-copy` in `ui::room`.
 
 use super::super::App;
 use super::super::auth::{self, Client, SignedIn};
 use super::super::store::access::{Purpose, Session};
 use super::Answer;
 use super::pages::quiet_page;
-use super::people::qr;
+use super::people::{Invites, qr};
 use super::request::{
     FormBody, JsonBody, Signed, Visitor, expired_cookie, invite_link, page_with, plain_cookie,
     session_cookie, theme,
@@ -17,14 +18,13 @@ use super::request::{
 use crate::domain::account::{Invite, InviteTerms, NewUser, Role, Viewer};
 use crate::domain::error::Error;
 use crate::domain::{InviteId, UserId};
-use crate::ui::controls::{ConfirmSignIn, FirstRun, Join, ResetPassword, SignIn, Typed};
-use crate::ui::settings::{Invites, LinkCard};
+use crate::ui::controls::{ConfirmSignIn, FirstRun, Icon, Join, ResetPassword, SignIn, Typed};
 use crate::ui::{self, Theme};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use leptos::view;
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// `GET /first_run`
@@ -341,6 +341,45 @@ pub(super) async fn invite(by: Visitor, Path(id): Path<String>) -> Answer {
         view! { <LinkCard link=link qr=code note=note back="/account/invites".to_owned()/> }
     });
     quiet_page(&by, ("Invite link", html)).await
+}
+
+/// A link to pass on, also as a code for a camera.
+#[component]
+pub(super) fn LinkCard(
+    /// The link.
+    link: String,
+    /// Its QR code, as HTML.
+    qr: String,
+    /// What it does.
+    note: &'static str,
+    /// Where to go afterwards.
+    back: String,
+) -> impl IntoView {
+    view! {
+        <div class="panel panel--pad split">
+            <div class="stack">
+                <InviteLine invite=link/>
+                <p class="small muted">{note}</p>
+                <div class="button-row"><a class="button button--s" href=back>"Done"</a></div>
+            </div>
+            <div inner_html=qr></div>
+        </div>
+    }
+}
+
+/// An invite link with a button that copies it.
+#[component]
+pub(super) fn InviteLine(
+    /// The link.
+    invite: String,
+) -> impl IntoView {
+    view! {
+        <div class="copy-line">
+            <code class="truncate">{invite.clone()}</code>
+            <button type="button" class="icon-button with-scripts" aria-label="Copy link"
+                title="Copy link" data-copy=invite><Icon name="copy"/></button>
+        </div>
+    }
 }
 
 /// `POST /account/invites/{id}/end`

@@ -2,7 +2,8 @@
 //! name, as forms and as JSON.
 //!
 //! Each handler asks who it is, reads the request, makes one call and answers. Forms work without
-//! scripts; what was typed comes back with its problem.
+//! scripts; what was typed comes back with its problem. The pages of such a form stand beside their
+//! handlers.
 
 use super::super::rich_text::{EVERYBODY, may_mention};
 use super::super::store::messages::Position;
@@ -12,20 +13,19 @@ use super::Answer;
 use super::pages::{quiet_page, room_page};
 use super::request::{FormBody, JsonBody, Signed, Visitor, form_message_id, message, room};
 use crate::domain::account::UserRef;
-use crate::domain::composing::Boost;
+use crate::domain::composing::{Boost, QUICK_BOOSTS};
 use crate::domain::error::Error;
 use crate::domain::event::MAX_CHANGES;
-use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE};
+use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::search::rank;
 use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::ui;
-use crate::ui::settings::{EditMessageForm, ReactForm};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
-use leptos::view;
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -266,6 +266,42 @@ async fn edit_page(by: &Visitor, id: MessageId, problem: Option<(String, String)
     Ok((status, page).into_response())
 }
 
+/// A message's text.
+#[component]
+pub(super) fn EditMessageForm(
+    /// The message.
+    message: Message,
+    /// What is wrong with the new text.
+    problem: Option<String>,
+) -> impl IntoView {
+    let base = format!("/rooms/{}/messages/{}", message.room_id, message.id);
+    let wrong = problem.is_some();
+    view! {
+        <form class="form" action=format!("{base}/edit") method="post">
+            <div class="field">
+                <label class="field__label" for="body">"Text"</label>
+                <textarea class="input" id="body" name="body" dir="auto"
+                    aria-invalid=wrong.then_some("true")
+                    aria-describedby=wrong.then_some("body-note")>{message.body}</textarea>
+                {problem.map(|sentence| {
+                    view! { <p class="field__error" id="body-note">{sentence}</p> }
+                })}
+            </div>
+            <div class="button-row">
+                <button class="button button--primary" type="submit">"Save"</button>
+                <a class="button button--plain" href=format!("/rooms/{}", message.room_id)>
+                    "Cancel"
+                </a>
+            </div>
+        </form>
+        <form class="form" action=format!("{base}/delete") method="post">
+            <div class="button-row">
+                <button class="button button--danger" type="submit">"Delete this message"</button>
+            </div>
+        </form>
+    }
+}
+
 /// `POST /rooms/{room_id}/messages/{id}/edit`.
 /// Errors: [`Error::NotFound`], [`Error::Forbidden`]; those of the writer.
 pub(super) async fn change_message(
@@ -348,6 +384,54 @@ async fn react_page(by: &Visitor, id: MessageId, problem: Option<(String, String
     });
     let page = quiet_page(by, ("React", html)).await?;
     Ok((status, page).into_response())
+}
+
+/// What can be added to a message, and the way to answer it, for browsers without scripts.
+#[component]
+pub(super) fn ReactForm(
+    /// The message.
+    message: Message,
+    /// What was typed, and what is wrong with it.
+    problem: Option<(String, String)>,
+) -> impl IntoView {
+    let base = format!("/rooms/{}/messages/{}/boosts", message.room_id, message.id);
+    let place = format!("/rooms/{}/@{}", message.room_id, message.id);
+    let quote = Quote::new(message.id, message.creator, &message.body);
+    let quick = QUICK_BOOSTS.map(|(emoji, name)| {
+        view! {
+            <button class="icon-button" name="content" value=emoji title=name
+                aria-label=format!("React with {name}")>{emoji}</button>
+        }
+    });
+    let (typed, problem) = problem.unzip();
+    let wrong = problem.is_some();
+    view! {
+        <a class="reply-ref" href=place.clone()>
+            <span class="reply-ref__who" dir="auto">{quote.creator.name.clone()}</span>
+            <span class="reply-ref__what truncate" dir="auto">{quote.shown().to_owned()}</span>
+        </a>
+        <div class="button-row">
+            <a class="button" href=format!("{place}?reply=1#body")>"Reply"</a>
+        </div>
+        <form class="form" action=base.clone() method="post">
+            <div class="button-row">{quick.collect_view()}</div>
+        </form>
+        <form class="form" action=base method="post">
+            <div class="field">
+                <label class="field__label" for="content">"An emoji or a few words"</label>
+                <input class="input" id="content" name="content" value=typed autocomplete="off"
+                    dir="auto" aria-invalid=wrong.then_some("true")
+                    aria-describedby=wrong.then_some("content-note")/>
+                {problem.map(|sentence| {
+                    view! { <p class="field__error" id="content-note">{sentence}</p> }
+                })}
+            </div>
+            <div class="button-row">
+                <button class="button button--primary" type="submit">"Add"</button>
+                <a class="button button--plain" href=place>"Back"</a>
+            </div>
+        </form>
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,5 @@
-//! The signed-in pages: the room, what administrators choose for everybody, the frame around them
-//! all, and the finished pages that are kept for whoever comes back to them.
+//! The signed-in pages: the room, what administrators choose for everybody (its page beside its
+//! handler), the frame around them all, and the finished pages that are kept for whoever comes back.
 //!
 //! A room page is kept together with the [`Boot`] it was made from, and is given out again only if
 //! the new one is equal. So nothing ever has to be declared stale: whatever a page shows is in its
@@ -16,18 +16,20 @@ use super::request::{
     FormBody, JsonBody, Signed, Visitor, accepts, cookie, invite_link, message, plain_cookie,
     room as room_id_of, status_of, theme, wants_plain,
 };
+use super::rooms::{NoRooms, WelcomeCard};
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
 use crate::domain::event::MAX_ONLINE;
 use crate::domain::message::{CONTEXT, PAGE_SIZE, Quote};
 use crate::domain::{MessageId, RoomId, UserId};
-use crate::ui::settings::{NoRooms, WelcomeCard, Workspace};
+use crate::ui::controls::{Field, FieldKind};
+use crate::ui::people::{AccountPage, account_tabs};
 use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
-use leptos::view;
+use leptos::prelude::*;
 use serde::Deserialize;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -200,6 +202,79 @@ async fn workspace_page(
     });
     let page = quiet_page(by, ("Workspace", html)).await?;
     Ok((status, page).into_response())
+}
+
+const ACCOUNT: FieldKind = FieldKind {
+    name: "account_name",
+    label: "Name",
+    input: "text",
+    autocomplete: "off",
+    hint: "Shown in the sidebar and on the sign-in page.",
+    longest: 60,
+};
+
+/// What administrators choose for everybody.
+#[component]
+pub(super) fn Workspace(
+    /// The account's name as typed.
+    name: String,
+    /// Who may create rooms.
+    room_creators: RoomCreators,
+    /// The stylesheet as typed.
+    styles: String,
+    /// What was wrong.
+    error: Option<Error>,
+) -> impl IntoView {
+    let restricted = room_creators == RoomCreators::Administrators;
+    let wrong = error.as_ref().and_then(|error| error.for_field("styles")).map(str::to_owned);
+    view! {
+        {account_tabs(AccountPage::Workspace, true)}
+        <section class="section" aria-labelledby="workspace-title">
+            <h2 class="section__title" id="workspace-title">"Workspace"</h2>
+            <form class="form" action="/account" method="post">
+                <Field kind=ACCOUNT value=name error=error/>
+                <div class="panel rows"><label class="choice row">
+                    <span class="choice__text">
+                        <span class="choice__name">"Only administrators create rooms"</span>
+                        <span class="choice__hint">
+                            "Everybody else writes in the rooms there are."
+                        </span>
+                    </span>
+                    <input class="switch" type="checkbox" role="switch" name="room_creators"
+                        value="administrators" checked=restricted/>
+                </label></div>
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Save workspace"</button>
+                </div>
+            </form>
+        </section>
+        <section class="section" aria-labelledby="styles-title">
+            <div class="section__head"><div>
+                <h2 class="section__title" id="styles-title">"Custom styles"</h2>
+                <p class="section__note">
+                    "CSS added after the product's own. Add "<code>"?plain=1"</code>
+                    " to any address to see that page without it."
+                </p>
+            </div></div>
+            <form class="form" action="/account/styles" method="post">
+                <div class="field">
+                    <label class="visually-hidden" for="styles">"Custom CSS"</label>
+                    <textarea class="input input--code" id="styles" name="styles" rows="8"
+                        spellcheck="false" aria-invalid=wrong.is_some().then_some("true")
+                        aria-describedby=wrong.is_some().then_some("styles-note")>
+                        {styles}
+                    </textarea>
+                    {wrong.map(|text| view! {
+                        <p class="field__error" id="styles-note">{text}</p>
+                    })}
+                </div>
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Save styles"</button>
+                </div>
+            </form>
+        </section>
+        <p class="small muted">{concat!("Campfire ", env!("CARGO_PKG_VERSION"))}</p>
+    }
 }
 
 /// `GET /account/settings`. Errors: [`Error::Forbidden`] for members; [`Error::Unavailable`].

@@ -3,20 +3,23 @@
 //! Every handler asks who it is, reads the request, makes one call and answers. Rights are checked
 //! where the call ends, in the writer's transaction; pages that show nothing to others check them
 //! here as well. The two families meet the same calls: forms answer with the page to look at next,
-//! programs with JSON.
+//! programs with JSON. The page of invite links, which `super::entrance` answers with, is at the end.
 
 use super::super::store::access::{Purpose, Sessions};
 use super::super::writer::people::TheirMessages;
 use super::Answer;
+use super::entrance::{InviteLine, LinkCard};
 use super::pages::quiet_page;
 use super::request::{FormBody, JsonBody, Signed, Visitor, public_origin, status_of, theme, user as user_of};
-use crate::domain::account::{Device, Person, Profile, Role, Status};
+use crate::domain::account::{Device, Invite, InviteTerms, Person, Profile, Role, Status, Viewer};
 use crate::domain::error::Error;
-use crate::domain::{SessionId, UserId};
+use crate::domain::{SessionId, Timestamp, UserId};
 use crate::ui;
-use crate::ui::people::{Administration, Devices, OwnProfile, PasswordForm, People, PersonCard};
+use crate::ui::people::{
+    AccountPage, Administration, Devices, OwnProfile, PasswordForm, People, PersonCard, account_tabs, act,
+    moment,
+};
 use crate::ui::rooms::{HiddenRooms, MessageButton};
-use crate::ui::settings::LinkCard;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
@@ -24,7 +27,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use fast_qr::QRBuilder;
 use form_urlencoded::byte_serialize;
-use leptos::view;
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -402,4 +405,92 @@ pub(super) async fn list_users(
 /// `GET /api/users/{user_id}`
 pub(super) async fn get_user(by: Signed, Path(user_id): Path<String>) -> Result<Json<Person>, Error> {
     by.app.store.load_person(by.viewer(), user_of(&user_id)?).await.map(Json)
+}
+
+/// The invite links.
+#[component]
+pub(super) fn Invites(
+    /// Who is looking.
+    viewer: Viewer,
+    /// The links with their addresses.
+    invites: Vec<(Invite, String)>,
+    /// The time, to tell which have ended.
+    now: Timestamp,
+) -> impl IntoView {
+    let rows = invites.into_iter().map(|(invite, link)| {
+        let may_end = viewer.may_administer() || invite.creator.id == viewer.id;
+        let state = match (&invite, invite.is_open(now)) {
+            (_, true) => ("Open", "tag tag--ok"),
+            (Invite { revoked_at: Some(_), .. }, _) => ("Ended", "tag"),
+            (Invite { expires_at: Some(end), .. }, _) if *end <= now => ("Expired", "tag"),
+            _ => ("Used up", "tag"),
+        };
+        let uses = match invite.max_uses {
+            Some(most) => format!(", used {} of {most} times", invite.uses),
+            None => format!(", used {} times", invite.uses),
+        };
+        let open = invite.is_open(now);
+        let ends = invite.expires_at.map(|end| view! { ", until "{moment(end)} });
+        let base = format!("/account/invites/{}", invite.id);
+        let tools = open.then(|| {
+            view! {
+                <span class="row__end button-row">
+                    <a class="button button--s" href=base.clone()>"QR code"</a>
+                    {may_end.then(|| act(
+                        format!("{base}/end"), "End", "button button--s button--danger",
+                    ))}
+                </span>
+            }
+        });
+        view! {
+            <li class=if open { "row" } else { "row row--faded" }>
+                <span class="row__main">
+                    <InviteLine invite=link/>
+                    <span class="row__note">
+                        <span class=state.1>{state.0}</span>" By "
+                        <span dir="auto">{invite.creator.name}</span>{uses}{ends}
+                    </span>
+                </span>
+                {tools}
+            </li>
+        }
+    });
+    let days = InviteTerms::DAYS.map(|days| match days {
+        0 => (days, "Never ends".to_owned()),
+        1 => (days, "1 day".to_owned()),
+        _ => (days, format!("{days} days")),
+    });
+    let uses = InviteTerms::USES.map(|uses| match uses {
+        0 => (uses, "As many as come".to_owned()),
+        1 => (uses, "One person".to_owned()),
+        _ => (uses, format!("{uses} people")),
+    });
+    let choice = |name: &'static str, label: &'static str, choices: [(u16, String); 4]| {
+        let options = choices.map(|(value, text)| {
+            view! { <option value=value.to_string()>{text}</option> }
+        });
+        view! {
+            <div class="field">
+                <label class="field__label" for=name>{label}</label>
+                <select class="input" id=name name=name>{options.collect_view()}</select>
+            </div>
+        }
+    };
+    view! {
+        {account_tabs(AccountPage::Invites, viewer.may_administer())}
+        <section class="section" aria-labelledby="invite-title">
+            <div class="section__head"><div>
+                <h2 class="section__title" id="invite-title">"Invite people"</h2>
+                <p class="section__note">"Whoever opens one of these links can join as a member."</p>
+            </div></div>
+            <ul class="panel rows">{rows.collect_view()}</ul>
+            <form class="form" action="/account/invites" method="post">
+                {choice("days", "Works for", days)}
+                {choice("max_uses", "Lets in", uses)}
+                <div class="button-row">
+                    <button class="button button--primary" type="submit">"Make a link"</button>
+                </div>
+            </form>
+        </section>
+    }
 }

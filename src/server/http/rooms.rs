@@ -2,11 +2,13 @@
 //!
 //! Forms work without scripts: they post, and a redirect shows the result. A form says whom it
 //! listed as well as whom it chose, because a page lists 500 people at most and must not remove
-//! the rest. Rights are the writer's to judge; a page only leaves out what would be refused.
+//! the rest. Rights are the writer's to judge; a page only leaves out what would be refused. What
+//! stands where there is no room yet, and above the first one, is at the end.
 
 use super::super::store::search::Candidate;
 use super::super::writer::Opened;
 use super::Answer;
+use super::entrance::InviteLine;
 use super::pages::quiet_page;
 use super::request::{
     FormBody, JsonBody, Signed, Visitor, room as room_id_of, status_of, user as user_id_of,
@@ -19,12 +21,13 @@ use crate::domain::room::{
 };
 use crate::domain::{RoomId, UserId};
 use crate::ui;
+use crate::ui::controls::{Icon, Mark};
 use crate::ui::rooms::{Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm};
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use leptos::view;
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -401,4 +404,41 @@ pub(super) async fn star_room(
     by.app.auth.allow_post(viewer)?;
     by.app.writer.star_room(viewer, room_id, form.starred).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// There is no room to show.
+#[component]
+pub(super) fn NoRooms() -> impl IntoView {
+    view! {
+        <section class="panel" aria-label="No rooms yet">
+            <div class="empty">
+                <Mark/>
+                <h2 class="empty__title">"No rooms yet"</h2>
+                <p class="empty__text">"Rooms gather around a subject. Make the first one."</p>
+                <div class="button-row">
+                    <a class="button button--ember" href="/rooms/new">
+                        <Icon name="plus" class="icon icon--s"/>"New room"
+                    </a>
+                </div>
+            </div>
+        </section>
+    }
+}
+
+/// What the first administrator sees in the first room: how to bring the others in.
+#[component]
+pub(super) fn WelcomeCard(
+    /// The invite link.
+    invite: String,
+) -> impl IntoView {
+    view! {
+        <Mark/>
+        <div class="stack">
+            <h2 class="empty__title">"The fire is lit"</h2>
+            <p class="empty__text">
+                "Bring your people in: whoever opens this link can join as a member."
+            </p>
+            <InviteLine invite=invite/>
+        </div>
+    }
 }

@@ -1,6 +1,6 @@
 //! The pages that gather from all rooms: what a search finds, and what concerns somebody. Plain
 //! HTML, rendered by the server only: one field, filters to take away and to add, hits under the
-//! name of their room, recent searches.
+//! name of their room, recent searches. Each page stands beside its handler.
 
 use super::Answer;
 use super::pages::quiet_page;
@@ -8,16 +8,15 @@ use super::request::{FormBody, JsonBody, Signed, Visitor};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::message::PAGE_SIZE;
-use crate::domain::room::{Activity, RoomKind};
+use crate::domain::room::{Activity, ActivityKind, RoomKind};
 use crate::domain::search::{MAX_QUERY, Query, plain_text};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
 use crate::server::rich_text::excerpt;
 use crate::server::store::search::Hit;
 use crate::ui;
-use crate::ui::controls::{Avatar, Icon};
+use crate::ui::controls::{Avatar, Icon, Mark};
 use crate::ui::people::moment;
 use crate::ui::push_permalink;
-use crate::ui::settings::ActivityList;
 use axum::Json;
 use axum::extract::Query as Asked;
 use axum::extract::rejection::QueryRejection;
@@ -338,6 +337,75 @@ pub(super) async fn activity(by: Visitor, query: Result<Asked<Part>, QueryReject
         view! { <ActivityList activity=activity rooms=rooms has_more=has_more/> }
     });
     quiet_page(&by, ("Activity", html)).await
+}
+
+/// What concerns the viewer, newest first.
+#[component]
+pub(super) fn ActivityList(
+    /// What happened.
+    activity: Vec<Activity>,
+    /// What the viewer's rooms are called.
+    rooms: HashMap<RoomId, String>,
+    /// Whether there is more below.
+    has_more: bool,
+) -> impl IntoView {
+    if activity.is_empty() {
+        return view! {
+            <div class="empty">
+                <Mark/>
+                <h2 class="empty__title">"Nothing yet"</h2>
+                <p class="empty__text">
+                    "Mentions of you, replies and reactions to what you say gather here."
+                </p>
+            </div>
+        }
+        .into_any();
+    }
+    let seen = activity.first().map(|one| one.seq.get().to_string());
+    let older = activity.last().filter(|_| has_more);
+    let older = older.map(|last| format!("/activity?before={}", last.seq.get()));
+    let unread = activity.iter().any(|one| one.unread);
+    let rows = activity.into_iter().map(|one| {
+        let what = match (one.kind, one.content) {
+            (ActivityKind::Mention, _) => " mentioned you in ".to_owned(),
+            (ActivityKind::Reply, _) => " replied to you in ".to_owned(),
+            (ActivityKind::Boost, content) => {
+                format!(" added {} to your message in ", content.unwrap_or_default())
+            }
+        };
+        let room = rooms.get(&one.room_id).cloned().unwrap_or_default();
+        let (room_id, id) = (one.room_id, one.message_id);
+        view! {
+            <li class="row">
+                <Avatar id=one.user.id name=one.user.name.clone() class="avatar avatar--s"/>
+                <a class="row__main" href=format!("/rooms/{room_id}/@{id}#m-{id}")>
+                    <span class="row__name">
+                        <bdi>{one.user.name}</bdi>{what}<bdi>{room}</bdi>
+                    </span>
+                    <span class="row__note truncate" dir="auto">{one.excerpt}</span>
+                </a>
+                <span class="row__end">
+                    {one.unread.then(|| view! {
+                        <span class="tag tag--ok">"New"</span>
+                    })}
+                    <span class="row__note">{moment(one.created_at)}</span>
+                </span>
+            </li>
+        }
+    });
+    view! {
+        <ul class="panel rows" id="activity" data-seen=seen.clone()>{rows.collect_view()}</ul>
+        <div class="button-row">
+            {unread.then(|| view! {
+                <form class="without-scripts" action="/activity/seen" method="post">
+                    <input type="hidden" name="seen" value=seen/>
+                    <button class="button" type="submit">"Mark as seen"</button>
+                </form>
+            })}
+            {older.map(|older| view! { <a class="button button--plain" href=older>"Older"</a> })}
+        </div>
+    }
+    .into_any()
 }
 
 #[derive(Deserialize)]
