@@ -384,6 +384,10 @@ async fn a_new_name_reaches_mentions_quotes_and_reactions() {
     let found = "SELECT count(*) FROM message_search WHERE message_search MATCH 'jay'";
     assert_eq!(sql.number(found).await, many as i64, "searched by the new name");
 
+    // The end of the first wish is written after its last message; only then a second one is one.
+    while sql.number("SELECT renamed FROM users WHERE id = 2").await == 1 {
+        tokio::task::yield_now().await;
+    }
     // A wish that a stop has interrupted goes on; nothing else changes.
     sql.run("UPDATE users SET renamed = 1, name = 'Jason' WHERE id = 2").await;
     let app = app.restart().await;
