@@ -201,6 +201,29 @@ fn only_the_store_contains_sql() {
     assert!(built.is_empty(), "statements are literals with bound values: {built:#?}");
 }
 
+/// Statements of several lines are files of their own; each is read in exactly one place, by the file
+/// of the store that it is named after.
+#[test]
+fn every_statement_file_is_read_by_the_file_it_is_named_after() {
+    let mut read = Vec::new();
+    for source in sources() {
+        for part in source.code.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            if let Some(name) = part.strip_suffix(".sql") {
+                let name = name.rsplit('/').next().unwrap().to_owned();
+                let noun = name.split('_').next().unwrap().replace("store", "mod");
+                assert_eq!(source.path, format!("src/server/store/{noun}.rs"), "{name} is named otherwise");
+                read.push(name);
+            }
+        }
+    }
+    read.sort();
+    let folder = fs::read_dir(root().join("src/server/store/sql")).unwrap();
+    let mut files: Vec<_> =
+        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap().replace(".sql", "")).collect();
+    files.sort();
+    assert_eq!(read, files, "a statement file is read once");
+}
+
 #[test]
 fn features_are_chosen_in_one_place() {
     let found =

@@ -7,9 +7,8 @@
 
 use super::Clock;
 use super::operation::{Allowances, Config, Gap};
-use super::store::Store;
-use super::store::access::{Link, NewSession, Purpose, Session, TokenDigest};
-use super::store::account::{Account, Credentials};
+use super::store::account::{Credentials, Link, NewSession, Purpose, Session, TokenDigest};
+use super::store::{Account, Store};
 use super::writer::hot::Hot;
 use super::writer::{Begun, Newcomer, Writer};
 use crate::domain::account::{

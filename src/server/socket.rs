@@ -9,7 +9,7 @@ use super::App;
 use super::auth::Auth;
 use super::connections::{ConnectionId, Connections, Parcel, Registered, encode};
 use super::operation::Gap;
-use super::store::access::Session;
+use super::store::account::Session;
 use super::store::messages::Position;
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;

@@ -7,7 +7,7 @@
 
 use super::super::App;
 use super::super::auth::{self, Client, SignedIn};
-use super::super::store::access::{Purpose, Session};
+use super::super::store::account::{Purpose, Session};
 use super::Answer;
 use super::pages::quiet_page;
 use super::people::{Invites, qr};

@@ -9,8 +9,8 @@
 
 use super::super::App;
 use super::super::operation::Bounded;
-use super::super::store::account::styles_name;
 use super::super::store::messages::{Position, RoomWithPage};
+use super::super::store::styles_name;
 use super::Answer;
 use super::request::{
     FormBody, JsonBody, Signed, Visitor, accepts, cookie, invite_link, message, plain_cookie,

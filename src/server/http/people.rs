@@ -5,7 +5,7 @@
 //! here as well. The two families meet the same calls: forms answer with the page to look at next,
 //! programs with JSON. The page of invite links, which `super::entrance` answers with, is at the end.
 
-use super::super::store::access::{Purpose, Sessions};
+use super::super::store::account::{Purpose, Sessions};
 use super::super::writer::people::TheirMessages;
 use super::Answer;
 use super::entrance::{InviteLine, LinkCard};

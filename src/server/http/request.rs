@@ -4,7 +4,7 @@
 use super::super::App;
 use super::super::auth::Client;
 use super::super::operation::{Config, Gap};
-use super::super::store::access::Session;
+use super::super::store::account::Session;
 use crate::domain::account::Viewer;
 use crate::domain::error::{Error, ErrorBody};
 use crate::domain::message::ClientMessageId;

@@ -1,30 +1,9 @@
-//! The account and its users, and who is kept out. How they come in is in [`super::access`].
+//! Users, and how they come in and stay in: passwords, sessions, and links that work once.
 
 use super::{Store, Tx, inconsistent, read_failed};
-use crate::domain::account::{NewUser, Person, Profile, Role, RoomCreators, Status, UserRef, Viewer};
+use crate::domain::account::{Device, NewUser, Person, Profile, Role, Status, UserRef, Viewer, device_name};
 use crate::domain::error::Error;
-use crate::domain::{MessageId, Timestamp, UserId};
-use sha2::{Digest, Sha256};
-
-/// The account as its pages show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub name: String,
-    /// The code of the oldest invite link that has no end, if there is one.
-    pub join_code: Option<String>,
-    /// Who may create rooms.
-    pub room_creators: RoomCreators,
-    /// Names its own stylesheet, if it has one.
-    pub styles: Option<String>,
-}
-
-impl Account {
-    /// Whether this person may create rooms.
-    pub fn may_create_rooms(&self, role: Role) -> bool {
-        role == Role::Administrator || self.room_creators == RoomCreators::Everybody
-    }
-}
+use crate::domain::{SessionId, Timestamp, UserId};
 
 /// What sign-in compares a password with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,24 +14,6 @@ pub struct Credentials {
     pub password_digest: String,
 }
 
-type AccountRow = (String, Option<String>, String, String);
-
-const ACCOUNT: &str = "SELECT name, (SELECT code FROM invites
-        WHERE revoked_at IS NULL AND expires_at IS NULL AND max_uses IS NULL
-        ORDER BY id LIMIT 1), room_creators, styles FROM accounts";
-
-fn account((name, join_code, room_creators, styles): AccountRow) -> Account {
-    let room_creators = RoomCreators::parse(&room_creators);
-    Account { name, join_code, room_creators, styles: styles_name(&styles) }
-}
-
-/// What a stylesheet is called: a part of its SHA-256, so that its address can be kept for ever.
-pub fn styles_name(styles: &str) -> Option<String> {
-    let digest = Sha256::digest(styles.as_bytes());
-    let name = || digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    (!styles.is_empty()).then(name)
-}
-
 /// The columns of [`PersonRow`], from users `u`.
 macro_rules! person_columns {
     () => {
@@ -60,24 +21,16 @@ macro_rules! person_columns {
          r.name, u.reset_at FROM users u LEFT JOIN users r ON r.id = u.reset_by_id"
     };
 }
-impl Store {
-    /// The account, once first run is done.
-    pub async fn find_account(&self) -> Result<Option<Account>, Error> {
-        let row: Option<AccountRow> =
-            sqlx::query_as(ACCOUNT).fetch_optional(self.reader()).await.map_err(read_failed)?;
-        Ok(row.map(account))
-    }
 
+impl Store {
     /// What sign-in needs to know about an address; nothing for bots and inactive users.
     pub async fn find_credentials(&self, email_address: &str) -> Result<Option<Credentials>, Error> {
-        let row: Option<(i64, String, String, String)> = sqlx::query_as(
-            "SELECT id, name, role, password_digest FROM users
-             WHERE email_address = ?1 AND active = 1 AND role <> 'bot'",
-        )
-        .bind(email_address)
-        .fetch_optional(self.reader())
-        .await
-        .map_err(read_failed)?;
+        let row: Option<(i64, String, String, String)> =
+            sqlx::query_as(include_str!("sql/account_find_credentials.sql"))
+                .bind(email_address)
+                .fetch_optional(self.reader())
+                .await
+                .map_err(read_failed)?;
         let Some((id, name, role, password_digest)) = row else {
             return Ok(None);
         };
@@ -122,78 +75,6 @@ impl Store {
                 .map_err(read_failed)?;
         Ok(person(row.ok_or(Error::NotFound)?)?.seen_by(viewer))
     }
-
-    /// Whose messages are still to be removed.
-    pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
-    }
-
-    /// The account's own stylesheet.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] before first run; [`Error::Unavailable`].
-    pub async fn load_styles(&self) -> Result<String, Error> {
-        let row: Option<(String,)> = sqlx::query_as("SELECT styles FROM accounts")
-            .fetch_optional(self.reader())
-            .await
-            .map_err(read_failed)?;
-        row.map(|(styles,)| styles).ok_or(Error::NotFound)
-    }
-
-    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
-    /// takes to find them, beside the writer.
-    pub async fn list_message_ids_of(
-        &self,
-        creator: UserId,
-        after: MessageId,
-        limit: u32,
-    ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT id FROM messages WHERE creator_id = ?1 AND id > ?2 AND deleted_at IS NULL
-             ORDER BY id LIMIT ?3",
-        )
-        .bind(creator.get())
-        .bind(after.get())
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await
-        .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
-    }
-
-    /// Messages after an id whose text mentions somebody, at most `limit`. Reads the history once
-    /// from end to end, beside the writer.
-    pub async fn list_messages_naming(
-        &self,
-        user_id: UserId,
-        after: MessageId,
-        limit: u32,
-    ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT id FROM messages WHERE id > ?2 AND deleted_at IS NULL
-             AND instr(body, '<@' || ?1 || '>') ORDER BY id LIMIT ?3",
-        )
-        .bind(user_id.get())
-        .bind(after.get())
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await
-        .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
-    }
-
-    /// Whose mentions still carry an earlier name.
-    pub async fn list_renamed_users(&self) -> Result<Vec<UserId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE renamed = 1")
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
-    }
 }
 
 type PersonRow = (i64, String, String, bool, Option<i64>, String, String, i64, Option<String>, Option<i64>);
@@ -218,23 +99,9 @@ fn person(row: PersonRow) -> Result<Person, Error> {
     })
 }
 
-pub(super) fn viewer(id: i64, name: String, role: &str, email_address: String) -> Result<Viewer, Error> {
+fn viewer(id: i64, name: String, role: &str, email_address: String) -> Result<Viewer, Error> {
     let role = Role::parse(role).ok_or_else(|| inconsistent("users", id, "unknown role"))?;
     Ok(Viewer { id: UserId::new(id), name, role, email_address })
-}
-
-/// Creates the account, or finds that it exists.
-pub async fn insert_account(tx: &mut Tx, account: &Account, now: Timestamp) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "INSERT INTO accounts (id, name, join_code, created_at) VALUES (1, ?1, ?2, ?3)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(&account.name)
-    .bind(account.join_code.as_deref().unwrap_or_default())
-    .bind(now.ms())
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 /// Creates a user; `None` when the address is taken.
@@ -245,39 +112,15 @@ pub async fn insert_user(
     role: Role,
     now: Timestamp,
 ) -> sqlx::Result<Option<UserId>> {
-    let row: Option<(i64,)> = sqlx::query_as(
-        "INSERT INTO users (name, email_address, password_digest, role, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (email_address) DO NOTHING RETURNING id",
-    )
-    .bind(&user.name)
-    .bind(&user.email_address)
-    .bind(password_digest)
-    .bind(role.as_str())
-    .bind(now.ms())
-    .fetch_optional(tx)
-    .await?;
+    let row: Option<(i64,)> = sqlx::query_as(include_str!("sql/account_insert_user.sql"))
+        .bind(&user.name)
+        .bind(&user.email_address)
+        .bind(password_digest)
+        .bind(role.as_str())
+        .bind(now.ms())
+        .fetch_optional(tx)
+        .await?;
     Ok(row.map(|(id,)| UserId::new(id)))
-}
-
-/// The account as it now is, in this transaction.
-pub async fn find_account(tx: &mut Tx) -> sqlx::Result<Option<Account>> {
-    let row: Option<AccountRow> = sqlx::query_as(ACCOUNT).fetch_optional(tx).await?;
-    Ok(row.map(account))
-}
-
-/// Gives the account a name and a rule.
-pub async fn update_account(tx: &mut Tx, name: &str, room_creators: RoomCreators) -> sqlx::Result<()> {
-    sqlx::query("UPDATE accounts SET name = ?1, room_creators = ?2")
-        .bind(name)
-        .bind(room_creators.as_str())
-        .execute(tx)
-        .await
-        .map(|_| ())
-}
-
-/// Gives the account a stylesheet.
-pub async fn update_styles(tx: &mut Tx, styles: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE accounts SET styles = ?1").bind(styles).execute(tx).await.map(|_| ())
 }
 
 /// An active user as they now are, in this transaction.
@@ -345,69 +188,13 @@ pub async fn update_role(tx: &mut Tx, id: UserId, role: Role) -> sqlx::Result<bo
 /// banned any more. False when there is no such person.
 pub async fn update_status(tx: &mut Tx, id: UserId, status: Status, now: Timestamp) -> sqlx::Result<bool> {
     let banned_at = (status == Status::Banned).then(|| now.ms());
-    sqlx::query(
-        "UPDATE users SET active = ?2, banned_at = ?3,
-                          removing_messages = removing_messages AND ?3 IS NOT NULL
-         WHERE id = ?1 AND role <> 'bot'",
-    )
-    .bind(id.get())
-    .bind(status == Status::Active)
-    .bind(banned_at)
-    .execute(tx)
-    .await
-    .map(|done| done.rows_affected() == 1)
-}
-
-/// Notes that somebody's messages are to be removed, or that they have been.
-pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> sqlx::Result<()> {
-    sqlx::query("UPDATE users SET removing_messages = ?2 WHERE id = ?1")
+    sqlx::query(include_str!("sql/account_update_status.sql"))
         .bind(id.get())
-        .bind(wanted)
+        .bind(status == Status::Active)
+        .bind(banned_at)
         .execute(tx)
         .await
-        .map(|_| ())
-}
-
-/// The addresses of a user's sessions, and those of everybody else who may come in.
-pub async fn list_addresses(tx: &mut Tx, user_id: UserId) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
-    let rows: Vec<(String, bool)> = sqlx::query_as(
-        "SELECT DISTINCT s.ip_address, s.user_id = ?1 FROM sessions s
-         JOIN users u ON u.id = s.user_id AND u.active = 1 OR s.user_id = ?1",
-    )
-    .bind(user_id.get())
-    .fetch_all(tx)
-    .await?;
-    let (own, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, own)| *own);
-    let addresses = |rows: Vec<(String, bool)>| rows.into_iter().map(|(ip, _)| ip).collect();
-    Ok((addresses(own), addresses(others)))
-}
-
-/// Keeps newcomers from a network out while a user is banned.
-pub async fn insert_ban(tx: &mut Tx, user_id: UserId, network: &str, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO bans (user_id, network, created_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(user_id.get())
-    .bind(network)
-    .bind(now.ms())
-    .execute(tx)
-    .await
-    .map(|_| ())
-}
-
-/// Forgets from where a user came.
-pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM bans WHERE user_id = ?1").bind(user_id.get()).execute(tx).await.map(|_| ())
-}
-
-/// Whether newcomers from a network are kept out.
-pub async fn is_banned(tx: &mut Tx, network: &str) -> sqlx::Result<bool> {
-    sqlx::query("SELECT 1 FROM bans WHERE network = ?1")
-        .bind(network)
-        .fetch_optional(tx)
-        .await
-        .map(|row| row.is_some())
+        .map(|done| done.rows_affected() == 1)
 }
 
 /// Whether this is still the digest of an active user's password.
@@ -420,30 +207,258 @@ pub async fn is_password(tx: &mut Tx, id: UserId, digest: &str) -> sqlx::Result<
         .map(|row| row.is_some())
 }
 
-/// Whether somebody's messages are to be removed.
-pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> sqlx::Result<bool> {
-    sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND removing_messages = 1")
-        .bind(id.get())
+/// SHA-256 of a token.
+pub type TokenDigest = [u8; 32];
+
+/// A session that is about to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSession {
+    /// Of its token.
+    pub token_digest: TokenDigest,
+    /// As the browser describes itself; shortened.
+    pub user_agent: String,
+    /// Where it was begun.
+    pub ip_address: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+}
+
+/// A running session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub viewer: Viewer,
+    /// When its use was last recorded.
+    pub last_active_at: Timestamp,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+}
+
+/// What a link that works once is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signing in on another device.
+    SignIn,
+    /// Setting a new password.
+    Reset,
+}
+
+impl Purpose {
+    /// The stored form.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// A link that works once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Of its token.
+    pub digest: TokenDigest,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// Whom it lets in.
+    pub user_id: UserId,
+    /// Who made it.
+    pub creator_id: UserId,
+    /// When it ends unless it is used.
+    pub expires_at: Timestamp,
+}
+
+type SessionRow = (i64, i64, String, String, String, i64, i64);
+
+impl Store {
+    /// The session of a token, if it still runs and its user is active.
+    pub async fn find_session(&self, digest: &TokenDigest, now: Timestamp) -> Result<Option<Session>, Error> {
+        let row: Option<SessionRow> = sqlx::query_as(include_str!("sql/account_find_session.sql"))
+            .bind(digest.as_slice())
+            .bind(now.ms())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        let Some((id, user_id, name, role, email_address, last_active_at, expires_at)) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Session {
+            id: SessionId::new(id),
+            viewer: viewer(user_id, name, &role, email_address)?,
+            last_active_at: Timestamp::from_ms(last_active_at),
+            expires_at: Timestamp::from_ms(expires_at),
+        }))
+    }
+
+    /// Somebody's running sessions, the latest first, at most 100. `current` is the one that asks.
+    pub async fn list_devices(
+        &self,
+        user_id: UserId,
+        current: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<Device>, Error> {
+        let rows: Vec<(i64, String, String, i64, i64)> =
+            sqlx::query_as(include_str!("sql/account_list_devices.sql"))
+                .bind(user_id.get())
+                .bind(now.ms())
+                .bind(current.get())
+                .fetch_all(self.reader())
+                .await
+                .map_err(read_failed)?;
+        let device =
+            |(id, user_agent, ip_address, last_active_at, created_at): (_, String, _, _, _)| Device {
+                id: SessionId::new(id),
+                device: device_name(&user_agent),
+                ip_address,
+                last_active_at: Timestamp::from_ms(last_active_at),
+                created_at: Timestamp::from_ms(created_at),
+                current: id == current.get(),
+            };
+        Ok(rows.into_iter().map(device).collect())
+    }
+
+    /// Whom a link lets in, if it still works.
+    pub async fn find_link(
+        &self,
+        digest: &TokenDigest,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Option<UserRef>, Error> {
+        let row: Option<(i64, String)> = sqlx::query_as(include_str!("sql/account_find_link.sql"))
+            .bind(digest.as_slice())
+            .bind(purpose.as_str())
+            .bind(now.ms())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(row.map(|(id, name)| UserRef { id: UserId::new(id), name }))
+    }
+}
+
+/// Whether a session with this token exists, in this transaction.
+pub async fn is_token_taken(tx: &mut Tx, digest: &TokenDigest) -> sqlx::Result<bool> {
+    sqlx::query("SELECT 1 FROM sessions WHERE token_digest = ?1")
+        .bind(digest.as_slice())
         .fetch_optional(tx)
         .await
         .map(|row| row.is_some())
 }
 
-/// Notes that mentions of somebody carry an earlier name, or that none does any more.
-pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> sqlx::Result<()> {
-    sqlx::query("UPDATE users SET renamed = ?2 WHERE id = ?1")
+/// Begins a session; `None` when there is no such active user.
+pub async fn insert_session(
+    tx: &mut Tx,
+    user_id: UserId,
+    session: &NewSession,
+) -> sqlx::Result<Option<SessionId>> {
+    let row: Option<(i64,)> = sqlx::query_as(include_str!("sql/account_insert_session.sql"))
+        .bind(session.token_digest.as_slice())
+        .bind(user_id.get())
+        .bind(&session.user_agent)
+        .bind(&session.ip_address)
+        .bind(session.created_at.ms())
+        .bind(session.expires_at.ms())
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.map(|(id,)| SessionId::new(id)))
+}
+
+/// Records that a session is in use and moves its end. False if it has ended meanwhile.
+pub async fn update_session_use(
+    tx: &mut Tx,
+    id: SessionId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query("UPDATE sessions SET last_active_at = ?2, expires_at = ?3 WHERE id = ?1")
         .bind(id.get())
-        .bind(renamed)
+        .bind(now.ms())
+        .bind(expires_at.ms())
+        .execute(tx)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
+/// Ends a session. Ending it twice is no error.
+pub async fn remove_session(tx: &mut Tx, id: SessionId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(id.get()).execute(tx).await.map(|_| ())
+}
+
+/// Removes sessions and links that have run out.
+pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM links WHERE expires_at <= ?1").bind(now.ms()).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM sessions WHERE expires_at <= ?1").bind(now.ms()).execute(tx).await.map(|_| ())
+}
+
+/// Which of a user's sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sessions {
+    /// Every one.
+    All,
+    /// This one.
+    One(SessionId),
+    /// All but this one.
+    AllBut(SessionId),
+}
+
+/// Ends some of a user's sessions. Returns those that ran.
+pub async fn remove_sessions(
+    tx: &mut Tx,
+    user_id: UserId,
+    which: Sessions,
+) -> sqlx::Result<Vec<(SessionId, TokenDigest)>> {
+    let (one, all_but) = match which {
+        Sessions::All => (None, None),
+        Sessions::One(id) => (Some(id.get()), None),
+        Sessions::AllBut(id) => (None, Some(id.get())),
+    };
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(include_str!("sql/account_remove_sessions.sql"))
+        .bind(user_id.get())
+        .bind(one)
+        .bind(all_but)
+        .fetch_all(tx)
+        .await?;
+    let ended = rows.into_iter().map(|(id, digest)| {
+        let digest = digest.try_into().map_err(|_| sqlx::Error::Decode("a short digest".into()))?;
+        Ok((SessionId::new(id), digest))
+    });
+    ended.collect()
+}
+
+/// Stores a link that works once; an older one of the same purpose ends.
+pub async fn insert_link(tx: &mut Tx, link: &Link, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(include_str!("sql/account_insert_link.sql"))
+        .bind(link.digest.as_slice())
+        .bind(link.purpose.as_str())
+        .bind(link.user_id.get())
+        .bind(link.creator_id.get())
+        .bind(link.expires_at.ms())
+        .bind(now.ms())
         .execute(tx)
         .await
         .map(|_| ())
 }
 
-/// Somebody whose mentions carry an earlier name, by the one they have now.
-pub async fn find_renamed(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<UserRef>> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
-        .bind(id.get())
+/// Uses a link up. Returns whom it lets in and who made it; nothing if it does not work.
+pub async fn take_link(
+    tx: &mut Tx,
+    digest: &TokenDigest,
+    purpose: Purpose,
+    now: Timestamp,
+) -> sqlx::Result<Option<(UserId, UserId)>> {
+    let row: Option<(i64, i64)> = sqlx::query_as(include_str!("sql/account_take_link.sql"))
+        .bind(digest.as_slice())
+        .bind(purpose.as_str())
+        .bind(now.ms())
         .fetch_optional(tx)
         .await?;
-    Ok(row.map(|(name,)| UserRef { id, name }))
+    Ok(row.map(|(user, creator)| (UserId::new(user), UserId::new(creator))))
+}
+
+/// Ends every link that would let a user in.
+pub async fn remove_links(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM links WHERE user_id = ?1").bind(user_id.get()).execute(tx).await.map(|_| ())
 }

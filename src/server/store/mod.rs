@@ -3,16 +3,16 @@
 //! Reads go through [`Store`], a pool that cannot write. Writes need a [`Tx`], which only the
 //! writer task holds. Reads of rooms and messages start from the viewer's membership: without
 //! one there is nothing to find, so a forgotten check finds nothing. Statements are literals with
-//! bound values, and every read is counted, so that a test can hold each route to its limit.
+//! bound values (most of those of several lines stand in `sql/`, named after file and function),
+//! and every read is counted, so that a test can hold each route to its limit.
 //!
-//! Here: opening and checkpoints, the index of what was there before it, and the places: where the
-//! sequence stands, and how far each reader has come.
+//! Here: opening and checkpoints; the places: where the sequence stands, and how far each reader has
+//! come; the account itself, and the networks it keeps out.
 //!
 //! Reads fail with `Error::Unavailable` when the database does, and with `Error::Unexpected` for a
 //! row that no writer of ours can have left. What works on a [`Tx`] fails with whatever SQLite
 //! says; the writer makes an `Error` of it. Only what can fail otherwise says so.
 
-pub mod access;
 pub mod account;
 pub mod messages;
 pub mod rooms;
@@ -20,12 +20,13 @@ pub mod search;
 
 use super::Stop;
 use super::operation::Durability;
+use crate::domain::account::{Role, RoomCreators};
 use crate::domain::error::Error;
 use crate::domain::event::ServerFrame;
 use crate::domain::room::{MAX_MENTIONS, Membership};
-use crate::domain::search::indexed;
-use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -44,8 +45,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// A smaller WAL is left alone: 1,000 pages, SQLite's own threshold.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
-/// Messages indexed in one transaction when the index is made anew.
-const BACKLOG_STEP: i64 = 2_000;
 /// Older versions can corrupt a WAL when checkpoints run beside the writer.
 const MIN_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
@@ -134,14 +133,8 @@ impl Store {
         let mut writing = options.connect().await?;
         refuse_old_sqlite(&mut writing).await?;
         sqlx::migrate!("./migrations").run(&mut writing).await?;
-        index_backlog(&mut writing).await?;
-        sqlx::query(
-            "INSERT INTO sequence (id, incarnation, last_seq, last_message_id)
-             VALUES (1, ?1, 0, 0) ON CONFLICT DO NOTHING",
-        )
-        .bind(incarnation)
-        .execute(&mut writing)
-        .await?;
+        search::index_backlog(&mut writing).await?;
+        sqlx::query(include_str!("sql/store_open.sql")).bind(incarnation).execute(&mut writing).await?;
         let head = read_head(&mut writing).await?;
         let checkpointing = options.clone().connect().await?;
         let readers = SqlitePoolOptions::new()
@@ -316,19 +309,12 @@ pub async fn update_read_cursor(
     message_id: MessageId,
 ) -> sqlx::Result<Option<Reading>> {
     // A cursor beyond the newest message would hide messages that are yet to come.
-    let row: Option<(i64, u32)> = sqlx::query_as(
-        "UPDATE memberships SET last_read_message_id =
-             min(?3, (SELECT last_message_id FROM sequence))
-         WHERE user_id = ?1 AND room_id = ?2 AND coalesce(last_read_message_id, 0) <
-             min(?3, (SELECT last_message_id FROM sequence))
-         RETURNING last_read_message_id, (SELECT count(*) FROM mentions mn
-             WHERE mn.user_id = ?1 AND mn.room_id = ?2 AND mn.message_id > last_read_message_id)",
-    )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .bind(message_id.get())
-    .fetch_optional(tx)
-    .await?;
+    let row: Option<(i64, u32)> = sqlx::query_as(include_str!("sql/store_update_read_cursor.sql"))
+        .bind(user_id.get())
+        .bind(room_id.get())
+        .bind(message_id.get())
+        .fetch_optional(tx)
+        .await?;
     Ok(row.map(|(id, mentions)| Reading { message_id: MessageId::new(id), mentions, marked: None }))
 }
 
@@ -340,22 +326,13 @@ pub async fn mark_unread(
     room_id: RoomId,
     message_id: MessageId,
 ) -> sqlx::Result<Option<Reading>> {
-    let row: Option<(i64, i64, String)> = sqlx::query_as(
-        "UPDATE memberships SET marked_message_id = (SELECT last_message_id FROM sequence),
-             last_read_message_id =
-                 max(0, min(?3, (SELECT last_message_id FROM sequence) + 1) - 1)
-         WHERE user_id = ?1 AND room_id = ?2
-         RETURNING last_read_message_id, marked_message_id,
-             (SELECT json_group_array(mn.message_id ORDER BY mn.message_id) FROM
-                 (SELECT message_id FROM mentions WHERE user_id = ?1 AND room_id = ?2
-                  AND message_id > last_read_message_id ORDER BY message_id DESC LIMIT ?4) mn)",
-    )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .bind(message_id.get())
-    .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
-    .fetch_optional(tx)
-    .await?;
+    let row: Option<(i64, i64, String)> = sqlx::query_as(include_str!("sql/store_mark_unread.sql"))
+        .bind(user_id.get())
+        .bind(room_id.get())
+        .bind(message_id.get())
+        .bind(i64::try_from(MAX_MENTIONS).unwrap_or(i64::MAX))
+        .fetch_optional(tx)
+        .await?;
     let Some((id, newest, mentions)) = row else {
         return Ok(None);
     };
@@ -366,42 +343,127 @@ pub async fn mark_unread(
     Ok(Some(Reading { message_id: MessageId::new(id), mentions: count, marked }))
 }
 
-/// Stores the search row of a message, new or edited.
-pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> sqlx::Result<()> {
-    sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
-        .bind(id.get())
-        .bind(text)
+/// The account as its pages show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// The code of the oldest invite link that has no end, if there is one.
+    pub join_code: Option<String>,
+    /// Who may create rooms.
+    pub room_creators: RoomCreators,
+    /// Names its own stylesheet, if it has one.
+    pub styles: Option<String>,
+}
+
+impl Account {
+    /// Whether this person may create rooms.
+    pub fn may_create_rooms(&self, role: Role) -> bool {
+        role == Role::Administrator || self.room_creators == RoomCreators::Everybody
+    }
+}
+
+type AccountRow = (String, Option<String>, String, String);
+
+const ACCOUNT: &str = include_str!("sql/store_account.sql");
+
+fn account((name, join_code, room_creators, styles): AccountRow) -> Account {
+    let room_creators = RoomCreators::parse(&room_creators);
+    Account { name, join_code, room_creators, styles: styles_name(&styles) }
+}
+
+/// What a stylesheet is called: a part of its SHA-256, so that its address can be kept for ever.
+pub fn styles_name(styles: &str) -> Option<String> {
+    let digest = Sha256::digest(styles.as_bytes());
+    let name = || digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    (!styles.is_empty()).then(name)
+}
+
+impl Store {
+    /// The account, once first run is done.
+    pub async fn find_account(&self) -> Result<Option<Account>, Error> {
+        let row: Option<AccountRow> =
+            sqlx::query_as(ACCOUNT).fetch_optional(self.reader()).await.map_err(read_failed)?;
+        Ok(row.map(account))
+    }
+
+    /// The account's own stylesheet.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] before first run; [`Error::Unavailable`].
+    pub async fn load_styles(&self) -> Result<String, Error> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT styles FROM accounts")
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        row.map(|(styles,)| styles).ok_or(Error::NotFound)
+    }
+}
+
+/// Creates the account, or finds that it exists.
+pub async fn insert_account(tx: &mut Tx, account: &Account, now: Timestamp) -> sqlx::Result<bool> {
+    let done = sqlx::query(include_str!("sql/store_insert_account.sql"))
+        .bind(&account.name)
+        .bind(account.join_code.as_deref().unwrap_or_default())
+        .bind(now.ms())
+        .execute(tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The account as it now is, in this transaction.
+pub async fn find_account(tx: &mut Tx) -> sqlx::Result<Option<Account>> {
+    let row: Option<AccountRow> = sqlx::query_as(ACCOUNT).fetch_optional(tx).await?;
+    Ok(row.map(account))
+}
+
+/// Gives the account a name and a rule.
+pub async fn update_account(tx: &mut Tx, name: &str, room_creators: RoomCreators) -> sqlx::Result<()> {
+    sqlx::query("UPDATE accounts SET name = ?1, room_creators = ?2")
+        .bind(name)
+        .bind(room_creators.as_str())
         .execute(tx)
         .await
         .map(|_| ())
 }
 
-/// Indexes the messages that were there before the index, newest first. Goes on where it was
-/// interrupted; with nothing to do it is one read.
-pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
-    while let Some((newest,)) =
-        sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog").fetch_optional(&mut *tx).await?
-    {
-        tracing::info!(newest, "indexing messages for search");
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
-            "SELECT id, room_id, creator_id, body_html FROM messages
-             WHERE id <= ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2",
-        )
-        .bind(newest)
-        .bind(BACKLOG_STEP)
-        .fetch_all(&mut *tx)
+/// Gives the account a stylesheet.
+pub async fn update_styles(tx: &mut Tx, styles: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE accounts SET styles = ?1").bind(styles).execute(tx).await.map(|_| ())
+}
+
+/// The addresses of a user's sessions, and those of everybody else who may come in.
+pub async fn list_addresses(tx: &mut Tx, user_id: UserId) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
+    let rows: Vec<(String, bool)> = sqlx::query_as(include_str!("sql/store_list_addresses.sql"))
+        .bind(user_id.get())
+        .fetch_all(tx)
         .await?;
-        for (id, room_id, creator_id, html) in &rows {
-            let text = indexed(html, RoomId::new(*room_id), UserId::new(*creator_id));
-            index_message(tx, MessageId::new(*id), &text).await?;
-        }
-        let next = match rows.last() {
-            Some((oldest, ..)) => sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1),
-            None => sqlx::query("DELETE FROM search_backlog"),
-        };
-        next.execute(&mut *tx).await?;
-        sqlx::query("COMMIT").execute(&mut *tx).await?;
-    }
-    Ok(())
+    let (own, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, own)| *own);
+    let addresses = |rows: Vec<(String, bool)>| rows.into_iter().map(|(ip, _)| ip).collect();
+    Ok((addresses(own), addresses(others)))
+}
+
+/// Keeps newcomers from a network out while a user is banned.
+pub async fn insert_ban(tx: &mut Tx, user_id: UserId, network: &str, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(include_str!("sql/store_insert_ban.sql"))
+        .bind(user_id.get())
+        .bind(network)
+        .bind(now.ms())
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Forgets from where a user came.
+pub async fn remove_bans(tx: &mut Tx, user_id: UserId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM bans WHERE user_id = ?1").bind(user_id.get()).execute(tx).await.map(|_| ())
+}
+
+/// Whether newcomers from a network are kept out.
+pub async fn is_banned(tx: &mut Tx, network: &str) -> sqlx::Result<bool> {
+    sqlx::query("SELECT 1 FROM bans WHERE network = ?1")
+        .bind(network)
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
 }

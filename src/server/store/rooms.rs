@@ -1,17 +1,17 @@
-//! Rooms and memberships.
+//! Rooms and memberships, and the invite links that let people in.
 //!
 //! A room comes out of the database as one packed column, because the sidebar, a page and a
 //! single entry of the list all begin with it. Whoever changes members changes sets: letting
 //! 5,000 people in is one statement.
 
 use super::{Store, Tx, inconsistent, read_failed, to_json};
-use crate::domain::account::UserRef;
+use crate::domain::account::{Invite, UserRef, Viewer};
 use crate::domain::error::Error;
 use crate::domain::room::{
     Involvement, LastMessage, MAX_PICKED, Membership, NewRoom, Revision, Revoked, Room, RoomHead, RoomKind,
     direct_key,
 };
-use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::domain::{InviteId, MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -157,24 +157,14 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn load_room(&self, viewer: UserId, room_id: RoomId) -> Result<RoomDetails, Error> {
-        let row: Option<(String, String, bool, String, String, i64)> = sqlx::query_as(concat!(
-            "SELECT ",
-            packed_head!(),
-            ", m.involvement, m.starred, (SELECT name FROM users WHERE id = r.creator_id),
-             CASE r.kind WHEN 'open' THEN '[]' ELSE
-                 (SELECT json_group_array(json_object('id', id, 'name', name)) FROM
-                     (SELECT u.id, u.name FROM memberships a JOIN users u ON u.id = a.user_id
-                      WHERE a.room_id = r.id ORDER BY lower(u.name), u.id LIMIT ?3)) END,
-             (SELECT count(*) FROM memberships a WHERE a.room_id = r.id)
-             FROM memberships m JOIN rooms r ON r.id = m.room_id
-             WHERE m.user_id = ?1 AND m.room_id = ?2"
-        ))
-        .bind(viewer.get())
-        .bind(room_id.get())
-        .bind(i64::try_from(MAX_PICKED).unwrap_or(i64::MAX))
-        .fetch_optional(self.reader())
-        .await
-        .map_err(read_failed)?;
+        let row: Option<(String, String, bool, String, String, i64)> =
+            sqlx::query_as(concat!("SELECT ", packed_head!(), ", ", include_str!("sql/rooms_load_room.sql")))
+                .bind(viewer.get())
+                .bind(room_id.get())
+                .bind(i64::try_from(MAX_PICKED).unwrap_or(i64::MAX))
+                .fetch_optional(self.reader())
+                .await
+                .map_err(read_failed)?;
         let (head, involvement, starred, creator, members, member_count) = row.ok_or(Error::NotFound)?;
         let head = unpack_head(&head)?;
         let unreadable = |_| inconsistent("rooms", room_id.get(), "unreadable members");
@@ -198,18 +188,15 @@ pub async fn insert_room(
     now: Timestamp,
 ) -> sqlx::Result<Option<RoomId>> {
     let key = (new.kind == RoomKind::Direct).then(|| direct_key(new.people.iter().copied()));
-    let row: Option<(i64,)> = sqlx::query_as(
-        "INSERT INTO rooms (name, topic, kind, creator_id, direct_key, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (direct_key) DO NOTHING RETURNING id",
-    )
-    .bind(&new.name)
-    .bind(&new.topic)
-    .bind(new.kind.as_str())
-    .bind(creator.get())
-    .bind(key)
-    .bind(now.ms())
-    .fetch_optional(tx)
-    .await?;
+    let row: Option<(i64,)> = sqlx::query_as(include_str!("sql/rooms_insert_room.sql"))
+        .bind(&new.name)
+        .bind(&new.topic)
+        .bind(new.kind.as_str())
+        .bind(creator.get())
+        .bind(key)
+        .bind(now.ms())
+        .fetch_optional(tx)
+        .await?;
     Ok(row.map(|(id,)| RoomId::new(id)))
 }
 
@@ -263,30 +250,20 @@ pub async fn update_room(tx: &mut Tx, room: &Room) -> sqlx::Result<()> {
 
 /// Deletes a room if it has no members any more; its messages wait for [`remove_leftovers`].
 pub async fn remove_empty_room(tx: &mut Tx, room_id: RoomId, now: Timestamp) -> sqlx::Result<bool> {
-    sqlx::query(
-        "UPDATE rooms SET deleted_at = ?2
-         WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM memberships WHERE room_id = ?1)",
-    )
-    .bind(room_id.get())
-    .bind(now.ms())
-    .execute(tx)
-    .await
-    .map(|done| done.rows_affected() == 1)
+    sqlx::query(include_str!("sql/rooms_remove_empty_room.sql"))
+        .bind(room_id.get())
+        .bind(now.ms())
+        .execute(tx)
+        .await
+        .map(|done| done.rows_affected() == 1)
 }
 
 /// Removes some of the messages of deleted rooms, and the rooms that have none left. True if there
 /// is more to do.
 pub async fn remove_leftovers(tx: &mut Tx, at_most: u32) -> sqlx::Result<bool> {
     // A trigger takes the search row of each along.
-    let gone = sqlx::query(
-        "DELETE FROM messages WHERE id IN (
-             SELECT g.id FROM rooms r CROSS JOIN messages g INDEXED BY messages_by_change
-                 ON g.room_id = r.id
-             WHERE r.deleted_at IS NOT NULL LIMIT ?1)",
-    )
-    .bind(at_most)
-    .execute(&mut *tx)
-    .await?;
+    let gone =
+        sqlx::query(include_str!("sql/rooms_remove_leftovers.sql")).bind(at_most).execute(&mut *tx).await?;
     if gone.rows_affected() > 0 {
         return Ok(true);
     }
@@ -308,17 +285,11 @@ pub async fn count_active(tx: &mut Tx, people: &BTreeSet<UserId>) -> sqlx::Resul
 /// Lets everybody in who is not there yet, and returns them. What was said before they came is
 /// not unread to them.
 pub async fn grant_everybody(tx: &mut Tx, room_id: RoomId, now: Timestamp) -> sqlx::Result<Vec<UserId>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "INSERT INTO memberships
-             (user_id, room_id, involvement, last_read_message_id, created_at)
-         SELECT u.id, r.id, 'mentions', r.last_message_id, ?2 FROM users u
-         JOIN rooms r ON r.id = ?1 WHERE u.active = 1 AND u.role <> 'bot'
-         ON CONFLICT DO NOTHING RETURNING user_id",
-    )
-    .bind(room_id.get())
-    .bind(now.ms())
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/rooms_grant_everybody.sql"))
+        .bind(room_id.get())
+        .bind(now.ms())
+        .fetch_all(tx)
+        .await?;
     Ok(users(rows))
 }
 
@@ -329,37 +300,27 @@ pub async fn grant(
     people: &BTreeSet<UserId>,
     now: Timestamp,
 ) -> sqlx::Result<Vec<UserId>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "INSERT INTO memberships
-             (user_id, room_id, involvement, last_read_message_id, created_at)
-         SELECT u.id, r.id, ?3, r.last_message_id, ?4 FROM json_each(?2) j
-         JOIN users u ON u.id = j.value JOIN rooms r ON r.id = ?1 WHERE u.active = 1
-         ON CONFLICT DO NOTHING RETURNING user_id",
-    )
-    .bind(room_id.get())
-    .bind(to_json(people)?)
-    .bind(involvement.as_str())
-    .bind(now.ms())
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/rooms_grant.sql"))
+        .bind(room_id.get())
+        .bind(to_json(people)?)
+        .bind(involvement.as_str())
+        .bind(now.ms())
+        .fetch_all(tx)
+        .await?;
     Ok(users(rows))
 }
 
 /// Removes people from a room and returns those who were there.
 pub async fn revoke(tx: &mut Tx, room_id: RoomId, change: &Revision) -> sqlx::Result<Vec<UserId>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "DELETE FROM memberships WHERE room_id = ?1
-         AND user_id NOT IN (SELECT value FROM json_each(?2))
-         AND (?3 IS NULL OR user_id IN (SELECT value FROM json_each(?3))) RETURNING user_id",
-    )
-    .bind(room_id.get())
-    .bind(to_json(&change.grant)?)
-    .bind(match &change.revoke {
-        Revoked::Others => None,
-        Revoked::These(people) => Some(to_json(people)?),
-    })
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/rooms_revoke.sql"))
+        .bind(room_id.get())
+        .bind(to_json(&change.grant)?)
+        .bind(match &change.revoke {
+            Revoked::Others => None,
+            Revoked::These(people) => Some(to_json(people)?),
+        })
+        .fetch_all(tx)
+        .await?;
     Ok(users(rows))
 }
 
@@ -369,31 +330,22 @@ fn users(rows: Vec<(i64,)>) -> Vec<UserId> {
 
 /// Lets a new user into every open room. What was said before they came is not unread to them.
 pub async fn insert_open_memberships(tx: &mut Tx, user_id: UserId, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO memberships
-             (user_id, room_id, involvement, last_read_message_id, created_at)
-         SELECT ?1, id, 'mentions', last_message_id, ?2 FROM rooms
-         WHERE kind = 'open' AND deleted_at IS NULL
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(user_id.get())
-    .bind(now.ms())
-    .execute(tx)
-    .await
-    .map(|_| ())
+    sqlx::query(include_str!("sql/rooms_insert_open_memberships.sql"))
+        .bind(user_id.get())
+        .bind(now.ms())
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 /// Whether an active user is in a room, in this transaction.
 pub async fn is_member(tx: &mut Tx, user_id: UserId, room_id: RoomId) -> sqlx::Result<bool> {
-    sqlx::query(
-        "SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id AND u.active = 1
-         WHERE m.user_id = ?1 AND m.room_id = ?2",
-    )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .fetch_optional(tx)
-    .await
-    .map(|row| row.is_some())
+    sqlx::query(include_str!("sql/rooms_is_member.sql"))
+        .bind(user_id.get())
+        .bind(room_id.get())
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
 }
 
 /// Stores how a member wants a room: all but the read cursor and the mentions.
@@ -402,16 +354,129 @@ pub async fn update_membership(
     (user_id, room_id): (UserId, RoomId),
     membership: &Membership,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE memberships SET involvement = ?3, starred = ?4, hidden_message_id = ?5
-         WHERE user_id = ?1 AND room_id = ?2",
-    )
-    .bind(user_id.get())
-    .bind(room_id.get())
-    .bind(membership.involvement.as_str())
-    .bind(membership.starred)
-    .bind(membership.hidden.map(MessageId::get))
-    .execute(tx)
-    .await
-    .map(|_| ())
+    sqlx::query(include_str!("sql/rooms_update_membership.sql"))
+        .bind(user_id.get())
+        .bind(room_id.get())
+        .bind(membership.involvement.as_str())
+        .bind(membership.starred)
+        .bind(membership.hidden.map(MessageId::get))
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+type InviteRow = (i64, String, i64, String, i64, Option<i64>, Option<i64>, Option<i64>, i64);
+
+macro_rules! invite_columns {
+    () => {
+        "SELECT i.id, i.code, i.creator_id, u.name, i.uses, i.max_uses, i.expires_at,
+                i.revoked_at, i.created_at FROM invites i JOIN users u ON u.id = i.creator_id "
+    };
+}
+
+fn invite(row: InviteRow) -> Invite {
+    let (id, code, creator_id, name, uses, max_uses, expires_at, revoked_at, created_at) = row;
+    Invite {
+        id: InviteId::new(id),
+        code,
+        creator: UserRef { id: UserId::new(creator_id), name },
+        uses,
+        max_uses,
+        expires_at: expires_at.map(Timestamp::from_ms),
+        revoked_at: revoked_at.map(Timestamp::from_ms),
+        created_at: Timestamp::from_ms(created_at),
+    }
+}
+
+impl Store {
+    /// The invite links, the newest first, at most 100; those that have ended only for
+    /// administrators.
+    pub async fn list_invites(&self, viewer: &Viewer, now: Timestamp) -> Result<Vec<Invite>, Error> {
+        let rows: Vec<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "ORDER BY i.id DESC LIMIT 100"))
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        let all = rows.into_iter().map(invite);
+        Ok(all.filter(|one| viewer.may_administer() || one.is_open(now)).collect())
+    }
+
+    /// An invite link by its code, if it still lets people in.
+    pub async fn find_invite(&self, code: &str, now: Timestamp) -> Result<Option<Invite>, Error> {
+        let row: Option<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "WHERE i.code = ?1"))
+            .bind(code)
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(row.map(invite).filter(|invite| invite.is_open(now)))
+    }
+
+    /// An invite link.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn load_invite(&self, id: InviteId) -> Result<Invite, Error> {
+        let row: Option<InviteRow> = sqlx::query_as(concat!(invite_columns!(), "WHERE i.id = ?1"))
+            .bind(id.get())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(read_failed)?;
+        row.map(invite).ok_or(Error::NotFound)
+    }
+}
+
+/// Stores an invite link.
+pub async fn insert_invite(
+    tx: &mut Tx,
+    (creator, code): (UserId, &str),
+    (expires_at, max_uses): (Option<Timestamp>, Option<u16>),
+    now: Timestamp,
+) -> sqlx::Result<InviteId> {
+    let (id,): (i64,) = sqlx::query_as(include_str!("sql/rooms_insert_invite.sql"))
+        .bind(code)
+        .bind(creator.get())
+        .bind(max_uses)
+        .bind(expires_at.map(Timestamp::ms))
+        .bind(now.ms())
+        .fetch_one(tx)
+        .await?;
+    Ok(InviteId::new(id))
+}
+
+/// Counts one more use of an invite link. False if it lets nobody in any more.
+pub async fn use_invite(tx: &mut Tx, code: &str, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query(include_str!("sql/rooms_use_invite.sql"))
+        .bind(code)
+        .bind(now.ms())
+        .execute(tx)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
+/// Whether an invite link lets people in, in this transaction.
+pub async fn is_open_invite(tx: &mut Tx, code: &str, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query(include_str!("sql/rooms_is_open_invite.sql"))
+        .bind(code)
+        .bind(now.ms())
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
+}
+
+/// Who made an invite link.
+pub async fn find_invite_creator(tx: &mut Tx, id: InviteId) -> sqlx::Result<Option<UserId>> {
+    let row: Option<(i64,)> = sqlx::query_as("SELECT creator_id FROM invites WHERE id = ?1")
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.map(|(id,)| UserId::new(id)))
+}
+
+/// Ends an invite link. Ending it twice is no error.
+pub async fn revoke_invite(tx: &mut Tx, id: InviteId, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("UPDATE invites SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")
+        .bind(id.get())
+        .bind(now.ms())
+        .execute(tx)
+        .await
+        .map(|_| ())
 }

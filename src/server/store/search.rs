@@ -6,6 +6,9 @@
 //! skipped without being looked at. A room of the viewer's that no membership confirms gives
 //! nothing. What concerns somebody carries the change that made it, and each person the last change
 //! they have seen; the rest is new to them. Only rooms they are in count.
+//!
+//! Here too: the index, and what is looked up to bring messages up to date after somebody was renamed
+//! or banned.
 
 use super::messages::unpack_quote;
 use super::{Store, Tx, inconsistent, read_failed, to_json};
@@ -13,7 +16,7 @@ use crate::domain::account::{Role, UserRef};
 use crate::domain::error::Error;
 use crate::domain::message::{Quote, plain_body};
 use crate::domain::room::{Activity, ActivityKind, RoomKind};
-use crate::domain::search::{FACET, Query, names_expression};
+use crate::domain::search::{FACET, Query, indexed, names_expression};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -21,6 +24,8 @@ use std::collections::HashMap;
 /// Recent searches kept for each person (Campfire's value).
 const RECENT: i64 = 10;
 const DAY_MS: i64 = 86_400_000;
+/// Messages indexed in one transaction when the index is made anew.
+const BACKLOG_STEP: i64 = 2_000;
 
 /// A message that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,46 +68,7 @@ struct Packed(i64, i64, String, String, i64, String, String, i64);
 /// ?1 viewer, ?2 words, ?3 names of people, ?4 whether the viewer is meant too, ?5 names of rooms,
 /// ?6 facet mark, ?7 before this id, ?8 after and ?9 before these days, ?10 hits at most,
 /// ?11 recent searches.
-const SEARCH: &str = "
-    WITH mine(id) AS MATERIALIZED (
-        SELECT ms.room_id FROM memberships ms JOIN users v ON v.id = ms.user_id AND v.active = 1
-        WHERE ms.user_id = ?1),
-    places(id) AS MATERIALIZED (
-        SELECT id FROM mine WHERE ?5 IS NULL
-            OR id IN (SELECT rowid FROM room_search WHERE room_search MATCH coalesce(?5, ?6))
-            OR id IN (SELECT ms.room_id FROM user_search s JOIN memberships ms ON ms.user_id = s.rowid
-                      JOIN rooms r ON r.id = ms.room_id AND r.kind = 'direct'
-                      WHERE user_search MATCH coalesce(?5, ?6) AND s.rowid <> ?1)),
-    people(id) AS MATERIALIZED (
-        SELECT rowid FROM user_search WHERE user_search MATCH coalesce(?3, ?6) UNION SELECT ?1 WHERE ?4),
-    wanted(expression) AS MATERIALIZED (
-        SELECT ?2 || CASE ?2 WHEN '' THEN '' ELSE ' AND ' END
-            || '(' || coalesce((SELECT group_concat(?6 || 'r' || id, ' OR ') FROM places), ?6) || ')'
-            || CASE WHEN ?3 IS NULL AND NOT ?4 THEN '' ELSE ' AND (' || coalesce(
-                (SELECT group_concat(?6 || 'u' || id, ' OR ') FROM people), ?6) || ')' END)
-    SELECT (?3 IS NULL AND NOT ?4) OR EXISTS (SELECT 1 FROM people),
-           ?5 IS NULL OR EXISTS (SELECT 1 FROM places),
-           (SELECT json_group_array(query) FROM (SELECT query FROM searches WHERE user_id = ?1
-                                                 ORDER BY id DESC LIMIT ?11)),
-           (SELECT json_group_array(json(hit)) FROM (
-                SELECT json_array(m.id, r.id, coalesce(nullif(r.name, ''),
-                           (SELECT group_concat(o.name, ', ') FROM memberships oms
-                            JOIN users o ON o.id = oms.user_id
-                            WHERE oms.room_id = r.id AND o.id <> ?1), ''),
-                           r.kind, u.id, u.name, m.body_html, m.created_at) AS hit
-                FROM message_search s
-                CROSS JOIN messages m ON m.id = s.rowid AND m.deleted_at IS NULL
-                CROSS JOIN memberships ms ON ms.room_id = m.room_id AND ms.user_id = ?1
-                CROSS JOIN rooms r ON r.id = m.room_id
-                CROSS JOIN users u ON u.id = m.creator_id
-                WHERE message_search MATCH (SELECT coalesce(expression, ?6) FROM wanted)
-                AND s.rowid < ?7
-                AND s.rowid >= CASE WHEN ?8 IS NULL THEN 0 ELSE coalesce(
-                    (SELECT min(first_id) FROM message_days WHERE day >= ?8 / 86400000), ?7) END
-                AND s.rowid <= CASE WHEN ?9 IS NULL THEN ?7 ELSE coalesce(
-                    (SELECT max(last_id) FROM message_days WHERE day < ?9 / 86400000), 0) END
-                AND (?8 IS NULL OR m.created_at >= ?8) AND (?9 IS NULL OR m.created_at < ?9)
-                ORDER BY s.rowid DESC LIMIT ?10))";
+const SEARCH: &str = include_str!("sql/search_search.sql");
 
 /// Who can be named in a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,26 +137,17 @@ fn unpack(packed: Packed) -> Result<Hit, Error> {
 /// Keeps what somebody searched for as their newest search, and forgets those beyond the tenth.
 /// False for somebody who may not come in.
 pub async fn insert_search(tx: &mut Tx, viewer: UserId, query: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "INSERT INTO searches (id, user_id, query, created_at)
-         SELECT (SELECT coalesce(max(id), 0) + 1 FROM searches), id, ?2, ?3
-         FROM users WHERE id = ?1 AND active = 1
-         ON CONFLICT (user_id, query)
-         DO UPDATE SET id = excluded.id, created_at = excluded.created_at",
-    )
-    .bind(viewer.get())
-    .bind(query)
-    .bind(now.ms())
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
-        "DELETE FROM searches WHERE user_id = ?1 AND id NOT IN
-             (SELECT id FROM searches WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2)",
-    )
-    .bind(viewer.get())
-    .bind(RECENT)
-    .execute(tx)
-    .await?;
+    let done = sqlx::query(include_str!("sql/search_insert_search.sql"))
+        .bind(viewer.get())
+        .bind(query)
+        .bind(now.ms())
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(include_str!("sql/search_insert_search_forget.sql"))
+        .bind(viewer.get())
+        .bind(RECENT)
+        .execute(tx)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -233,17 +190,13 @@ impl Store {
         room_id: Option<RoomId>,
         limit: usize,
     ) -> Result<Vec<Candidate>, Error> {
-        let rows: Vec<(i64, String, String, bool, bool)> = sqlx::query_as(
-            "SELECT u.id, u.name, u.role, m.user_id IS NOT NULL AS is_member,
-                    u.id IS (SELECT creator_id FROM rooms WHERE id = ?1) AS is_creator
-             FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.room_id = ?1
-             WHERE u.active = 1 ORDER BY is_member DESC, is_creator DESC, lower(u.name), u.id LIMIT ?2",
-        )
-        .bind(room_id.map(RoomId::get))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.reader())
-        .await
-        .map_err(read_failed)?;
+        let rows: Vec<(i64, String, String, bool, bool)> =
+            sqlx::query_as(include_str!("sql/search_list_candidates.sql"))
+                .bind(room_id.map(RoomId::get))
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .fetch_all(self.reader())
+                .await
+                .map_err(read_failed)?;
         let candidates = rows.into_iter().map(|(id, name, role, is_member, is_creator)| Candidate {
             user: UserRef { id: UserId::new(id), name },
             is_bot: Role::parse(&role) == Some(Role::Bot),
@@ -258,26 +211,13 @@ impl Store {
     pub async fn list_names(&self, viewer: UserId, place: Place) -> Result<Nameable, Error> {
         let statement = match place {
             Place::Account => {
-                "SELECT id, name, 0, 0 FROM users WHERE active = 1 AND ?1 > 0 AND ?2 = 0
-                 ORDER BY lower(name), id LIMIT ?3"
+                include_str!("sql/search_list_names_of_account.sql")
             }
             Place::Room(_) => {
-                "SELECT * FROM (SELECT u.id, u.name, r.creator_id = ?1, 0 FROM memberships m
-                 JOIN rooms r ON r.id = m.room_id
-                 JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
-                 WHERE m.user_id = ?1 AND m.room_id = ?2 AND u.active = 1
-                 ORDER BY lower(u.name), u.id LIMIT ?3)
-                 UNION ALL SELECT r.id, r.name, 0, 1 FROM memberships m
-                 JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1 AND r.kind = 'open'"
+                include_str!("sql/search_list_names_of_room.sql")
             }
             Place::RoomOf(_) => {
-                "SELECT * FROM (SELECT u.id, u.name, r.creator_id = ?1, 0 FROM messages g
-                 JOIN memberships m ON m.room_id = g.room_id AND m.user_id = ?1
-                 JOIN rooms r ON r.id = m.room_id
-                 JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
-                 WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3)
-                 UNION ALL SELECT r.id, r.name, 0, 1 FROM memberships m
-                 JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1 AND r.kind = 'open'"
+                include_str!("sql/search_list_names_of_message.sql")
             }
         };
         let at = match place {
@@ -311,55 +251,23 @@ impl Store {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<Activity>, Error> {
-        let rows: Vec<ActivityRow> = sqlx::query_as(
-            "SELECT CASE WHEN x.content IS NOT NULL THEN 'boost'
-                         WHEN o.creator_id = ?1 THEN 'reply' ELSE 'mention' END,
-                    x.seq, u.id, u.name, m.room_id, m.id, m.body, m.body_html, x.content, x.at,
-                    x.seq > v.activity_seen
-             FROM (SELECT * FROM (
-                     SELECT n.seq, n.message_id, g.creator_id AS user_id, NULL AS content,
-                            g.created_at AS at
-                     FROM mentions n CROSS JOIN memberships ms
-                         ON ms.user_id = n.user_id AND ms.room_id = n.room_id
-                     CROSS JOIN messages g ON g.id = n.message_id
-                     WHERE n.user_id = ?1 AND n.seq < ?2 ORDER BY n.seq DESC LIMIT ?3)
-                 UNION ALL SELECT * FROM (
-                     SELECT b.seq, b.message_id, b.booster_id, b.content, b.created_at
-                     FROM boosts b CROSS JOIN messages g ON g.id = b.message_id
-                     CROSS JOIN memberships ms ON ms.user_id = ?1 AND ms.room_id = g.room_id
-                     WHERE b.author_id = ?1 AND b.booster_id <> b.author_id AND b.seq < ?2
-                     ORDER BY b.seq DESC LIMIT ?3)) x
-             JOIN messages m ON m.id = x.message_id JOIN users u ON u.id = x.user_id
-             JOIN users v ON v.id = ?1 LEFT JOIN messages o ON o.id = m.reply_to_id
-             ORDER BY x.seq DESC LIMIT ?3",
-        )
-        .bind(viewer.get())
-        .bind(before.map_or(i64::MAX, Seq::get))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.reader())
-        .await
-        .map_err(read_failed)?;
+        let rows: Vec<ActivityRow> = sqlx::query_as(include_str!("sql/search_list_activity.sql"))
+            .bind(viewer.get())
+            .bind(before.map_or(i64::MAX, Seq::get))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
         Ok(rows.into_iter().map(activity).collect())
     }
 
     /// How much of it is new to the viewer, up to a hundred.
     pub async fn count_activity(&self, viewer: UserId) -> Result<u32, Error> {
-        let (count,): (u32,) = sqlx::query_as(
-            "SELECT min(100, (SELECT count(*) FROM (
-                 SELECT 1 FROM mentions n CROSS JOIN memberships ms
-                     ON ms.user_id = n.user_id AND ms.room_id = n.room_id
-                 WHERE n.user_id = ?1
-                     AND n.seq > (SELECT activity_seen FROM users WHERE id = ?1) LIMIT 100))
-             + (SELECT count(*) FROM (
-                 SELECT 1 FROM boosts b CROSS JOIN messages g ON g.id = b.message_id
-                 CROSS JOIN memberships ms ON ms.user_id = ?1 AND ms.room_id = g.room_id
-                 WHERE b.author_id = ?1 AND b.booster_id <> b.author_id
-                     AND b.seq > (SELECT activity_seen FROM users WHERE id = ?1) LIMIT 100)))",
-        )
-        .bind(viewer.get())
-        .fetch_one(self.reader())
-        .await
-        .map_err(read_failed)?;
+        let (count,): (u32,) = sqlx::query_as(include_str!("sql/search_count_activity.sql"))
+            .bind(viewer.get())
+            .fetch_one(self.reader())
+            .await
+            .map_err(read_failed)?;
         Ok(count)
     }
 }
@@ -401,14 +309,11 @@ pub async fn update_activity_seen(tx: &mut Tx, viewer: UserId, seen: Seq) -> sql
 
 /// What these messages answer, of those that answer anything.
 pub async fn list_quotes(tx: &mut Tx, replies: &[MessageId]) -> sqlx::Result<HashMap<MessageId, Quote>> {
-    let rows: Vec<(i64, i64, i64, String, String, String)> = sqlx::query_as(
-        "SELECT m.id, o.id, o.creator_id, u.name, o.body, o.body_html
-         FROM json_each(?1) j JOIN messages m ON m.id = j.value
-         JOIN messages o ON o.id = m.reply_to_id JOIN users u ON u.id = o.creator_id",
-    )
-    .bind(to_json(replies)?)
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64, i64, i64, String, String, String)> =
+        sqlx::query_as(include_str!("sql/search_list_quotes.sql"))
+            .bind(to_json(replies)?)
+            .fetch_all(tx)
+            .await?;
     let quotes = rows.into_iter().map(|(reply, id, creator, name, body, html)| {
         let quote = (MessageId::new(id), UserId::new(creator), name, body, html);
         (MessageId::new(reply), unpack_quote(quote))
@@ -428,16 +333,10 @@ pub struct NewMention {
 /// Records who is mentioned, and returns whom it newly concerns: members of the message's room
 /// other than its author.
 pub async fn insert_mentions(tx: &mut Tx, mentions: &[NewMention]) -> sqlx::Result<Vec<NewMention>> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "INSERT INTO mentions (user_id, room_id, message_id, seq)
-         SELECT ms.user_id, g.room_id, g.id, g.seq FROM json_each(?1) j
-         JOIN messages g ON g.id = j.value ->> 'message_id'
-         JOIN memberships ms ON ms.room_id = g.room_id AND ms.user_id = j.value ->> 'user_id'
-         WHERE ms.user_id <> g.creator_id ON CONFLICT DO NOTHING RETURNING message_id, user_id",
-    )
-    .bind(to_json(mentions)?)
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64, i64)> = sqlx::query_as(include_str!("sql/search_insert_mentions.sql"))
+        .bind(to_json(mentions)?)
+        .fetch_all(tx)
+        .await?;
     let mentions = rows.into_iter().map(|(message_id, user_id)| NewMention {
         message_id: MessageId::new(message_id),
         user_id: UserId::new(user_id),
@@ -447,13 +346,141 @@ pub async fn insert_mentions(tx: &mut Tx, mentions: &[NewMention]) -> sqlx::Resu
 
 /// Forgets who was mentioned in a message, all but those who still are, and returns them.
 pub async fn remove_mentions(tx: &mut Tx, id: MessageId, still: &[UserId]) -> sqlx::Result<Vec<UserId>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "DELETE FROM mentions WHERE message_id = ?1
-         AND user_id NOT IN (SELECT value FROM json_each(?2)) RETURNING user_id",
-    )
-    .bind(id.get())
-    .bind(to_json(still)?)
-    .fetch_all(tx)
-    .await?;
+    let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/search_remove_mentions.sql"))
+        .bind(id.get())
+        .bind(to_json(still)?)
+        .fetch_all(tx)
+        .await?;
     Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+}
+
+/// Stores the search row of a message, new or edited.
+pub async fn index_message(tx: &mut Tx, id: MessageId, text: &str) -> sqlx::Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO message_search (rowid, body) VALUES (?1, ?2)")
+        .bind(id.get())
+        .bind(text)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Indexes the messages that were there before the index, newest first. Goes on where it was
+/// interrupted; with nothing to do it is one read.
+pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
+    while let Some((newest,)) =
+        sqlx::query_as::<_, (i64,)>("SELECT newest_id FROM search_backlog").fetch_optional(&mut *tx).await?
+    {
+        tracing::info!(newest, "indexing messages for search");
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await?;
+        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(include_str!("sql/search_index_backlog.sql"))
+            .bind(newest)
+            .bind(BACKLOG_STEP)
+            .fetch_all(&mut *tx)
+            .await?;
+        for (id, room_id, creator_id, html) in &rows {
+            let text = indexed(html, RoomId::new(*room_id), UserId::new(*creator_id));
+            index_message(tx, MessageId::new(*id), &text).await?;
+        }
+        let next = match rows.last() {
+            Some((oldest, ..)) => sqlx::query("UPDATE search_backlog SET newest_id = ?1").bind(oldest - 1),
+            None => sqlx::query("DELETE FROM search_backlog"),
+        };
+        next.execute(&mut *tx).await?;
+        sqlx::query("COMMIT").execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Whose messages are still to be removed.
+    pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+    }
+
+    /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
+    /// takes to find them, beside the writer.
+    pub async fn list_message_ids_of(
+        &self,
+        creator: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/search_list_message_ids_of.sql"))
+            .bind(creator.get())
+            .bind(after.get())
+            .bind(limit)
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
+
+    /// Whose mentions still carry an earlier name.
+    pub async fn list_renamed_users(&self) -> Result<Vec<UserId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE renamed = 1")
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+    }
+
+    /// Messages after an id whose text mentions somebody, at most `limit`. Reads the history once
+    /// from end to end, beside the writer.
+    pub async fn list_messages_naming(
+        &self,
+        user_id: UserId,
+        after: MessageId,
+        limit: u32,
+    ) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/search_list_messages_naming.sql"))
+            .bind(user_id.get())
+            .bind(after.get())
+            .bind(limit)
+            .fetch_all(self.reader())
+            .await
+            .map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+    }
+}
+
+/// Notes that somebody's messages are to be removed, or that they have been.
+pub async fn update_removing(tx: &mut Tx, id: UserId, wanted: bool) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET removing_messages = ?2 WHERE id = ?1")
+        .bind(id.get())
+        .bind(wanted)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Whether somebody's messages are to be removed.
+pub async fn is_losing_messages(tx: &mut Tx, id: UserId) -> sqlx::Result<bool> {
+    sqlx::query("SELECT 1 FROM users WHERE id = ?1 AND removing_messages = 1")
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await
+        .map(|row| row.is_some())
+}
+
+/// Notes that mentions of somebody carry an earlier name, or that none does any more.
+pub async fn update_renamed(tx: &mut Tx, id: UserId, renamed: bool) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET renamed = ?2 WHERE id = ?1")
+        .bind(id.get())
+        .bind(renamed)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Somebody whose mentions carry an earlier name, by the one they have now.
+pub async fn find_renamed(tx: &mut Tx, id: UserId) -> sqlx::Result<Option<UserRef>> {
+    let row: Option<(String,)> = sqlx::query_as("SELECT name FROM users WHERE id = ?1 AND renamed = 1")
+        .bind(id.get())
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.map(|(name,)| UserRef { id, name }))
 }

@@ -14,11 +14,10 @@ use crate::domain::message::{ClientMessageId, Message, Quote, has_mentions};
 use crate::domain::room::{LastMessage, NewRoom, Room, RoomKind};
 use crate::domain::{InviteId, MessageId, RoomId, Seq, SessionId, Timestamp, UserId};
 use crate::server::rich_text::Rendered;
-use crate::server::store::access::{self, NewSession, Session, TokenDigest};
-use crate::server::store::account::{self, Account, Credentials};
+use crate::server::store::account::{self, Credentials, NewSession, Session, TokenDigest};
 use crate::server::store::messages::{self, NewMessage};
 use crate::server::store::search::{self, NewMention};
-use crate::server::store::{self, Tx, rooms};
+use crate::server::store::{self, Account, Tx, rooms};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -154,7 +153,7 @@ impl Group<'_> {
             Command::FirstRun { account, person } => self.first_run(account, person).await,
             Command::Join { code, person } => self.join(code, person).await,
             Command::SignIn { session, .. }
-                if access::is_token_taken(self.tx, &session.token_digest).await? =>
+                if account::is_token_taken(self.tx, &session.token_digest).await? =>
             {
                 Ok(Outcome::TokenTaken)
             }
@@ -162,7 +161,7 @@ impl Group<'_> {
             Command::UseSession { digest, session } => {
                 let Session { id, last_active_at, expires_at, .. } = session;
                 // A session that was ended before this command must stay ended.
-                let runs = access::update_session_use(self.tx, *id, *last_active_at, *expires_at);
+                let runs = account::update_session_use(self.tx, *id, *last_active_at, *expires_at);
                 if runs.await? {
                     let session = Arc::new(session.clone());
                     self.events.push(Event::SessionUsed { digest: *digest, session });
@@ -170,7 +169,7 @@ impl Group<'_> {
                 Ok(Outcome::Done)
             }
             Command::SignOut { digest, id } => {
-                access::remove_session(self.tx, *id).await?;
+                account::remove_session(self.tx, *id).await?;
                 self.events.push(Event::SessionEnded { digest: *digest, id: *id });
                 Ok(Outcome::Done)
             }
@@ -203,7 +202,7 @@ impl Group<'_> {
             }
             Command::People(wish) => Box::pin(self.apply_people(wish)).await,
             Command::Sweep => {
-                access::remove_expired(self.tx, self.now).await?;
+                account::remove_expired(self.tx, self.now).await?;
                 Ok(Outcome::Done)
             }
         }
@@ -221,15 +220,15 @@ impl Group<'_> {
     }
 
     async fn first_run(&mut self, account: &Account, person: &Newcomer) -> Applied {
-        if access::is_token_taken(self.tx, &person.session.token_digest).await? {
+        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
             return Ok(Outcome::TokenTaken);
         }
-        if !account::insert_account(self.tx, account, self.now).await? {
+        if !store::insert_account(self.tx, account, self.now).await? {
             return Err(Error::AlreadySetUp.into());
         }
         let viewer = self.insert_person(person, Role::Administrator).await?;
         if let Some(code) = &account.join_code {
-            access::insert_invite(self.tx, (viewer.id, code), (None, None), self.now).await?;
+            rooms::insert_invite(self.tx, (viewer.id, code), (None, None), self.now).await?;
         }
         let (name, topic, people) = (FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
         self.open_room(viewer.id, NewRoom { name, topic, kind: RoomKind::Open, people }).await?;
@@ -239,19 +238,19 @@ impl Group<'_> {
     }
 
     async fn join(&mut self, code: &str, person: &Newcomer) -> Applied {
-        if !access::is_open_invite(self.tx, code, self.now).await? {
+        if !rooms::is_open_invite(self.tx, code, self.now).await? {
             return Err(Error::NotFound.into());
         }
         if let Some(network) = public_network(&person.session.ip_address)
-            && account::is_banned(self.tx, &network).await?
+            && store::is_banned(self.tx, &network).await?
         {
             return Err(Error::Forbidden.into());
         }
-        if access::is_token_taken(self.tx, &person.session.token_digest).await? {
+        if account::is_token_taken(self.tx, &person.session.token_digest).await? {
             return Ok(Outcome::TokenTaken);
         }
         let viewer = self.insert_person(person, Role::Member).await?;
-        access::use_invite(self.tx, code, self.now).await?;
+        rooms::use_invite(self.tx, code, self.now).await?;
         rooms::insert_open_memberships(self.tx, viewer.id, self.now).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::UserJoined(viewer.as_author()));
@@ -279,7 +278,7 @@ impl Group<'_> {
 
     pub(super) async fn begin_session(&mut self, viewer: &Viewer, new: &NewSession) -> Applied {
         // No row: the user was deactivated after the password was checked.
-        let id = access::insert_session(self.tx, viewer.id, new).await?.ok_or(Error::WrongCredentials)?;
+        let id = account::insert_session(self.tx, viewer.id, new).await?.ok_or(Error::WrongCredentials)?;
         let session = Arc::new(Session {
             id,
             viewer: viewer.clone(),

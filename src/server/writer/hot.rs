@@ -15,8 +15,8 @@ use crate::domain::room::{
 };
 use crate::domain::{RoomId, Seq, UserId};
 use crate::server::operation::Bounded;
-use crate::server::store::access::{Session, TokenDigest};
-use crate::server::store::account::Account;
+use crate::server::store::Account;
+use crate::server::store::account::{Session, TokenDigest};
 use crate::server::store::messages::RoomWithPage;
 use crate::server::store::rooms::ViewerRooms;
 use std::collections::{HashMap, VecDeque};

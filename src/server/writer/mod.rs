@@ -16,9 +16,8 @@ mod rooms;
 
 use super::connections::Connections;
 use super::operation::Gap;
-use super::store::access::{NewSession, Session, TokenDigest};
-use super::store::account::{Account, Credentials};
-use super::store::{self, Head, Reading, Tx};
+use super::store::account::{Credentials, NewSession, Session, TokenDigest};
+use super::store::{self, Account, Head, Reading, Tx};
 use super::{Clock, Stop};
 use crate::domain::account::{UserRef, Viewer};
 use crate::domain::error::Error;

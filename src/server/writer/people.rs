@@ -11,8 +11,8 @@ use crate::domain::account::{InviteTerms, Profile, Role, RoomCreators, Status, V
 use crate::domain::error::Error;
 use crate::domain::message::{plain_body, rename_mentions};
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
-use crate::server::store::access::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
-use crate::server::store::{account, messages, rooms};
+use crate::server::store::account::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
+use crate::server::store::{self, messages, rooms, search};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -188,7 +188,7 @@ impl Group<'_> {
                     return Err(Error::WrongCredentials.into());
                 }
                 account::update_password(self.tx, *viewer, new, None).await?;
-                access::remove_links(self.tx, *viewer).await?;
+                account::remove_links(self.tx, *viewer).await?;
                 self.end_sessions(*viewer, Sessions::AllBut(*keep)).await?;
                 Ok(Outcome::Done)
             }
@@ -207,7 +207,7 @@ impl Group<'_> {
                 let (user_id, by) = self.take_link(digest, Purpose::Reset).await?;
                 let reset = Some((by, self.now));
                 account::update_password(self.tx, user_id, password_digest, reset).await?;
-                access::remove_links(self.tx, user_id).await?;
+                account::remove_links(self.tx, user_id).await?;
                 self.end_sessions(user_id, Sessions::All).await?;
                 Ok(Outcome::Done)
             }
@@ -220,12 +220,12 @@ impl Group<'_> {
             }
             Wish::ChangeAccount { viewer, name, room_creators } => {
                 self.administrator(*viewer).await?;
-                account::update_account(self.tx, name, *room_creators).await?;
+                store::update_account(self.tx, name, *room_creators).await?;
                 self.account_changed().await
             }
             Wish::ChangeStyles { viewer, styles } => {
                 self.administrator(*viewer).await?;
-                account::update_styles(self.tx, styles).await?;
+                store::update_styles(self.tx, styles).await?;
                 self.account_changed().await
             }
         }
@@ -246,7 +246,7 @@ impl Group<'_> {
     /// Refuses rooms of people who may not create any. Bots never may.
     pub(super) async fn ensure_may_create_rooms(&mut self, id: UserId) -> Result<(), Failure> {
         let role = self.viewer(id).await?.role;
-        let rule = account::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
+        let rule = store::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
         match rule.may_create_rooms(role) {
             true => Ok(()),
             false => Err(Error::Forbidden.into()),
@@ -260,7 +260,7 @@ impl Group<'_> {
             return Err(Error::invalid("email_address", taken).into());
         }
         if before.name != profile.name {
-            account::update_renamed(self.tx, id, true).await?;
+            search::update_renamed(self.tx, id, true).await?;
         }
         self.user_changed(id).await
     }
@@ -286,22 +286,22 @@ impl Group<'_> {
         if !account::update_status(self.tx, user_id, status, self.now).await? {
             return Err(Error::NotFound.into());
         }
-        account::remove_bans(self.tx, user_id).await?;
+        store::remove_bans(self.tx, user_id).await?;
         if status == Status::Active {
             // Open rooms that were created meanwhile are theirs too.
             rooms::insert_open_memberships(self.tx, user_id, self.now).await?;
             return self.user_changed(user_id).await;
         }
         if status == Status::Banned {
-            let (own, others) = account::list_addresses(self.tx, user_id).await?;
+            let (own, others) = store::list_addresses(self.tx, user_id).await?;
             for network in networks_to_ban(&own, &others) {
-                account::insert_ban(self.tx, user_id, &network, self.now).await?;
+                store::insert_ban(self.tx, user_id, &network, self.now).await?;
             }
             if theirs == TheirMessages::Go {
-                account::update_removing(self.tx, user_id, true).await?;
+                search::update_removing(self.tx, user_id, true).await?;
             }
         }
-        access::remove_links(self.tx, user_id).await?;
+        account::remove_links(self.tx, user_id).await?;
         self.end_sessions(user_id, Sessions::All).await?;
         Ok(Outcome::Done)
     }
@@ -315,11 +315,11 @@ impl Group<'_> {
     }
 
     async fn remove_messages(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
-        if !account::is_losing_messages(self.tx, user_id).await? {
+        if !search::is_losing_messages(self.tx, user_id).await? {
             return Err(Error::NotFound.into());
         }
         if ids.is_empty() {
-            account::update_removing(self.tx, user_id, false).await?;
+            search::update_removing(self.tx, user_id, false).await?;
             return Ok(Outcome::Done);
         }
         for id in ids {
@@ -331,9 +331,9 @@ impl Group<'_> {
     }
 
     async fn rename_mentions(&mut self, user_id: UserId, ids: &[MessageId]) -> Applied {
-        let user = account::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
+        let user = search::find_renamed(self.tx, user_id).await?.ok_or(Error::NotFound)?;
         if ids.is_empty() {
-            account::update_renamed(self.tx, user_id, false).await?;
+            search::update_renamed(self.tx, user_id, false).await?;
         }
         for id in ids {
             let Some((mut message, source)) = messages::find_with_source(self.tx, *id).await? else {
@@ -357,17 +357,17 @@ impl Group<'_> {
         }
         let until = |days: u16| Timestamp::from_ms(self.now.ms() + i64::from(days) * 86_400_000);
         let limits = (terms.days.map(until), terms.max_uses);
-        let id = access::insert_invite(self.tx, (viewer, code), limits, self.now).await?;
+        let id = rooms::insert_invite(self.tx, (viewer, code), limits, self.now).await?;
         self.account_changed().await?;
         Ok(Outcome::Invite(id))
     }
 
     async fn revoke_invite(&mut self, viewer: UserId, id: InviteId) -> Applied {
-        let creator = access::find_invite_creator(self.tx, id).await?.ok_or(Error::NotFound)?;
+        let creator = rooms::find_invite_creator(self.tx, id).await?.ok_or(Error::NotFound)?;
         if creator != viewer {
             self.administrator(viewer).await?;
         }
-        access::revoke_invite(self.tx, id, self.now).await?;
+        rooms::revoke_invite(self.tx, id, self.now).await?;
         self.account_changed().await
     }
 
@@ -383,12 +383,12 @@ impl Group<'_> {
         }
         let whom = account::find_viewer(self.tx, link.user_id).await?;
         whom.filter(|whom| whom.role != Role::Bot).ok_or(Error::NotFound)?;
-        access::insert_link(self.tx, link, self.now).await?;
+        account::insert_link(self.tx, link, self.now).await?;
         Ok(Outcome::Done)
     }
 
     async fn redeem_sign_in(&mut self, digest: &TokenDigest, session: &NewSession) -> Applied {
-        if access::is_token_taken(self.tx, &session.token_digest).await? {
+        if account::is_token_taken(self.tx, &session.token_digest).await? {
             return Ok(Outcome::TokenTaken);
         }
         let (user_id, _) = self.take_link(digest, Purpose::SignIn).await?;
@@ -402,12 +402,12 @@ impl Group<'_> {
         digest: &TokenDigest,
         purpose: Purpose,
     ) -> Result<(UserId, UserId), Failure> {
-        let taken = access::take_link(self.tx, digest, purpose, self.now).await?;
+        let taken = account::take_link(self.tx, digest, purpose, self.now).await?;
         Ok(taken.ok_or(Error::NotFound)?)
     }
 
     async fn end_sessions(&mut self, user_id: UserId, which: Sessions) -> Result<usize, Failure> {
-        let ended = access::remove_sessions(self.tx, user_id, which).await?;
+        let ended = account::remove_sessions(self.tx, user_id, which).await?;
         let count = ended.len();
         let events = ended.into_iter().map(|(id, digest)| Event::SessionEnded { digest, id });
         self.events.extend(events);
@@ -423,7 +423,7 @@ impl Group<'_> {
     }
 
     async fn account_changed(&mut self) -> Applied {
-        let account = account::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
+        let account = store::find_account(self.tx).await?.ok_or(Error::Unexpected)?;
         self.events.push(Event::AccountChanged(account));
         Ok(Outcome::Done)
     }

@@ -1,0 +1,7 @@
+SELECT * FROM (SELECT u.id, u.name, r.creator_id = ?1, 0 FROM messages g
+JOIN memberships m ON m.room_id = g.room_id AND m.user_id = ?1
+JOIN rooms r ON r.id = m.room_id
+JOIN memberships a ON a.room_id = m.room_id JOIN users u ON u.id = a.user_id
+WHERE g.id = ?2 AND u.active = 1 ORDER BY lower(u.name), u.id LIMIT ?3)
+UNION ALL SELECT r.id, r.name, 0, 1 FROM memberships m
+JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ?1 AND r.kind = 'open'
