@@ -75,7 +75,7 @@ function strange(html?: string): string[] {
 
   const known = new Set(
     ("html head title meta link script body main nav header footer section article aside div span " +
-      "p a b i em strong s del mark small code pre blockquote h1 h2 h3 hr br ul ol li dl dt dd " +
+      "p a b bdi i em strong s del mark small code pre blockquote h1 h2 h3 hr br ul ol li dl dt dd " +
       "form fieldset legend label input textarea select option optgroup button output details " +
       "summary dialog time figure figcaption table thead tbody tr th td svg use path noscript img " +
       "menu progress kbd audio").split(" "),

@@ -119,7 +119,8 @@ test("whoever joins with an address that is taken is told so", async ({
   guard.allow(answered(409));
   const page = await visitor();
   await page.goto(`/join/${await inviteCode(david.request)}`);
-  await joinAs(page, { ...jason, email_address: founder.email_address.toUpperCase() });
+  const email_address = founder.email_address.toUpperCase();
+  await joinAs(page, { ...jason, email_address, password: "not the founder's" });
 
   await expect(page.getByRole("alert")).toHaveText(
     "Somebody with that e-mail is already a member. Sign in instead.",

@@ -216,7 +216,7 @@ fn look_for(chat: Chat) {
         if let Ok(people) = browser::find_people(None, wanted.trim()).await
             && field().is_some_and(|field| field.value() == wanted)
         {
-            let kept = selected().and_then(|option| option.get_attribute("data-go"));
+            let kept = selected().and_then(|option| place_of(&option));
             draw(chat, &wanted, &people, kept);
         }
     });
@@ -262,7 +262,7 @@ fn draw(chat: Chat, wanted: &str, people: &[UserRef], kept: Option<String>) {
     }
     list.set_inner_html(&hits.into_iter().take(MAX_HITS).map(|(_, html)| html).collect::<String>());
     let options = log::all(&list, "li");
-    let same = |option: &&Element| option.get_attribute("data-go") == kept;
+    let same = |option: &&Element| place_of(option) == kept;
     if let Some(chosen) = options.iter().find(same).or_else(|| options.first()) {
         select(chosen);
     }
@@ -276,6 +276,11 @@ fn named(name: &str) -> String {
 
 fn option(go: &str, inside: &str) -> String {
     format!("<li class=\"menu__item\" role=\"option\" data-go=\"{go}\">{inside}</li>")
+}
+
+/// What tells an option from the others: three of them lead to the page itself.
+fn place_of(option: &Element) -> Option<String> {
+    option.get_attribute("data-choice").or_else(|| option.get_attribute("data-go"))
 }
 
 fn selected() -> Option<HtmlElement> {
