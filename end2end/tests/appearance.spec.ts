@@ -186,7 +186,7 @@ test("arrow keys walk through the messages, and Tab reaches their tools", async 
   await expect(message(david, "Two and a half"), "focus stays with the message").toBeFocused();
 
   await message(david, "Three").focus();
-  await pressUntil(david, "Tab", message(david, "Three").locator("[data-action=remove]"), 6);
+  await pressUntil(david, "Tab", message(david, "Three").locator("[data-action=remove]"), 7);
   await david.keyboard.press("Enter");
   await expect(texts(david)).toHaveText(["One", "Two and a half"]);
   await expect(david.locator("body"), "focus is not thrown away").not.toBeFocused();
