@@ -1,4 +1,10 @@
-//! Puts the built site into the server binary.
+//! Puts the built site into the server binary, and the texts of one language into both halves.
+//!
+//! `public/LANGUAGE/` holds every text that people see: what it contains beside `texts.json` is
+//! served as it is. `CAMPFIRE_LANGUAGE` chooses it when the product is built; without that it is
+//! English. From `texts.json` comes `$OUT_DIR/texts.rs`, one constant or function for each text,
+//! so that a missing one does not compile; and the HTML beside the components (`src/ui/*.html`)
+//! goes to `$OUT_DIR` with `{{section.key}}` replaced.
 //!
 //! `cargo leptos build` leaves the browser's files in `target/site`: script, WebAssembly,
 //! stylesheet and everything from `public/`, with `.br` and `.gz` copies beside them when it
@@ -33,8 +39,103 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", root.display());
         collect(&root, "", &mut site)?;
     }
-    let assets = Path::new(&env::var("OUT_DIR")?).join("assets.rs");
-    Ok(fs::write(assets, table(&site)?)?)
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("assets.rs"), table(&site)?)?;
+    let texts = texts()?;
+    fs::write(out.join("texts.rs"), modules(&texts))?;
+    println!("cargo::rerun-if-changed=src/ui");
+    for entry in fs::read_dir("src/ui")? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "html") {
+            let html = fill(&fs::read_to_string(entry.path())?, &texts)?;
+            fs::write(out.join(entry.file_name()), html)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sections of texts by their name, in each the texts by theirs.
+type Texts = BTreeMap<String, BTreeMap<String, Text>>;
+
+/// A text in which `{name}` stands for what is put in.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Plain(String),
+    /// One form for a single thing, one for any other number; `{count}` is that number.
+    Counted {
+        one: String,
+        other: String,
+    },
+}
+
+/// Reads the texts. None has a character that HTML would read as its own, so each of them may stand
+/// in HTML as it is.
+fn texts() -> Result<Texts, Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=CAMPFIRE_LANGUAGE");
+    let language = env::var("CAMPFIRE_LANGUAGE").unwrap_or_else(|_| "en".to_owned());
+    println!("cargo::rustc-env=CAMPFIRE_LANGUAGE={language}");
+    let file = format!("public/{language}/texts.json");
+    println!("cargo::rerun-if-changed={file}");
+    let texts: Texts = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    for (key, text) in texts.values().flatten() {
+        let forms = match text {
+            Text::Plain(text) => [text, text],
+            Text::Counted { one, other } => [one, other],
+        };
+        if forms.iter().any(|form| form.contains(['<', '>', '&', '"', '\\'])) {
+            return Err(format!("{file}: {key} has a character of HTML").into());
+        }
+    }
+    Ok(texts)
+}
+
+/// The text of `texts.rs`: a module for each section.
+fn modules(texts: &Texts) -> String {
+    let mut code = String::new();
+    for (section, texts) in texts {
+        code += &format!("/// Texts of the section `{section}`.\npub mod {section} {{\n");
+        for (key, text) in texts {
+            code += &item(key, text);
+        }
+        code += "}\n";
+    }
+    code
+}
+
+/// A text as Rust: a constant, or a function of what is put in.
+fn item(key: &str, text: &Text) -> String {
+    let (shown, body) = match text {
+        Text::Plain(text) => (text, format!("format!(\"{text}\")")),
+        Text::Counted { one, other } => {
+            let choose = "let count = count.to_string();\nif count == \"1\"";
+            (other, format!("{choose} {{ format!(\"{one}\") }} else {{ format!(\"{other}\") }}"))
+        }
+    };
+    let mut names: Vec<_> = shown.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return format!("/// {shown}\npub const {}: &str = \"{shown}\";\n", key.to_uppercase());
+    }
+    let names: Vec<_> = names.iter().map(|name| format!("{name}: impl std::fmt::Display")).collect();
+    format!("/// {shown}\npub fn {key}({}) -> String {{\n{body}\n}}\n", names.join(", "))
+}
+
+/// HTML with its texts.
+fn fill(html: &str, texts: &Texts) -> Result<String, Box<dyn Error>> {
+    let mut parts = html.split("{{");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").ok_or("a text's name without an end")?;
+        let text = name.split_once('.').and_then(|(section, key)| texts.get(section)?.get(key));
+        match text {
+            Some(Text::Plain(text)) => filled += text,
+            _ => return Err(format!("there is no text {name}").into()),
+        }
+        filled += rest;
+    }
+    Ok(filled)
 }
 
 /// The folder of the built site. A missing one is created, empty and with an old date: cargo runs
@@ -49,14 +150,15 @@ fn site_root() -> Result<PathBuf, Box<dyn Error>> {
     Ok(root)
 }
 
-/// Adds the files below `folder`. Type declarations stay out: tools read them, browsers do not.
+/// Adds the files below `folder`. Type declarations and the texts stay out: tools read them,
+/// browsers do not.
 fn collect(folder: &Path, prefix: &str, site: &mut Site) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{path}/"), site)?;
-        } else if !path.contains(".d.ts") {
+        } else if !path.contains(".d.ts") && !path.ends_with("/texts.json") {
             site.insert(path, entry.path());
         }
     }

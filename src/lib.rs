@@ -28,6 +28,12 @@ pub mod domain;
 pub mod server;
 pub mod ui;
 
+/// Every text that people see, in the language this was built for; `build.rs` makes them from
+/// `public/LANGUAGE/texts.json`. A text may stand in HTML as it is; what is put into it may not.
+pub mod texts {
+    include!(concat!(env!("OUT_DIR"), "/texts.rs"));
+}
+
 /// Makes the server-rendered page live: builds the same view from the page's own data. A page
 /// without data stays as it is.
 #[cfg(feature = "hydrate")]

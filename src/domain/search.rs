@@ -384,7 +384,7 @@ pub fn sort<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
-/// A sound that `/play` knows: one line of `public/sounds.tsv`.
+/// A sound that `/play` knows: one line of `public/en/sounds.tsv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sound<'a> {
     /// What is typed after `/play`.
@@ -416,7 +416,7 @@ pub fn played<'a>(sounds: &'a str, text: &str) -> Option<Sound<'a>> {
     sounds.lines().filter_map(Sound::parse).find(|one| one.name.eq_ignore_ascii_case(name))
 }
 
-/// An emoji: one line of `public/emoji.tsv`, where lines without a tab are titles of groups.
+/// An emoji: one line of `public/en/emoji.tsv`, where lines without a tab are titles of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Emoji<'a> {
     /// The characters themselves.

@@ -449,19 +449,19 @@ pub fn Composer(
                     <p class="composer__context composer__problem" role="alert">{sentence}</p>
                 })}
                 <div class="beside" id="reply" inner_html=reply></div>
-                <div class="beside" inner_html=illustrated(include_str!("composer.html"))></div>
+                <div class="beside" inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/composer.html")))></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
                         placeholder=placeholder aria-label=placeholder
                         aria-autocomplete="list">{typed}</textarea>
                     <span class="beside"
-                        inner_html=illustrated(include_str!("composer_buttons.html"))></span>
+                        inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/composer_buttons.html")))></span>
                 </div>
                 <ul class="plate menu menu--docked" id=CHOICES role="listbox"
                     aria-label="Suggestions" hidden></ul>
             </form>
-            <div inner_html=illustrated(include_str!("emoji.html"))></div>
+            <div inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/emoji.html")))></div>
         </div>
     }
 }

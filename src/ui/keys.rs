@@ -2,7 +2,7 @@
 //! line, and how a room becomes read or stays unread.
 //!
 //! One listener hears every key that nobody else has used. Both dialogs are HTML in
-//! `public/dialogs.html`, fetched when they are first wanted. What an option of the switcher leads
+//! `public/en/dialogs.html`, fetched when they are first wanted. What an option of the switcher leads
 //! to stands in its `data-go`: an address, or what on the page to click. Keys on a message press
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
@@ -18,6 +18,7 @@ use crate::domain::composing::Kind;
 use crate::domain::room::{RoomKind, SidebarRoom};
 use crate::domain::search::{Emoji, Sound, complete, found, insert_ranked, rank};
 use crate::domain::{push_all, push_escaped};
+use crate::texts;
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -175,7 +176,7 @@ fn dialog(id: &str) -> Option<HtmlDialogElement> {
 fn show_dialog(chat: Chat, id: &'static str) -> bool {
     spawn_local(async move {
         if dialog(id).is_none()
-            && let Ok(html) = browser::load_text(asset("dialogs.html")).await
+            && let Ok(html) = browser::load_text(asset(&format!("{}/dialogs.html", texts::language::CODE))).await
             && dialog(id).is_none()
             && let Some(body) = find("body")
         {

@@ -382,7 +382,7 @@ pub fn set(element: &Element, name: &str, value: &str) {
 
 /// Everything that is lent to rows, as HTML.
 pub fn row_tools() -> String {
-    illustrated(include_str!("row_tools.html")) + &message::picker() + "</div>"
+    illustrated(include_str!(concat!(env!("OUT_DIR"), "/row_tools.html"))) + &message::picker() + "</div>"
 }
 
 fn edit_field() -> Option<HtmlTextAreaElement> {

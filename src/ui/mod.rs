@@ -27,6 +27,7 @@ use crate::domain::event::Sidebar;
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote};
 use crate::domain::room::{Room, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped, push_padded};
+use crate::texts;
 use controls::{asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
@@ -422,8 +423,9 @@ fn open_document(page: &mut String, title: &str, theme: Theme, head: &str) {
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let theme = theme.unwrap_or_default();
     let (style, icon) = (asset("pkg/campfire.css"), asset("favicon.svg"));
+    let (language, direction) = (texts::language::CODE, texts::language::DIRECTION);
     page.push_str(&format!(
-        "<!doctype html><html lang=\"en\" dir=\"ltr\"{theme}><head><meta charset=\"utf-8\">\
+        "<!doctype html><html lang=\"{language}\" dir=\"{direction}\"{theme}><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1, \
          interactive-widget=resizes-content\">\
          <meta name=\"color-scheme\" content=\"light dark\">\

@@ -15,6 +15,7 @@ use crate::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
 use crate::domain::search::{Emoji, Sound, complete, folded};
 use crate::domain::{RoomId, push_escaped};
 use js_sys::Uint8Array;
+use crate::texts;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
 use std::cell::RefCell;
@@ -327,7 +328,8 @@ pub const PICKER: &str = "emoji-picker";
 
 /// A table among the built files; empty if it cannot be had now.
 pub async fn table(name: &str) -> String {
-    browser::load_text(asset(name)).await.unwrap_or_default()
+    // Names of emoji and captions of sounds are texts as well.
+    browser::load_text(asset(&format!("{}/{name}", texts::language::CODE))).await.unwrap_or_default()
 }
 
 /// The emoji used last; at first, those that are offered everywhere.

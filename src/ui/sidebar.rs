@@ -71,7 +71,7 @@ pub fn SidebarNav(chat: Chat) -> impl IntoView {
     let name = live("account-name", move || vec![account_name(&chat.account_name.get())]);
     push_all(&mut html, &[&svg("campfire", "mark"), "<span class=\"workspace__name truncate\""]);
     push_all(&mut html, &[" dir=\"auto\" id=\"account-name\">", &name, "</span></a>"]);
-    html.push_str(&illustrated(include_str!("sidebar_top.html")));
+    html.push_str(&illustrated(include_str!(concat!(env!("OUT_DIR"), "/sidebar_top.html"))));
     html.push_str("<div class=\"sidebar__scroll\"><div class=\"beside\" id=\"activity-link\">");
     push_all(&mut html, &[&activity, "</div>"]);
     for section in [Section::Starred, Section::Rooms, Section::Directs] {

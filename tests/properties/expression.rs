@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeSet;
 
-const SOUNDS: &str = include_str!("../../public/sounds.tsv");
-const EMOJI: &str = include_str!("../../public/emoji.tsv");
+const SOUNDS: &str = include_str!("../../public/en/sounds.tsv");
+const EMOJI: &str = include_str!("../../public/en/emoji.tsv");
 
 /// Every emoji of the table.
 fn emoji() -> Vec<Emoji<'static>> {
