@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, broadcast};
 
 /// The product's own buffers; see `server::socket`.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 /// Frames a socket may lag behind: as many as the product queues for a tab.
 const QUEUE: usize = 256;

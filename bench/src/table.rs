@@ -7,7 +7,7 @@ use super::growth::{LARGE_ROOM, SMALL_ROOM};
 use super::report::{Failure, Row};
 use super::run::Run;
 use super::seed::Shape;
-use super::{browser, fanout, growth, memory, pages, posts, resume, search, sizes};
+use super::{browser, fanout, growth, memory, pages, posts, rendering, resume, search, sizes};
 use campfire::server::operation::Durability;
 
 /// Something that is measured in one go.
@@ -58,6 +58,8 @@ pub enum What {
     Sizes,
     /// [`sizes::frame`]
     Frame,
+    /// [`rendering::rendering`]
+    Rendering,
     /// [`search::search`]
     Search(Shape, &'static [&'static str]),
     /// [`browser::team`]
@@ -77,9 +79,10 @@ const SEARCH_200K: &[&str] =
 const SEARCH_2M: &[&str] = &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-outsider"];
 
 /// All of them, in the order in which they run.
-pub const ALL: [Measurement; 29] = [
+pub const ALL: [Measurement; 30] = [
     short(What::Sizes, &["wasm-br", "css-br", "room-page-br", "room-page-identity", "binary"]),
     short(What::Frame, &["frame"]),
+    short(What::Rendering, &["render-message", "render-longest"]),
     short(What::Start, &["start"]),
     short(What::Warm, &["page-warm", "page-warm-br"]),
     short(What::Uncached, &["page-uncached", "page-uncached-gzip", "page-uncached-br"]),
@@ -179,6 +182,7 @@ impl Measurement {
             What::Lists => pages::lists(run).await,
             What::Sizes => sizes::sizes(run).await,
             What::Frame => sizes::frame(run).await,
+            What::Rendering => rendering::rendering(run),
             What::Search(shape, names) => search::search(run, shape, names).await,
             What::Browser => browser::team(run).await,
         }

@@ -33,7 +33,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 /// The largest frame a tab may send. The longest message fits many times over.
 const MAX_INBOUND: usize = 64 * 1024;
 /// axum's own buffer (128 KiB, zero-filled) costs 20 times the memory and 6 times the CPU.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 /// A single frame beyond this would end the connection; the largest, `welcome` and `changes`, are
 /// kept far below it.

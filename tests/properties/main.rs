@@ -11,6 +11,8 @@ mod harness;
 mod composing;
 mod domain;
 mod expression;
+#[path = "../../bench/src/heavy.rs"]
+mod heavy;
 mod members;
 mod operation;
 mod presence;

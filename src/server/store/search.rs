@@ -19,6 +19,9 @@ use crate::domain::room::{Activity, ActivityKind, RoomKind};
 use crate::domain::search::{FACET, Query, indexed, names_expression};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+use sqlx::Sqlite;
+use sqlx::query::QueryAs;
+use sqlx::sqlite::SqliteArguments;
 use std::collections::HashMap;
 
 /// Recent searches kept for each person (Campfire's value).
@@ -391,14 +394,10 @@ pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
     Ok(())
 }
 
-impl Store {
     /// Whose messages are still to be removed.
     pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+        let ids = self.list_ids(sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")).await?;
+        Ok(ids.map(UserId::new).collect())
     }
 
     /// Messages of one author after an id, at most `limit`. Reads as much of the history as it
@@ -409,23 +408,15 @@ impl Store {
         after: MessageId,
         limit: u32,
     ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/search_list_message_ids_of.sql"))
-            .bind(creator.get())
-            .bind(after.get())
-            .bind(limit)
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+        let statement = sqlx::query_as(include_str!("sql/search_list_message_ids_of.sql"));
+        let ids = self.list_ids(statement.bind(creator.get()).bind(after.get()).bind(limit)).await?;
+        Ok(ids.map(MessageId::new).collect())
     }
 
     /// Whose mentions still carry an earlier name.
     pub async fn list_renamed_users(&self) -> Result<Vec<UserId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as("SELECT id FROM users WHERE renamed = 1")
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| UserId::new(id)).collect())
+        let ids = self.list_ids(sqlx::query_as("SELECT id FROM users WHERE renamed = 1")).await?;
+        Ok(ids.map(UserId::new).collect())
     }
 
     /// Messages after an id whose text mentions somebody, at most `limit`. Reads the history once
@@ -436,14 +427,18 @@ impl Store {
         after: MessageId,
         limit: u32,
     ) -> Result<Vec<MessageId>, Error> {
-        let rows: Vec<(i64,)> = sqlx::query_as(include_str!("sql/search_list_messages_naming.sql"))
-            .bind(user_id.get())
-            .bind(after.get())
-            .bind(limit)
-            .fetch_all(self.reader())
-            .await
-            .map_err(read_failed)?;
-        Ok(rows.into_iter().map(|(id,)| MessageId::new(id)).collect())
+        let statement = sqlx::query_as(include_str!("sql/search_list_messages_naming.sql"));
+        let ids = self.list_ids(statement.bind(user_id.get()).bind(after.get()).bind(limit)).await?;
+        Ok(ids.map(MessageId::new).collect())
+    }
+
+    /// The answer of a statement that selects nothing but ids.
+    async fn list_ids<'q>(
+        &self,
+        statement: QueryAs<'q, Sqlite, (i64,), SqliteArguments>,
+    ) -> Result<impl Iterator<Item = i64>, Error> {
+        let rows = statement.fetch_all(self.reader()).await.map_err(read_failed)?;
+        Ok(rows.into_iter().map(|(id,)| id))
     }
 }
 
