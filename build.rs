@@ -112,7 +112,8 @@ fn item(key: &str, text: &Text) -> String {
             (other, format!("{choose} {{ format!(\"{one}\") }} else {{ format!(\"{other}\") }}"))
         }
     };
-    let mut names: Vec<_> = shown.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
+    let mut names: Vec<_> =
+        shown.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {

@@ -176,7 +176,8 @@ fn dialog(id: &str) -> Option<HtmlDialogElement> {
 fn show_dialog(chat: Chat, id: &'static str) -> bool {
     spawn_local(async move {
         if dialog(id).is_none()
-            && let Ok(html) = browser::load_text(asset(&format!("{}/dialogs.html", texts::language::CODE))).await
+            && let Ok(html) =
+                browser::load_text(asset(&format!("{}/dialogs.html", texts::language::CODE))).await
             && dialog(id).is_none()
             && let Some(body) = find("body")
         {

@@ -394,6 +394,7 @@ pub async fn index_backlog(tx: &mut Tx) -> sqlx::Result<()> {
     Ok(())
 }
 
+impl Store {
     /// Whose messages are still to be removed.
     pub async fn list_users_losing_messages(&self) -> Result<Vec<UserId>, Error> {
         let ids = self.list_ids(sqlx::query_as("SELECT id FROM users WHERE removing_messages = 1")).await?;
