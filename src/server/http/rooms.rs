@@ -20,6 +20,7 @@ use crate::domain::room::{
     may_change_room,
 };
 use crate::domain::{RoomId, UserId};
+use crate::texts;
 use crate::ui;
 use crate::ui::controls::{Icon, Mark};
 use crate::ui::rooms::{Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm};
@@ -173,7 +174,7 @@ async fn new_room_page(by: &Visitor, (typed, error): (Typed, Option<Error>)) -> 
     let (name, topic) = (typed.text("name").to_owned(), typed.text("topic").to_owned());
     let fields = RoomFields { name, topic, kind: typed.kind(), people, more, error };
     let html = ui::fragment(move || view! { <RoomForm fields=fields room_id=None/> });
-    let page = quiet_page(by, ("New room", html)).await?;
+    let page = quiet_page(by, (texts::pages::NEW_ROOM, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -189,7 +190,7 @@ async fn choices(
     let found = found.into_iter().take(MAX_PICKED).filter(|one| Some(one.user.id) != without);
     let choice = |one: Candidate| {
         let you = one.user.id == viewer;
-        let (chosen, note) = (you || chosen.contains(&one.user.id), if you { "You" } else { "" });
+        let (chosen, note) = (you || chosen.contains(&one.user.id), if you { texts::pages::YOU } else { "" });
         Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: you, note }
     };
     Ok((found.map(choice).collect(), more))
@@ -224,7 +225,7 @@ async fn direct_page(by: &Visitor, (chosen, error): (BTreeSet<UserId>, Option<Er
     let status = status_of(error.as_ref());
     let (people, more) = choices(by, Some(by.viewer().id), &chosen).await?;
     let html = ui::fragment(move || view! { <DirectForm people=people more=more error=error/> });
-    let page = quiet_page(by, ("New direct message", html)).await?;
+    let page = quiet_page(by, (texts::pages::NEW_DIRECT, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -250,7 +251,7 @@ async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, E
     let found = by.app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
     let may = found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
     let may = may_change_room(viewer, room.kind, may);
-    let title = format!("{} settings", room.name);
+    let title = texts::pages::room_settings(&room.name);
     let (status, form) = match (may, typed) {
         (true, typed) => {
             let error = typed.as_ref().map(|(_, error)| error.clone());
@@ -278,7 +279,7 @@ fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error
     let choice = |one: Candidate| {
         let id = one.user.id;
         let chosen = chosen.as_ref().map_or(one.is_member, |chosen| chosen.contains(&id));
-        let note = if one.is_creator { "Created this room" } else { "" };
+        let note = if one.is_creator { texts::pages::CREATED_THIS_ROOM } else { "" };
         Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: false, note }
     };
     let people = found.into_iter().take(MAX_PICKED).map(choice).collect();
@@ -320,7 +321,7 @@ pub(super) async fn delete_form(by: Visitor, Path(room_id): Path<String>) -> Ans
     }
     let name = head.room.name;
     let html = ui::fragment(move || view! { <DeleteRoom room_id=room_id name=name/> });
-    quiet_page(&by, ("Delete room", html)).await
+    quiet_page(&by, (texts::pages::DELETE_ROOM, html)).await
 }
 
 /// `POST /rooms/{room_id}/delete`.
@@ -346,7 +347,7 @@ pub(super) async fn involve(
 ) -> Answer {
     let (viewer, room_id, typed) = (by.viewer().id, room_id_of(&room_id)?, Typed(form));
     let involvement = Involvement::parse(typed.text("involvement"))
-        .ok_or_else(|| Error::invalid("involvement", "Choose how much you want to hear."))?;
+        .ok_or_else(|| Error::invalid("involvement", texts::errors::INVOLVEMENT))?;
     by.app.auth.allow_post(viewer)?;
     by.app.writer.change_involvement(viewer, room_id, involvement).await?;
     if typed.text("back") == "profile" {
@@ -410,14 +411,14 @@ pub(super) async fn star_room(
 #[component]
 pub(super) fn NoRooms() -> impl IntoView {
     view! {
-        <section class="panel" aria-label="No rooms yet">
+        <section class="panel" aria-label=texts::pages::NO_ROOMS>
             <div class="empty">
                 <Mark/>
-                <h2 class="empty__title">"No rooms yet"</h2>
-                <p class="empty__text">"Rooms gather around a subject. Make the first one."</p>
+                <h2 class="empty__title">{texts::pages::NO_ROOMS}</h2>
+                <p class="empty__text">{texts::pages::MAKE_A_ROOM}</p>
                 <div class="button-row">
                     <a class="button button--ember" href="/rooms/new">
-                        <Icon name="plus" class="icon icon--s"/>"New room"
+                        <Icon name="plus" class="icon icon--s"/>{texts::pages::NEW_ROOM}
                     </a>
                 </div>
             </div>
@@ -434,9 +435,9 @@ pub(super) fn WelcomeCard(
     view! {
         <Mark/>
         <div class="stack">
-            <h2 class="empty__title">"The fire is lit"</h2>
+            <h2 class="empty__title">{texts::welcome::TITLE}</h2>
             <p class="empty__text">
-                "Bring your people in: whoever opens this link can join as a member."
+                {texts::welcome::INVITE}
             </p>
             <InviteLine invite=invite/>
         </div>
