@@ -106,10 +106,10 @@ fn modules(texts: &Texts) -> String {
 /// A text as Rust: a constant, or a function of what is put in.
 fn item(key: &str, text: &Text) -> String {
     let (shown, body) = match text {
-        Text::Plain(text) => (text, format!("format!(\"{text}\")")),
+        Text::Plain(text) => (text, formatted(text)),
         Text::Counted { one, other } => {
             let choose = "let count = count.to_string();\nif count == \"1\"";
-            (other, format!("{choose} {{ format!(\"{one}\") }} else {{ format!(\"{other}\") }}"))
+            (other, format!("{choose} {{ {} }} else {{ {} }}", formatted(one), formatted(other)))
         }
     };
     let mut names: Vec<_> =
@@ -121,6 +121,11 @@ fn item(key: &str, text: &Text) -> String {
     }
     let names: Vec<_> = names.iter().map(|name| format!("{name}: impl std::fmt::Display")).collect();
     format!("/// {shown}\npub fn {key}({}) -> String {{\n{body}\n}}\n", names.join(", "))
+}
+
+/// An expression for a text with what is put in.
+fn formatted(text: &str) -> String {
+    if text.contains('{') { format!("format!(\"{text}\")") } else { format!("\"{text}\".to_owned()") }
 }
 
 /// HTML with its texts.

@@ -5,6 +5,7 @@
 
 use super::error::{Error, FieldError};
 use super::{InviteId, SessionId, Timestamp, UserId, extends};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 
 /// Longest account name, in Unicode scalars (the first-run form's limit).
@@ -160,9 +161,9 @@ impl Profile {
         // Browsers send line ends as two characters and count them as one.
         let bio = bio.replace("\r\n", "\n").trim().to_owned();
         if bio.chars().count() > MAX_BIO {
-            broken.push(FieldError::new("bio", "Use at most 200 characters."));
+            broken.push(FieldError::new("bio", &texts::errors::at_most(MAX_BIO)));
         } else if bio.chars().any(|c| c.is_control() && c != '\n') {
-            broken.push(FieldError::new("bio", "Use plain characters."));
+            broken.push(FieldError::new("bio", texts::errors::PLAIN_CHARACTERS));
         }
         Error::unless(broken, Self { name, email_address, bio })
     }
@@ -179,10 +180,10 @@ pub fn parse_password(password: &str) -> Result<String, Error> {
 /// Content-Security-Policy keeps it from running anything or reaching anybody.
 pub fn parse_styles(styles: &str) -> Result<String, Error> {
     if styles.len() > MAX_STYLES_BYTES {
-        return Err(Error::invalid("styles", "Use at most 64 KiB."));
+        return Err(Error::invalid("styles", texts::errors::STYLES_TOO_LARGE));
     }
     if styles.contains('\0') {
-        return Err(Error::invalid("styles", "Use plain characters."));
+        return Err(Error::invalid("styles", texts::errors::PLAIN_CHARACTERS));
     }
     Ok(styles.trim().to_owned())
 }
@@ -205,10 +206,10 @@ impl InviteTerms {
     /// Checks the choices.
     pub fn parse(days: u16, max_uses: u16) -> Result<Self, Error> {
         if !Self::DAYS.contains(&days) {
-            return Err(Error::invalid("days", "Choose 1, 7 or 30 days, or 0 for no end."));
+            return Err(Error::invalid("days", texts::errors::INVITE_DAYS));
         }
         if !Self::USES.contains(&max_uses) {
-            return Err(Error::invalid("max_uses", "Choose 1, 5 or 25 uses, or 0 for no limit."));
+            return Err(Error::invalid("max_uses", texts::errors::INVITE_USES));
         }
         let chosen = |number: u16| (number > 0).then_some(number);
         Ok(Self { days: chosen(days), max_uses: chosen(max_uses) })
@@ -297,17 +298,16 @@ pub fn parse_account_name(name: &str) -> Result<String, Error> {
 fn checked_email(address: &str, broken: &mut Vec<FieldError>) -> String {
     let address = normalize_email(address);
     if !looks_like_email(&address) {
-        let rule = "Enter an e-mail address, like you@example.com.";
-        broken.push(FieldError::new("email_address", rule));
+        broken.push(FieldError::new("email_address", texts::errors::EMAIL));
     }
     address
 }
 
 fn check_password(password: &str, broken: &mut Vec<FieldError>) {
     if password.chars().count() < MIN_PASSWORD {
-        broken.push(FieldError::new("password", "Use at least 10 characters."));
+        broken.push(FieldError::new("password", texts::errors::PASSWORD_TOO_SHORT));
     } else if password.len() > MAX_PASSWORD_BYTES {
-        broken.push(FieldError::new("password", "Use at most 1,024 characters."));
+        broken.push(FieldError::new("password", texts::errors::PASSWORD_TOO_LONG));
     }
 }
 
@@ -315,11 +315,11 @@ fn check_password(password: &str, broken: &mut Vec<FieldError>) {
 pub(super) fn checked_name(name: &str, field: &str, longest: usize, broken: &mut Vec<FieldError>) -> String {
     let name = name.trim();
     if is_blank(name) {
-        broken.push(FieldError::new(field, "This cannot be empty."));
+        broken.push(FieldError::new(field, texts::errors::EMPTY));
     } else if name.chars().count() > longest {
-        broken.push(FieldError::new(field, &format!("Use at most {longest} characters.")));
+        broken.push(FieldError::new(field, &texts::errors::at_most(longest)));
     } else if name.chars().any(char::is_control) {
-        broken.push(FieldError::new(field, "Use plain characters on one line."));
+        broken.push(FieldError::new(field, texts::errors::ONE_LINE));
     }
     name.to_owned()
 }
@@ -387,9 +387,9 @@ pub fn device_name(user_agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), Some(system)) => texts::devices::browser_on_system(browser, system),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "A program".to_owned(),
+        (None, None) => texts::devices::PROGRAM.to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@
 use super::account::{UserRef, is_blank};
 use super::error::Error;
 use super::{UserId, extends};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::str::Chars;
@@ -298,14 +299,14 @@ const FLAG_LETTERS: RangeInclusive<char> = '\u{1f1e6}'..='\u{1f1ff}';
 
 /// The boosts offered first, with their names (Campfire's eight).
 pub const QUICK_BOOSTS: [(&str, &str); 8] = [
-    ("👍", "thumbs up"),
-    ("👏", "clapping hands"),
-    ("👋", "waving hand"),
-    ("💪", "flexed biceps"),
-    ("❤️", "red heart"),
-    ("😂", "tears of joy"),
-    ("🎉", "party popper"),
-    ("🔥", "fire"),
+    ("👍", texts::reactions::THUMBS_UP),
+    ("👏", texts::reactions::CLAPPING_HANDS),
+    ("👋", texts::reactions::WAVING_HAND),
+    ("💪", texts::reactions::FLEXED_BICEPS),
+    ("❤️", texts::reactions::RED_HEART),
+    ("😂", texts::reactions::TEARS_OF_JOY),
+    ("🎉", texts::reactions::PARTY_POPPER),
+    ("🔥", texts::reactions::FIRE),
 ];
 
 /// Whether a text is emoji and nothing else, at most [`MAX_LARGE_EMOJI`] of them, without space
@@ -395,11 +396,11 @@ impl Boost {
     pub fn parse(content: &str) -> Result<Self, Error> {
         let content = content.trim();
         let broken = if is_blank(content) {
-            "Write something first."
+            texts::errors::WRITE_SOMETHING
         } else if content.len() > MAX_BOOST_BYTES || characters(content) > MAX_BOOST_CHARS {
-            "Use at most 16 characters."
+            texts::errors::REACTION_TOO_LONG
         } else if content.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-            "Use plain characters on one line."
+            texts::errors::ONE_LINE
         } else {
             return Ok(Self { content: content.to_owned() });
         };
@@ -447,14 +448,14 @@ impl Reaction {
     /// "Mara, Teo and 3 others".
     pub fn who(&self) -> String {
         let more = self.user_ids.len() - self.names.len().min(self.user_ids.len());
-        let more = match more {
-            0 => None,
-            1 => Some("1 other".to_owned()),
-            more => Some(format!("{more} others")),
-        };
+        let more = (more > 0).then(|| texts::reactions::others(more));
         let mut names: Vec<&str> = self.names.iter().map(String::as_str).chain(more.as_deref()).collect();
         let last = names.pop().unwrap_or_default();
-        if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) }
+        if names.is_empty() {
+            last.to_owned()
+        } else {
+            texts::names::and_last(last, names.join(texts::names::SEPARATOR))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::message::Message;
 use super::room::{RoomKind, SidebarRoom, Waiting, direct_name, first_name, rename_among};
 use super::search::sort;
 use super::{MessageId, RoomId, Seq, UserId};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -476,10 +477,11 @@ impl Sidebar {
         let names: Vec<&str> = self.typists.iter().map(|one| first_name(&one.user.name)).collect();
         match names.as_slice() {
             [] => None,
-            [one] => Some([one, " is typing"].concat()),
-            [one, two] => Some([one, " and ", two, " are typing"].concat()),
-            [one, two, three] => Some([one, ", ", two, " and ", three, " are typing"].concat()),
-            _ => Some("Several people are typing".to_owned()),
+            [one] => Some(texts::typing::one(one)),
+            [names @ .., last] if names.len() < 3 => {
+                Some(texts::typing::few(texts::names::and_last(last, names.join(texts::names::SEPARATOR))))
+            }
+            _ => Some(texts::typing::SEVERAL.to_owned()),
         }
     }
 }

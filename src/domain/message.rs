@@ -5,6 +5,7 @@ use super::account::{UserRef, is_blank};
 use super::composing::Reaction;
 use super::error::Error;
 use super::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -37,7 +38,7 @@ impl ClientMessageId {
     pub fn parse(text: &str) -> Result<Self, Error> {
         Uuid::try_parse(text)
             .map(Self)
-            .map_err(|_| Error::invalid("client_message_id", "The message id must be a UUID."))
+            .map_err(|_| Error::invalid("client_message_id", texts::errors::MESSAGE_ID))
     }
 
     /// Appends the hyphenated form.
@@ -68,16 +69,16 @@ impl Draft {
     /// characters other than tab and line feed are dropped.
     pub fn parse(body: &str) -> Result<Self, Error> {
         if body.len() > MAX_BODY_BYTES {
-            return Err(Error::invalid("body", "That is too long. Use at most 10,000 characters."));
+            return Err(Error::invalid("body", texts::errors::MESSAGE_TOO_LONG));
         }
         let unified = body.replace("\r\n", "\n").replace('\r', "\n");
         let kept: String = unified.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
         let body = kept.trim();
         if is_blank(body) {
-            return Err(Error::invalid("body", "Write something first."));
+            return Err(Error::invalid("body", texts::errors::WRITE_SOMETHING));
         }
         if body.chars().count() > MAX_BODY_CHARS {
-            return Err(Error::invalid("body", "That is too long. Use at most 10,000 characters."));
+            return Err(Error::invalid("body", texts::errors::MESSAGE_TOO_LONG));
         }
         Ok(Self { body: body.to_owned() })
     }
@@ -157,7 +158,7 @@ impl Quote {
 
     /// The excerpt, or what stands for a deleted message.
     pub fn shown(&self) -> &str {
-        if self.excerpt.is_empty() { "A deleted message" } else { &self.excerpt }
+        if self.excerpt.is_empty() { texts::quote::DELETED } else { &self.excerpt }
     }
 
     /// Brings the quotes of a message up to date in its replies, once it has changed.

@@ -307,6 +307,7 @@ pub mod error {
     //! The browser reads it back from [`ErrorBody`]. Internal causes are logged where they happen
     //! and never travel: [`Error::Unavailable`] and [`Error::Unexpected`] carry no detail on purpose.
 
+    use crate::texts;
     use serde::{Deserialize, Serialize};
 
     /// One broken rule of one field.
@@ -329,61 +330,61 @@ pub mod error {
     #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
     pub enum Error {
         /// Outside input broke a rule; nothing was changed. Never empty.
-        #[error("{}", .0.first().map_or("That is not valid.", |first| first.message.as_str()))]
+        #[error("{}", .0.first().map_or(texts::errors::NOT_VALID, |first| first.message.as_str()))]
         Validation(Vec<FieldError>),
         /// The request could not be read at all (not JSON, not UTF-8, wrong shape).
         #[error("{0}")]
         Malformed(&'static str),
         /// The address does not take this method.
-        #[error("This address does not take that method.")]
+        #[error("{}", texts::errors::METHOD_NOT_ALLOWED)]
         MethodNotAllowed,
         /// The body is larger than this address takes.
-        #[error("That is too large to send.")]
+        #[error("{}", texts::errors::TOO_LARGE)]
         TooLarge,
         /// Nobody is signed in, or the session has ended.
-        #[error("Please sign in.")]
+        #[error("{}", texts::errors::UNAUTHENTICATED)]
         Unauthenticated,
         /// The e-mail and password do not belong together (or to nobody; the answer is the same).
-        #[error("That e-mail and password do not match. Check for capital letters and try again.")]
+        #[error("{}", texts::errors::WRONG_CREDENTIALS)]
         WrongCredentials,
         /// The viewer may see this but not do that.
-        #[error("You are not allowed to do that.")]
+        #[error("{}", texts::errors::FORBIDDEN)]
         Forbidden,
         /// The request came from another site, or says so.
-        #[error("This request did not come from the chat itself, so it was refused.")]
+        #[error("{}", texts::errors::CROSS_SITE)]
         CrossSite,
         /// No such room, message, user or page, or not for this viewer: the two look alike.
-        #[error("There is nothing at this address.")]
+        #[error("{}", texts::errors::NOT_FOUND)]
         NotFound,
         /// First run was done before, by somebody else.
-        #[error("This chat has already been set up. Ask its administrator for an invite link.")]
+        #[error("{}", texts::errors::ALREADY_SET_UP)]
         AlreadySetUp,
         /// The e-mail already belongs to a user.
-        #[error("Somebody with that e-mail is already a member. Sign in instead.")]
+        #[error("{}", texts::errors::ALREADY_MEMBER)]
         AlreadyMember,
         /// The client message id was used by another author in this room.
-        #[error("That message id is already taken. Send it again with a new one.")]
+        #[error("{}", texts::errors::CLIENT_ID_TAKEN)]
         ClientIdTaken,
         /// The last administrator would be gone, and nobody could make another.
-        #[error("Somebody has to be administrator. Make another person administrator first.")]
+        #[error("{}", texts::errors::LAST_ADMINISTRATOR)]
         LastAdministrator,
         /// Too much in too short a time.
-        #[error("That was a little too fast. Try again in {retry_after_s} s.")]
+        #[error("{}", texts::errors::rate_limited(.retry_after_s))]
         RateLimited {
             /// Seconds until the next attempt can succeed.
             retry_after_s: u64,
         },
         /// The writer has stopped; nothing can be stored.
-        #[error("The server is stopping. Nothing was lost; try again in a moment.")]
+        #[error("{}", texts::errors::WRITER_UNAVAILABLE)]
         WriterUnavailable,
         /// The disk is full or cannot be written.
-        #[error("The server cannot store anything right now. Your text is still here; try again soon.")]
+        #[error("{}", texts::errors::STORAGE_FULL)]
         StorageFull,
         /// The database did not answer as it should; the cause is in the log.
-        #[error("Something failed on the server. Nothing you sent was lost; try again.")]
+        #[error("{}", texts::errors::UNAVAILABLE)]
         Unavailable,
         /// A bug; the cause is in the log.
-        #[error("Something failed on the server. Nothing you sent was lost; try again.")]
+        #[error("{}", texts::errors::UNAVAILABLE)]
         Unexpected,
     }
 

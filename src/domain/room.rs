@@ -5,6 +5,7 @@
 use super::account::{UserRef, Viewer, checked_name};
 use super::error::{Error, FieldError};
 use super::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::texts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -142,8 +143,7 @@ impl NewRoom {
         if kind == RoomKind::Direct {
             (name, topic) = (String::new(), String::new());
             if people.len() >= MAX_DIRECT_PEOPLE {
-                let problem = "Choose fewer people, or make a closed room for them.";
-                broken.push(FieldError::new("user_ids", problem));
+                broken.push(FieldError::new("user_ids", texts::errors::TOO_MANY_PEOPLE));
             }
         } else {
             name = checked_name(&name, "name", MAX_ROOM_NAME, &mut broken);
@@ -198,11 +198,11 @@ impl RoomChange {
         let name = name.map(|name| checked_name(name, "name", MAX_ROOM_NAME, &mut broken));
         let topic = topic.map(|topic| checked_topic(topic.trim(), &mut broken));
         if kind == Some(RoomKind::Direct) {
-            broken.push(FieldError::new("kind", "A room is open or closed."));
+            broken.push(FieldError::new("kind", texts::errors::ROOM_KIND));
         }
         let empties = |change: &Revision| change.grant.is_empty() && change.revoke == Revoked::Others;
         if people.as_ref().is_some_and(empties) {
-            broken.push(FieldError::new("user_ids", "Choose at least one person."));
+            broken.push(FieldError::new("user_ids", texts::errors::NOBODY_CHOSEN));
         }
         Error::unless(broken, Self { name, topic, kind, people })
     }
@@ -210,9 +210,9 @@ impl RoomChange {
 
 fn checked_topic(topic: &str, broken: &mut Vec<FieldError>) -> String {
     if topic.chars().count() > MAX_TOPIC {
-        broken.push(FieldError::new("topic", "Use at most 200 characters."));
+        broken.push(FieldError::new("topic", &texts::errors::at_most(MAX_TOPIC)));
     } else if topic.chars().any(char::is_control) {
-        broken.push(FieldError::new("topic", "Use plain characters on one line."));
+        broken.push(FieldError::new("topic", texts::errors::ONE_LINE));
     }
     topic.to_owned()
 }
@@ -229,7 +229,9 @@ pub fn direct_name(others: &[UserRef], own: &str) -> String {
     match others {
         [] => own.to_owned(),
         [one] => one.name.clone(),
-        many => many.iter().map(|user| first_name(&user.name)).collect::<Vec<_>>().join(", "),
+        many => {
+            many.iter().map(|user| first_name(&user.name)).collect::<Vec<_>>().join(texts::names::SEPARATOR)
+        }
     }
 }
 

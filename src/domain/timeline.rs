@@ -15,6 +15,7 @@ use super::account::UserRef;
 use super::message::{ClientMessageId, Message, MessagePage, Quote, within_group};
 use super::message::{Outgoing, Progress, Row, RowContent};
 use super::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::texts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -326,7 +327,7 @@ impl Timeline {
             Some(&delay) => NextAttempt::After(delay),
             None if !connected => NextAttempt::WhenConnected,
             None => {
-                one.progress = Progress::Failed("The server did not answer.".to_owned());
+                one.progress = Progress::Failed(texts::errors::NO_ANSWER.to_owned());
                 NextAttempt::Never
             }
         }

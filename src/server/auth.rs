@@ -16,6 +16,7 @@ use crate::domain::account::{
 };
 use crate::domain::error::Error;
 use crate::domain::{Timestamp, UserId};
+use crate::texts;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -206,9 +207,7 @@ impl Auth {
         let Viewer { id, email_address, .. } = &session.viewer;
         self.allow_by(|limits| limits.guess_at(email_address))?;
         let proved = self.prove(email_address, current).await.map_err(|error| match error {
-            Error::WrongCredentials => {
-                Error::invalid("current_password", "That is not your current password.")
-            }
+            Error::WrongCredentials => Error::invalid("current_password", texts::errors::CURRENT_PASSWORD),
             other => other,
         })?;
         let digests = (proved.password_digest, self.hash(new).await?);

@@ -11,6 +11,7 @@ use super::rich_text::{EVERYBODY, Known, Named, before, folded, longest, longest
 use crate::domain::account::UserRef;
 use crate::domain::message::MENTION;
 use crate::domain::{RoomId, push_all, push_escaped};
+use crate::texts;
 use linkify::{LinkFinder, LinkKind};
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::borrow::Cow;
@@ -267,7 +268,8 @@ impl<'a> Page<'a> {
             let found = mark.get(2..).and_then(|mark| mark.split_once('>')).and_then(|(id, after)| {
                 let user = self.mentioned.iter().find(|user| user.id.to_string() == id);
                 let everyone = self.everyone && id == EVERYBODY;
-                let name = user.map(|user| user.name.as_str()).or(everyone.then_some(EVERYBODY));
+                let name =
+                    user.map(|user| user.name.as_str()).or(everyone.then_some(texts::mentions::EVERYONE));
                 Some((id, name?, after))
             });
             let Some((id, name, after)) = found else {

@@ -11,6 +11,7 @@ use crate::domain::account::UserRef;
 use crate::domain::message::Draft;
 use crate::domain::search::{Query, Term, played, words};
 use crate::domain::{RoomId, UserId, push_all, push_escaped};
+use crate::texts;
 use ammonia::{Builder, UrlRelative};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,7 @@ use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 const MAX_MENTIONED: usize = 50;
 /// Folded characters looked at after an `@` or a `#`: no name is longer.
 const LONGEST_NAME: usize = 80;
-/// What somebody with the right types after an `@` to mention every member.
+/// The id, so to speak, of every member in a mention; what people type is a text.
 pub const EVERYBODY: &str = "everyone";
 /// The sounds that `/play` knows.
 const SOUNDS: &str =
@@ -125,8 +126,9 @@ pub fn render(draft: &Draft, known: &Known<'_>) -> Rendered {
         let html = [
             "<p><button type=\"button\" class=\"sound\" data-sound=\"",
             sound.name,
-            "\"><span class=\"visually-hidden\">Play sound:</span><span class=\"sound__disc\" \
-             aria-hidden=\"true\">\u{1f50a}</span>",
+            "\"><span class=\"visually-hidden\">",
+            texts::sounds::PLAY,
+            "</span><span class=\"sound__disc\" aria-hidden=\"true\">\u{1f50a}</span>",
             sound.emoji,
             " ",
             sound.caption,
@@ -160,7 +162,7 @@ pub fn render(draft: &Draft, known: &Known<'_>) -> Rendered {
             }
             Who::Everyone => {
                 everyone = true;
-                (EVERYBODY, EVERYBODY.to_owned())
+                (texts::mentions::EVERYONE, EVERYBODY.to_owned())
             }
         };
         let before = text.get(done..start).unwrap_or_default();
@@ -256,7 +258,7 @@ impl<'a> Names<'a> {
         }
         let by_name = longest(&self.names, rest).map(|(user, end)| (Who::One(user), end));
         let everyone = || {
-            let named = [(folded(EVERYBODY), Some(()))];
+            let named = [(folded(texts::mentions::EVERYONE), Some(()))];
             let said = longest(&named, rest).filter(|_| self.known.everyone);
             said.map(|((), end)| (Who::Everyone, end))
         };

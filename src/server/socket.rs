@@ -19,6 +19,7 @@ use crate::domain::event::{
 use crate::domain::message::MessagePage;
 use crate::domain::room::SidebarRoom;
 use crate::domain::{RoomId, Seq};
+use crate::texts;
 use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::SinkExt;
@@ -190,7 +191,7 @@ impl Tab {
         self.app.connections.heard(self.user.id);
         match message {
             WsMessage::Text(text) => self.obey(&text).await,
-            WsMessage::Binary(_) => self.refuse(&Error::Malformed("Send JSON text frames.")).await,
+            WsMessage::Binary(_) => self.refuse(&Error::Malformed(texts::errors::TEXT_FRAMES)).await,
             WsMessage::Close(_) => Err(Over),
             WsMessage::Ping(_) | WsMessage::Pong(_) => Ok(()),
         }
@@ -205,14 +206,14 @@ impl Tab {
             }
             Err(_) => {
                 Gap::WireFormat.record("a malformed frame was refused");
-                return self.refuse(&Error::Malformed("That frame could not be read.")).await;
+                return self.refuse(&Error::Malformed(texts::errors::FRAME)).await;
             }
         };
         match (frame, self.greeted) {
             (ClientFrame::Hello { incarnation, room_id, cursor, .. }, _) => {
                 self.greet(incarnation.as_deref(), room_id, cursor).await
             }
-            (_, false) => self.refuse(&Error::Malformed("Say hello first.")).await,
+            (_, false) => self.refuse(&Error::Malformed(texts::errors::HELLO_FIRST)).await,
             (ClientFrame::OpenRoom { room_id, cursor }, true) => self.open_room(room_id, cursor).await,
             (ClientFrame::Read { room_id, message_id }, true) => {
                 match self.app.writer.read_room(self.user.id, room_id, message_id).await {

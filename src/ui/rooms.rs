@@ -10,6 +10,7 @@ use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::room::{Involvement, MAX_ROOM_NAME, MAX_TOPIC, RoomKind, SidebarRoom};
 use crate::domain::{RoomId, UserId};
+use crate::texts;
 use leptos::prelude::*;
 
 /// Somebody to choose.
@@ -158,10 +159,25 @@ fn PeoplePicker(people: Vec<Choice>, more: bool, error: Option<Error>, title: &'
                 <legend class="visually-hidden">{title}</legend>
                 {people.into_iter().map(|one| view! { <PersonChoice one=one/> }).collect_view()}
             </fieldset>
-            {more.then(|| view! {
-                <p class="section__note">"Only the first people are listed here."</p>
-            })}
+            {more.then(|| view! { <Lookup/> })}
         </section>
+    }
+}
+
+/// Asks the server for people who are not listed; what has been chosen comes back with them.
+#[component]
+fn Lookup() -> impl IntoView {
+    view! {
+        <div class="field">
+            <label class="field__label" for="name_of">{texts::picker::OTHERS}</label>
+            <div class="input-group">
+                <input class="input" type="search" id="name_of" name="name_of" autocomplete="off"
+                    dir="auto"/>
+                <button class="button" type="submit" name="look" value="1" formnovalidate="">
+                    {texts::picker::FIND}
+                </button>
+            </div>
+        </div>
     }
 }
 

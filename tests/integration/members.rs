@@ -356,6 +356,74 @@ fn posts_form(person: &Person, path: &str, body: &str) -> reqwest::RequestBuilde
         .body(body.to_owned())
 }
 
+/// The people in a form as a browser would send them: those listed, and those chosen.
+fn people_in(page: &Answer) -> (Vec<i64>, Vec<i64>) {
+    let text = page.text();
+    let inputs = |name: &str, suffix: &str| -> Vec<i64> {
+        let start = format!("name=\"{name}\" value=\"");
+        let parts = text.split(&start).skip(1);
+        let values = parts.filter_map(|part| part.split_once('"'));
+        let wanted = values.filter(|(_, rest)| rest.starts_with(suffix));
+        wanted.map(|(value, _)| value.parse().unwrap()).collect()
+    };
+    (inputs("listed", ""), inputs("user_ids", " checked"))
+}
+
+#[tokio::test]
+async fn everybody_can_be_chosen_however_many_there_are() {
+    let (app, david, jason, _kevin) = chat().await;
+    let mut sql = app.sql().await;
+    sql.run(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+         INSERT INTO users (id, name, email_address, password_digest, role, created_at)
+         SELECT 1000 + i, printf('p%03d', i), 'p' || i || '@many.example', '', 'member', 0 FROM n",
+    )
+    .await;
+    let sends = async |path: &str, listed: &[i64], chosen: &[i64], rest: &str| {
+        let field =
+            |name: &str, ids: &[i64]| ids.iter().map(|id| format!("&{name}={id}")).collect::<String>();
+        let body = format!("name=Founders&topic=Tides&kind=closed{rest}");
+        let body = body + &field("listed", listed) + &field("user_ids", chosen);
+        Answer::read(posts_form(&jason, path, &body)).await
+    };
+    let first = Answer::read(jason.browses(Method::GET, "/rooms/new")).await;
+    let (listed, _) = people_in(&first);
+    assert!(listed.contains(&1001) && !listed.contains(&1600), "the first five hundred");
+
+    // Whoever was chosen stays so while others are looked for, and so does what was typed.
+    let found = sends("/rooms", &listed, &[1001], "&look=1&name_of=P6").await;
+    let (listed, mut chosen) = people_in(&found);
+    assert_eq!((found.status, listed.as_slice(), chosen.as_slice()), (200, &[1001, 1600][..], &[1001][..]));
+    assert!(found.text().contains("value=\"Tides\""));
+    chosen.push(1600);
+    let made = sends("/rooms", &listed, &chosen, "&look=1&name_of=").await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    let path = made.header("location").unwrap().to_owned();
+    let room = RoomId::new(path.rsplit('/').next().unwrap().parse().unwrap());
+    assert_eq!(members(&jason.get(&format!("/api/rooms/{room}")).await), [jason.id, 1001, 1600]);
+
+    // In a room's settings neither is lost: who is about to go, and who is about to come.
+    let settings = format!("{path}/edit");
+    let first = Answer::read(jason.browses(Method::GET, &settings)).await;
+    let (listed, chosen) = people_in(&first);
+    assert_eq!(chosen, [jason.id, 1001, 1600], "members come first");
+    let found = sends(&settings, &listed, &[david.id, jason.id, 1600], "&look=1&name_of=p59").await;
+    let (listed, mut chosen) = people_in(&found);
+    assert!(listed.contains(&1001) && listed.contains(&1599), "{listed:?}");
+    assert_eq!(chosen, [jason.id, david.id], "whoever made the room stays in sight");
+    chosen.push(1599);
+    assert_eq!(sends(&settings, &listed, &chosen, "").await.status, 303);
+    let mut expected = vec![david.id, jason.id, 1599, 1600];
+    let mut now = members(&jason.get(&format!("/api/rooms/{room}")).await);
+    expected.sort_unstable();
+    now.sort_unstable();
+    assert_eq!(now, expected, "p600 was not listed the last time");
+
+    let found = sends("/rooms/directs", &[], &[david.id], "&look=1&name_of=p600").await;
+    let (listed, chosen) = people_in(&found);
+    assert_eq!((found.status, listed, chosen), (200, vec![david.id, 1600], vec![david.id]));
+}
+
 #[tokio::test]
 async fn every_form_works_without_scripts() {
     let (_app, david, jason, kevin) = chat().await;

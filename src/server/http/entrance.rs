@@ -18,6 +18,7 @@ use super::request::{
 use crate::domain::account::{Invite, InviteTerms, NewUser, Role, Viewer};
 use crate::domain::error::Error;
 use crate::domain::{InviteId, UserId};
+use crate::texts;
 use crate::ui::controls::{ConfirmSignIn, FirstRun, Icon, Join, ResetPassword, SignIn, Typed};
 use crate::ui::{self, Theme};
 use axum::Json;
@@ -32,7 +33,7 @@ pub(super) async fn first_run_form(State(app): State<App>, headers: HeaderMap) -
     if app.find_account().await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
-    let typed = Typed { account_name: "Campfire".to_owned(), ..Typed::default() };
+    let typed = Typed { account_name: texts::pages::PRODUCT.to_owned(), ..Typed::default() };
     Ok(first_run_page(theme(&headers), typed, None))
 }
 
@@ -77,7 +78,7 @@ pub(super) async fn first_run(
 
 fn first_run_page(theme: Theme, typed: Typed, error: Option<Error>) -> Response {
     let failed = error.clone();
-    let page = ui::plain_document("Set up Campfire", theme, move || {
+    let page = ui::plain_document(texts::entrance::FIRST_RUN_TITLE, theme, move || {
         view! { <FirstRun typed=typed error=error/> }
     });
     page_with(failed.as_ref(), page)
@@ -123,7 +124,7 @@ async fn sign_in_page(app: &App, theme: Theme, typed: Typed, error: Option<Error
         return Ok(Redirect::to("/first_run").into_response());
     };
     let failed = error.clone();
-    let title = format!("Sign in · {}", account.name);
+    let title = texts::entrance::sign_in_title(&account.name);
     let page = ui::plain_document(&title, theme, move || {
         view! { <SignIn account_name=account.name.clone() typed=typed error=error/> }
     });
@@ -182,8 +183,8 @@ async fn join_page(
 ) -> Answer {
     let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
     let failed = error.clone();
-    let code_for_cameras = qr(&invite_link(app, headers, &code), "QR code of this invitation");
-    let page = ui::plain_document(&format!("Join {account_name}"), theme(headers), move || {
+    let code_for_cameras = qr(&invite_link(app, headers, &code), texts::entrance::JOIN_QR);
+    let page = ui::plain_document(&texts::entrance::join_title(&account_name), theme(headers), move || {
         view! {
             <Join account_name=account_name code=code qr=code_for_cameras typed=typed error=error/>
         }
@@ -201,7 +202,7 @@ pub(super) async fn confirm_sign_in(
     let name = app.auth.find_link(Purpose::SignIn, &token, &client).await?;
     let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
     let action = format!("/session/link/{token}");
-    let page = ui::plain_document("Sign in", theme(&headers), move || {
+    let page = ui::plain_document(texts::entrance::CONFIRM_TITLE, theme(&headers), move || {
         view! { <ConfirmSignIn account_name=account_name name=name action=action/> }
     });
     Ok(page_with(None, page))
@@ -236,7 +237,7 @@ async fn reset_page(
     let name = app.auth.find_link(Purpose::Reset, &token, client).await?;
     let account_name = app.find_account().await?.ok_or(Error::NotFound)?.name.clone();
     let (action, failed) = (format!("/session/reset/{token}"), error.clone());
-    let page = ui::plain_document("New password", theme(headers), move || {
+    let page = ui::plain_document(texts::entrance::RESET_TITLE, theme(headers), move || {
         view! { <ResetPassword account_name=account_name name=name action=action error=error/> }
     });
     Ok(page_with(failed.as_ref(), page))
@@ -274,7 +275,7 @@ pub(super) async fn invites(by: Visitor) -> Answer {
     let html = ui::fragment(move || {
         view! { <Invites viewer=viewer invites=invites now=now/> }
     });
-    quiet_page(&by, ("Invite links", html)).await
+    quiet_page(&by, (texts::invites::TITLE, html)).await
 }
 
 /// `GET /api/invites`
@@ -336,11 +337,11 @@ pub(super) async fn invite(by: Visitor, Path(id): Path<String>) -> Answer {
     }
     let link = invite_link(&by.app, &by.headers, &invite.code);
     let html = ui::fragment(move || {
-        let code = qr(&link, "QR code of the invite link");
-        let note = "Whoever opens it can join as a member.";
+        let code = qr(&link, texts::invites::QR);
+        let note = texts::invites::NOTE;
         view! { <LinkCard link=link qr=code note=note back="/account/invites".to_owned()/> }
     });
-    quiet_page(&by, ("Invite link", html)).await
+    quiet_page(&by, (texts::invites::ONE_TITLE, html)).await
 }
 
 /// A link to pass on, also as a code for a camera.
@@ -360,7 +361,7 @@ pub(super) fn LinkCard(
             <div class="stack">
                 <InviteLine invite=link/>
                 <p class="small muted">{note}</p>
-                <div class="button-row"><a class="button button--s" href=back>"Done"</a></div>
+                <div class="button-row"><a class="button button--s" href=back>{texts::invites::DONE}</a></div>
             </div>
             <div inner_html=qr></div>
         </div>
@@ -376,8 +377,8 @@ pub(super) fn InviteLine(
     view! {
         <div class="copy-line">
             <code class="truncate">{invite.clone()}</code>
-            <button type="button" class="icon-button with-scripts" aria-label="Copy link"
-                title="Copy link" data-copy=invite><Icon name="copy"/></button>
+            <button type="button" class="icon-button with-scripts" aria-label=texts::invites::COPY
+                title=texts::invites::COPY data-copy=invite><Icon name="copy"/></button>
         </div>
     }
 }
@@ -448,7 +449,7 @@ pub(super) async fn post_first_run(
     JsonBody(form): JsonBody<SignUp>,
 ) -> Result<Response, Error> {
     let user = NewUser::parse(&form.name, &form.email_address, &form.password)?;
-    let account_name = form.account_name.as_deref().unwrap_or("Campfire");
+    let account_name = form.account_name.as_deref().unwrap_or(texts::pages::PRODUCT);
     Ok(signed_in(&app, app.auth.first_run(account_name, user, &client).await?))
 }
 

@@ -5,7 +5,7 @@
 //! scripts; what was typed comes back with its problem. The pages of such a form stand beside their
 //! handlers.
 
-use super::super::rich_text::{EVERYBODY, may_mention};
+use super::super::rich_text::may_mention;
 use super::super::store::messages::Position;
 use super::super::store::search::{Nameable, Place};
 use super::super::writer::Created;
@@ -19,6 +19,7 @@ use crate::domain::event::MAX_CHANGES;
 use crate::domain::message::{ClientMessageId, Draft, Message, MessagePage, PAGE_SIZE, Quote};
 use crate::domain::search::rank;
 use crate::domain::{MessageId, RoomId, Seq, UserId};
+use crate::texts;
 use crate::ui;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -47,9 +48,7 @@ pub(super) async fn list_messages(
     Path(room_id): Path<String>,
     query: Result<Query<History>, QueryRejection>,
 ) -> Result<Json<MessagePage>, Error> {
-    let Query(history) = query.map_err(|_| {
-        Error::Malformed("limit and the position are whole numbers; give one position at most.")
-    })?;
+    let Query(history) = query.map_err(|_| Error::Malformed(texts::errors::HISTORY))?;
     let given = [
         history.before.map(Position::Before),
         history.after.map(Position::After),
@@ -59,7 +58,7 @@ pub(super) async fn list_messages(
     let position = match given.iter().flatten().collect::<Vec<_>>().as_slice() {
         [] => Position::Newest,
         [one] => **one,
-        _ => return Err(Error::Malformed("Give one of before, after, around and since.")),
+        _ => return Err(Error::Malformed(texts::errors::ONE_POSITION)),
     };
     let limit = history.limit.unwrap_or(PAGE_SIZE).clamp(1, MAX_CHANGES);
     let found = by.app.load_page(by.viewer().id, room(&room_id)?, position, limit).await?;
@@ -156,14 +155,14 @@ pub(super) async fn list_people(
     by: Signed,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Vec<UserRef>>, Error> {
-    let Query(wanted) = query.map_err(|_| Error::Malformed("q is a text and room an id."))?;
+    let Query(wanted) = query.map_err(|_| Error::Malformed(texts::errors::PEOPLE_QUERY))?;
     let place = wanted.room.map_or(Place::Account, Place::Room);
     let Nameable { mut people, is_creator, .. } = by.app.store.list_names(by.viewer().id, place).await?;
     if people.is_empty() {
         return Err(Error::NotFound);
     }
     if wanted.room.is_some() && (is_creator || by.viewer().may_administer()) {
-        people.push(UserRef { id: UserId::new(0), name: EVERYBODY.to_owned() });
+        people.push(UserRef { id: UserId::new(0), name: texts::mentions::EVERYONE.to_owned() });
     }
     let fit = |user: &UserRef| rank(&user.name, &wanted.q).filter(|rank| *rank < 3);
     people.retain(|user| fit(user).is_some());
@@ -262,7 +261,7 @@ async fn edit_page(by: &Visitor, id: MessageId, problem: Option<(String, String)
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     message.body = typed.unwrap_or(message.body);
     let html = ui::fragment(move || view! { <EditMessageForm message=message problem=problem/> });
-    let page = quiet_page(by, ("Edit message", html)).await?;
+    let page = quiet_page(by, (texts::forms::EDIT_TITLE, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -279,7 +278,7 @@ pub(super) fn EditMessageForm(
     view! {
         <form class="form" action=format!("{base}/edit") method="post">
             <div class="field">
-                <label class="field__label" for="body">"Text"</label>
+                <label class="field__label" for="body">{texts::forms::TEXT}</label>
                 <textarea class="input" id="body" name="body" dir="auto"
                     aria-invalid=wrong.then_some("true")
                     aria-describedby=wrong.then_some("body-note")>{message.body}</textarea>
@@ -288,15 +287,15 @@ pub(super) fn EditMessageForm(
                 })}
             </div>
             <div class="button-row">
-                <button class="button button--primary" type="submit">"Save"</button>
+                <button class="button button--primary" type="submit">{texts::forms::SAVE}</button>
                 <a class="button button--plain" href=format!("/rooms/{}", message.room_id)>
-                    "Cancel"
+                    {texts::forms::CANCEL}
                 </a>
             </div>
         </form>
         <form class="form" action=format!("{base}/delete") method="post">
             <div class="button-row">
-                <button class="button button--danger" type="submit">"Delete this message"</button>
+                <button class="button button--danger" type="submit">{texts::forms::DELETE_MESSAGE}</button>
             </div>
         </form>
     }
@@ -357,7 +356,7 @@ pub(super) async fn remove_boost(
     Path(id): Path<String>,
     query: Result<Query<BoostForm>, QueryRejection>,
 ) -> Result<Json<Arc<Message>>, Error> {
-    let Query(form) = query.map_err(|_| Error::Malformed("content is a text."))?;
+    let Query(form) = query.map_err(|_| Error::Malformed(texts::errors::CONTENT_QUERY))?;
     let done = boost(&by, message(&id)?, &form.content, false).await?;
     Ok(Json(Arc::clone(done.message())))
 }
@@ -382,7 +381,7 @@ async fn react_page(by: &Visitor, id: MessageId, problem: Option<(String, String
     let html = ui::fragment(move || {
         view! { <ReactForm message=message problem=problem/> }
     });
-    let page = quiet_page(by, ("React", html)).await?;
+    let page = quiet_page(by, (texts::forms::REACT_TITLE, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -400,7 +399,7 @@ pub(super) fn ReactForm(
     let quick = QUICK_BOOSTS.map(|(emoji, name)| {
         view! {
             <button class="icon-button" name="content" value=emoji title=name
-                aria-label=format!("React with {name}")>{emoji}</button>
+                aria-label=texts::forms::react_with(name)>{emoji}</button>
         }
     });
     let (typed, problem) = problem.unzip();
@@ -411,14 +410,14 @@ pub(super) fn ReactForm(
             <span class="reply-ref__what truncate" dir="auto">{quote.shown().to_owned()}</span>
         </a>
         <div class="button-row">
-            <a class="button" href=format!("{place}?reply=1#body")>"Reply"</a>
+            <a class="button" href=format!("{place}?reply=1#body")>{texts::forms::REPLY}</a>
         </div>
         <form class="form" action=base.clone() method="post">
             <div class="button-row">{quick.collect_view()}</div>
         </form>
         <form class="form" action=base method="post">
             <div class="field">
-                <label class="field__label" for="content">"An emoji or a few words"</label>
+                <label class="field__label" for="content">{texts::forms::REACTION}</label>
                 <input class="input" id="content" name="content" value=typed autocomplete="off"
                     dir="auto" aria-invalid=wrong.then_some("true")
                     aria-describedby=wrong.then_some("content-note")/>
@@ -427,8 +426,8 @@ pub(super) fn ReactForm(
                 })}
             </div>
             <div class="button-row">
-                <button class="button button--primary" type="submit">"Add"</button>
-                <a class="button button--plain" href=place>"Back"</a>
+                <button class="button button--primary" type="submit">{texts::forms::ADD}</button>
+                <a class="button button--plain" href=place>{texts::forms::BACK}</a>
             </div>
         </form>
     }

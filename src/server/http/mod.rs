@@ -22,6 +22,7 @@ use super::store::counting_statements;
 use super::{App, Stop};
 use crate::domain::Timestamp;
 use crate::domain::error::Error;
+use crate::texts;
 use crate::ui;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -352,7 +353,7 @@ async fn socket(by: Signed, request: Request) -> Result<Response, Error> {
     }
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &by.app)
         .await
-        .map_err(|_| Error::Malformed("This address speaks WebSocket."))?;
+        .map_err(|_| Error::Malformed(texts::errors::WEB_SOCKET))?;
     let Signed { app, session, token } = by;
     Ok(super::socket::upgrade(app, token, session, upgrade))
 }

@@ -22,6 +22,7 @@ use crate::domain::error::Error;
 use crate::domain::event::MAX_ONLINE;
 use crate::domain::message::{CONTEXT, PAGE_SIZE, Quote};
 use crate::domain::{MessageId, RoomId, UserId};
+use crate::texts;
 use crate::ui::controls::{Field, FieldKind};
 use crate::ui::people::{AccountPage, account_tabs};
 use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
@@ -60,7 +61,7 @@ pub(super) async fn root(
         Some(room_id) => Ok(Redirect::to(&format!("/rooms/{room_id}")).into_response()),
         None => {
             let html = ui::fragment(|| view! { <NoRooms/> });
-            quiet_page(&by, ("No rooms yet", html)).await
+            quiet_page(&by, (texts::pages::NO_ROOMS, html)).await
         }
     }
 }
@@ -200,16 +201,16 @@ async fn workspace_page(
     let html = ui::fragment(move || {
         view! { <Workspace name=name room_creators=rule styles=styles error=error/> }
     });
-    let page = quiet_page(by, ("Workspace", html)).await?;
+    let page = quiet_page(by, (texts::workspace::TITLE, html)).await?;
     Ok((status, page).into_response())
 }
 
 const ACCOUNT: FieldKind = FieldKind {
     name: "account_name",
-    label: "Name",
+    label: texts::workspace::NAME,
     input: "text",
     autocomplete: "off",
-    hint: "Shown in the sidebar and on the sign-in page.",
+    hint: texts::workspace::NAME_HINT,
     longest: 60,
 };
 
@@ -227,38 +228,34 @@ pub(super) fn Workspace(
 ) -> impl IntoView {
     let restricted = room_creators == RoomCreators::Administrators;
     let wrong = error.as_ref().and_then(|error| error.for_field("styles")).map(str::to_owned);
+    let note = texts::workspace::styles_note("<code>?plain=1</code>");
     view! {
         {account_tabs(AccountPage::Workspace, true)}
         <section class="section" aria-labelledby="workspace-title">
-            <h2 class="section__title" id="workspace-title">"Workspace"</h2>
+            <h2 class="section__title" id="workspace-title">{texts::workspace::TITLE}</h2>
             <form class="form" action="/account" method="post">
                 <Field kind=ACCOUNT value=name error=error/>
                 <div class="panel rows"><label class="choice row">
                     <span class="choice__text">
-                        <span class="choice__name">"Only administrators create rooms"</span>
-                        <span class="choice__hint">
-                            "Everybody else writes in the rooms there are."
-                        </span>
+                        <span class="choice__name">{texts::workspace::RESTRICTED}</span>
+                        <span class="choice__hint">{texts::workspace::RESTRICTED_HINT}</span>
                     </span>
                     <input class="switch" type="checkbox" role="switch" name="room_creators"
                         value="administrators" checked=restricted/>
                 </label></div>
                 <div class="button-row">
-                    <button class="button button--primary" type="submit">"Save workspace"</button>
+                    <button class="button button--primary" type="submit">{texts::workspace::SAVE}</button>
                 </div>
             </form>
         </section>
         <section class="section" aria-labelledby="styles-title">
             <div class="section__head"><div>
-                <h2 class="section__title" id="styles-title">"Custom styles"</h2>
-                <p class="section__note">
-                    "CSS added after the product's own. Add "<code>"?plain=1"</code>
-                    " to any address to see that page without it."
-                </p>
+                <h2 class="section__title" id="styles-title">{texts::workspace::STYLES}</h2>
+                <p class="section__note" inner_html=note></p>
             </div></div>
             <form class="form" action="/account/styles" method="post">
                 <div class="field">
-                    <label class="visually-hidden" for="styles">"Custom CSS"</label>
+                    <label class="visually-hidden" for="styles">{texts::workspace::STYLES_FIELD}</label>
                     <textarea class="input input--code" id="styles" name="styles" rows="8"
                         spellcheck="false" aria-invalid=wrong.is_some().then_some("true")
                         aria-describedby=wrong.is_some().then_some("styles-note")>
@@ -269,11 +266,13 @@ pub(super) fn Workspace(
                     })}
                 </div>
                 <div class="button-row">
-                    <button class="button button--primary" type="submit">"Save styles"</button>
+                    <button class="button button--primary" type="submit">
+                        {texts::workspace::SAVE_STYLES}
+                    </button>
                 </div>
             </form>
         </section>
-        <p class="small muted">{concat!("Campfire ", env!("CARGO_PKG_VERSION"))}</p>
+        <p class="small muted">{format!("{} {}", texts::pages::PRODUCT, env!("CARGO_PKG_VERSION"))}</p>
     }
 }
 

@@ -13,7 +13,8 @@ use super::pages::quiet_page;
 use super::request::{FormBody, JsonBody, Signed, Visitor, public_origin, status_of, theme, user as user_of};
 use crate::domain::account::{Device, Invite, InviteTerms, Person, Profile, Role, Status, Viewer};
 use crate::domain::error::Error;
-use crate::domain::{SessionId, Timestamp, UserId};
+use crate::domain::{SessionId, Timestamp, UserId, push_escaped};
+use crate::texts;
 use crate::ui;
 use crate::ui::people::{
     AccountPage, Administration, Devices, OwnProfile, PasswordForm, People, PersonCard, account_tabs, act,
@@ -33,6 +34,7 @@ use std::fmt::Write;
 
 /// People on one page (Campfire's value).
 const PEOPLE_ON_PAGE: u32 = 500;
+
 fn see(path: &str) -> Answer {
     Ok(Redirect::to(path).into_response())
 }
@@ -83,7 +85,7 @@ pub(super) async fn people(by: Visitor, query: Result<Query<Search>, QueryReject
     let html = ui::fragment(move || {
         view! { <People viewer=viewer people=people online=online search=search around=around/> }
     });
-    quiet_page(&by, ("People", html)).await
+    quiet_page(&by, (texts::account::PEOPLE, html)).await
 }
 
 /// `GET /users/{user_id}`
@@ -141,7 +143,7 @@ pub(super) async fn change_profile(by: Visitor, FormBody(form): FormBody<Profile
         let error = Some(error);
         view! { <OwnProfile viewer=viewer profile=typed error=error reset=None theme=theme/> }
     });
-    let page = quiet_page(&by, ("Your profile", html)).await?;
+    let page = quiet_page(&by, (texts::account::PROFILE, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -170,7 +172,7 @@ pub(super) struct Passwords {
 async fn password_page(by: &Visitor, error: Option<Error>) -> Answer {
     let (viewer, status) = (by.viewer().clone(), status_of(error.as_ref()));
     let html = ui::fragment(move || view! { <PasswordForm viewer=viewer error=error/> });
-    let page = quiet_page(by, ("Your password", html)).await?;
+    let page = quiet_page(by, (texts::account::PASSWORD, html)).await?;
     Ok((status, page).into_response())
 }
 
@@ -209,7 +211,7 @@ async fn devices_of(by: &Signed) -> Result<Vec<Device>, Error> {
 pub(super) async fn devices(by: Visitor) -> Answer {
     let (viewer, devices) = (by.viewer().id, devices_of(&by).await?);
     let html = ui::fragment(move || view! { <Devices viewer=viewer devices=devices/> });
-    quiet_page(&by, ("Your devices", html)).await
+    quiet_page(&by, (texts::account::DEVICES, html)).await
 }
 
 /// `GET /api/sessions`
@@ -264,11 +266,11 @@ pub(super) async fn sign_in_link(by: Visitor) -> Answer {
     let own = (Purpose::SignIn, by.viewer().id);
     let link = new_link(&by, &by.headers, own).await?;
     let html = ui::fragment(move || {
-        let code = qr(&link, "QR code of the sign-in link");
-        let note = "It signs in as you, once, within ten minutes. Pass it to nobody.";
+        let code = qr(&link, texts::links::SIGN_IN_QR);
+        let note = texts::links::SIGN_IN_NOTE;
         view! { <LinkCard link=link qr=code note=note back="/users/me/sessions".to_owned()/> }
     });
-    quiet_page(&by, ("Sign in on another device", html)).await
+    quiet_page(&by, (texts::links::SIGN_IN_TITLE, html)).await
 }
 
 /// `POST /users/{user_id}/reset`: shown once, because only its digest is stored.
@@ -276,11 +278,11 @@ pub(super) async fn reset_link(by: Visitor, Path(user_id): Path<String>) -> Answ
     let user_id = user_of(&user_id)?;
     let link = new_link(&by, &by.headers, (Purpose::Reset, user_id)).await?;
     let html = ui::fragment(move || {
-        let code = qr(&link, "QR code of the password link");
-        let note = "It sets a new password, once, within a day, and they will see that you made it.";
+        let code = qr(&link, texts::links::RESET_QR);
+        let note = texts::links::RESET_NOTE;
         view! { <LinkCard link=link qr=code note=note back=format!("/users/{user_id}")/> }
     });
-    quiet_page(&by, ("Password link", html)).await
+    quiet_page(&by, (texts::links::RESET_TITLE, html)).await
 }
 
 /// A link for a program.
@@ -420,24 +422,29 @@ pub(super) fn Invites(
     let rows = invites.into_iter().map(|(invite, link)| {
         let may_end = viewer.may_administer() || invite.creator.id == viewer.id;
         let state = match (&invite, invite.is_open(now)) {
-            (_, true) => ("Open", "tag tag--ok"),
-            (Invite { revoked_at: Some(_), .. }, _) => ("Ended", "tag"),
-            (Invite { expires_at: Some(end), .. }, _) if *end <= now => ("Expired", "tag"),
-            _ => ("Used up", "tag"),
+            (_, true) => (texts::invites::OPEN, "tag tag--ok"),
+            (Invite { revoked_at: Some(_), .. }, _) => (texts::invites::ENDED, "tag"),
+            (Invite { expires_at: Some(end), .. }, _) if *end <= now => (texts::invites::EXPIRED, "tag"),
+            _ => (texts::invites::USED_UP, "tag"),
         };
-        let uses = match invite.max_uses {
-            Some(most) => format!(", used {} of {most} times", invite.uses),
-            None => format!(", used {} times", invite.uses),
+        let mut person = "<span dir=\"auto\">".to_owned();
+        push_escaped(&mut person, &invite.creator.name);
+        person.push_str("</span>");
+        let mut about = match invite.max_uses {
+            Some(most) => texts::invites::by_of(most, person, invite.uses),
+            None => texts::invites::by(person, invite.uses),
         };
+        if let Some(end) = invite.expires_at {
+            about = texts::invites::until(moment(end).to_html(), about);
+        }
         let open = invite.is_open(now);
-        let ends = invite.expires_at.map(|end| view! { ", until "{moment(end)} });
         let base = format!("/account/invites/{}", invite.id);
         let tools = open.then(|| {
             view! {
                 <span class="row__end button-row">
-                    <a class="button button--s" href=base.clone()>"QR code"</a>
+                    <a class="button button--s" href=base.clone()>{texts::invites::QR_CODE}</a>
                     {may_end.then(|| act(
-                        format!("{base}/end"), "End", "button button--s button--danger",
+                        format!("{base}/end"), texts::invites::END, "button button--s button--danger",
                     ))}
                 </span>
             }
@@ -447,8 +454,7 @@ pub(super) fn Invites(
                 <span class="row__main">
                     <InviteLine invite=link/>
                     <span class="row__note">
-                        <span class=state.1>{state.0}</span>" By "
-                        <span dir="auto">{invite.creator.name}</span>{uses}{ends}
+                        <span class=state.1>{state.0}</span>" "<span inner_html=about></span>
                     </span>
                 </span>
                 {tools}
@@ -456,14 +462,12 @@ pub(super) fn Invites(
         }
     });
     let days = InviteTerms::DAYS.map(|days| match days {
-        0 => (days, "Never ends".to_owned()),
-        1 => (days, "1 day".to_owned()),
-        _ => (days, format!("{days} days")),
+        0 => (days, texts::invites::NEVER_ENDS.to_owned()),
+        _ => (days, texts::invites::days(days)),
     });
     let uses = InviteTerms::USES.map(|uses| match uses {
-        0 => (uses, "As many as come".to_owned()),
-        1 => (uses, "One person".to_owned()),
-        _ => (uses, format!("{uses} people")),
+        0 => (uses, texts::invites::AS_MANY_AS_COME.to_owned()),
+        _ => (uses, texts::invites::people(uses)),
     });
     let choice = |name: &'static str, label: &'static str, choices: [(u16, String); 4]| {
         let options = choices.map(|(value, text)| {
@@ -480,15 +484,15 @@ pub(super) fn Invites(
         {account_tabs(AccountPage::Invites, viewer.may_administer())}
         <section class="section" aria-labelledby="invite-title">
             <div class="section__head"><div>
-                <h2 class="section__title" id="invite-title">"Invite people"</h2>
-                <p class="section__note">"Whoever opens one of these links can join as a member."</p>
+                <h2 class="section__title" id="invite-title">{texts::invites::INVITE_PEOPLE}</h2>
+                <p class="section__note">{texts::invites::ABOUT}</p>
             </div></div>
             <ul class="panel rows">{rows.collect_view()}</ul>
             <form class="form" action="/account/invites" method="post">
-                {choice("days", "Works for", days)}
-                {choice("max_uses", "Lets in", uses)}
+                {choice("days", texts::invites::WORKS_FOR, days)}
+                {choice("max_uses", texts::invites::LETS_IN, uses)}
                 <div class="button-row">
-                    <button class="button button--primary" type="submit">"Make a link"</button>
+                    <button class="button button--primary" type="submit">{texts::invites::MAKE}</button>
                 </div>
             </form>
         </section>

@@ -9,6 +9,7 @@ use crate::domain::account::Viewer;
 use crate::domain::error::{Error, ErrorBody};
 use crate::domain::message::ClientMessageId;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
+use crate::texts;
 use crate::ui::{self, Theme};
 use axum::Json;
 use axum::body::Bytes;
@@ -276,12 +277,10 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Error::TooLarge
             } else {
-                Error::Malformed("The request ended early.")
+                Error::Malformed(texts::errors::ENDED_EARLY)
             }
         })?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|_| Error::Malformed("Send a JSON object with the documented fields."))
+        serde_json::from_slice(&bytes).map(Self).map_err(|_| Error::Malformed(texts::errors::JSON))
     }
 }
 
@@ -295,7 +294,7 @@ impl<T: DeserializeOwned> FromRequest<App> for FormBody<T> {
         match axum::Form::<T>::from_request(request, app).await {
             Ok(form) => Ok(Self(form.0)),
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Error::TooLarge),
-            Err(_) => Err(Error::Malformed("That form could not be read.")),
+            Err(_) => Err(Error::Malformed(texts::errors::FORM)),
         }
     }
 }
@@ -388,7 +387,7 @@ pub(super) fn unexplained(response: &Response) -> Option<Error> {
         return None;
     }
     match response.status() {
-        StatusCode::BAD_REQUEST => Some(Error::Malformed("That address could not be read.")),
+        StatusCode::BAD_REQUEST => Some(Error::Malformed(texts::errors::ADDRESS)),
         StatusCode::SERVICE_UNAVAILABLE => Some(Error::Unavailable),
         _ => None,
     }
@@ -411,7 +410,7 @@ pub(super) fn explain(error: &Error, id: RequestId, shape: Shape, carried: &Head
         }
         Shape::Page(theme) => {
             let (shown, request_id) = (error.clone(), id.to_string());
-            let page = ui::plain_document("Campfire", theme, move || {
+            let page = ui::plain_document(texts::pages::PRODUCT, theme, move || {
                 leptos::view! { <ui::controls::Problem error=shown request_id=request_id/> }
             });
             page_with(Some(error), page)

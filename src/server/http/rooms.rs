@@ -1,9 +1,10 @@
 //! Rooms: their pages, their forms and their part of the JSON API.
 //!
 //! Forms work without scripts: they post, and a redirect shows the result. A form says whom it
-//! listed as well as whom it chose, because a page lists 500 people at most and must not remove
-//! the rest. Rights are the writer's to judge; a page only leaves out what would be refused. What
-//! stands where there is no room yet, and above the first one, is at the end.
+//! listed as well as whom it chose, because a page lists 500 people at most and must not remove the
+//! rest; the others are found by name, and what was chosen stays in the list. Rights are the
+//! writer's to judge; a page only leaves out what would be refused. What stands where there is no
+//! room yet, and above the first one, is at the end.
 
 use super::super::store::search::Candidate;
 use super::super::writer::Opened;
@@ -19,7 +20,9 @@ use crate::domain::room::{
     Involvement, MAX_PICKED, NewRoom, Revision, Revoked, Room, RoomChange, RoomKind, SidebarRoom,
     may_change_room,
 };
+use crate::domain::search::folded;
 use crate::domain::{RoomId, UserId};
+use crate::texts;
 use crate::ui;
 use crate::ui::controls::{Icon, Mark};
 use crate::ui::rooms::{Choice, DeleteRoom, DirectForm, RoomChoices, RoomFacts, RoomFields, RoomForm};
@@ -150,6 +153,12 @@ impl Typed {
         values.filter_map(|(_, value)| user_id_of(value).ok()).collect()
     }
 
+    /// Whether somebody was looked for, rather than the form sent. The button comes first in the
+    /// form, so Enter in another field presses it as well: then there is no name.
+    fn looks(&self) -> bool {
+        !self.text("look").is_empty() && !self.text("name_of").trim().is_empty()
+    }
+
     fn kind(&self) -> RoomKind {
         match self.text("kind") {
             "closed" => RoomKind::Closed,
@@ -169,27 +178,47 @@ pub(super) async fn new_room_form(by: Visitor) -> Answer {
 
 async fn new_room_page(by: &Visitor, (typed, error): (Typed, Option<Error>)) -> Answer {
     let status = status_of(error.as_ref());
-    let (people, more) = choices(by, None, &typed.users("user_ids")).await?;
+    let (people, more) = choices(by, None, &typed).await?;
     let (name, topic) = (typed.text("name").to_owned(), typed.text("topic").to_owned());
     let fields = RoomFields { name, topic, kind: typed.kind(), people, more, error };
     let html = ui::fragment(move || view! { <RoomForm fields=fields room_id=None/> });
-    let page = quiet_page(by, ("New room", html)).await?;
+    let page = quiet_page(by, (texts::pages::NEW_ROOM, html)).await?;
     Ok((status, page).into_response())
 }
 
-/// Whom the viewer may choose for a new room or a direct one. Those chosen already stay so.
-async fn choices(
+/// Whom a form lists, and whether there are others: the first by name, or of those called as the
+/// form asks; and everybody whose choice differs from what is stored, which would be lost with them.
+async fn candidates(
     by: &Signed,
-    without: Option<UserId>,
-    chosen: &BTreeSet<UserId>,
-) -> Result<(Vec<Choice>, bool), Error> {
-    let viewer = by.viewer().id;
-    let found = by.app.store.list_candidates(None, MAX_PICKED + 1).await?;
-    let more = found.len() > MAX_PICKED;
-    let found = found.into_iter().take(MAX_PICKED).filter(|one| Some(one.user.id) != without);
+    room_id: Option<RoomId>,
+    typed: &Typed,
+) -> Result<(Vec<Candidate>, bool), Error> {
+    let limit = if typed.0.is_empty() { MAX_PICKED + 1 } else { usize::MAX };
+    let mut found = by.app.store.list_candidates(room_id, limit).await?;
+    let (listed, chosen) = (typed.users("listed"), typed.users("user_ids"));
+    let wanted = folded(typed.text("name_of").trim());
+    let (all, mut room) = (found.len(), MAX_PICKED);
+    found.retain(|one| {
+        let id = one.user.id;
+        let changed =
+            if one.is_member { listed.contains(&id) && !chosen.contains(&id) } else { chosen.contains(&id) };
+        let fits = room > 0 && folded(&one.user.name).contains(&wanted);
+        room -= usize::from(fits);
+        // Whoever made the room is how its rights are told.
+        changed || fits || one.is_creator
+    });
+    let more = found.len() < all;
+    Ok((found, more))
+}
+
+/// Whom the viewer may choose for a new room or a direct one. Those chosen already stay so.
+async fn choices(by: &Signed, without: Option<UserId>, typed: &Typed) -> Result<(Vec<Choice>, bool), Error> {
+    let (viewer, chosen) = (by.viewer().id, typed.users("user_ids"));
+    let (found, more) = candidates(by, None, typed).await?;
+    let found = found.into_iter().filter(|one| Some(one.user.id) != without);
     let choice = |one: Candidate| {
         let you = one.user.id == viewer;
-        let (chosen, note) = (you || chosen.contains(&one.user.id), if you { "You" } else { "" });
+        let (chosen, note) = (you || chosen.contains(&one.user.id), if you { texts::pages::YOU } else { "" });
         Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: you, note }
     };
     Ok((found.map(choice).collect(), more))
@@ -198,6 +227,9 @@ async fn choices(
 /// `POST /rooms`
 pub(super) async fn post_room(by: Visitor, FormBody(form): FormBody<Vec<(String, String)>>) -> Answer {
     let typed = Typed(form);
+    if typed.looks() {
+        return new_room_page(&by, (typed, None)).await;
+    }
     let people = typed.users("user_ids");
     match NewRoom::parse(typed.kind(), typed.text("name"), typed.text("topic"), people) {
         Ok(room) => open(&by, room).await,
@@ -217,49 +249,53 @@ fn to_room(room_id: RoomId) -> Response {
 
 /// `GET /rooms/directs/new`
 pub(super) async fn new_direct_form(by: Visitor) -> Answer {
-    direct_page(&by, (BTreeSet::new(), None)).await
+    direct_page(&by, (Typed(Vec::new()), None)).await
 }
 
-async fn direct_page(by: &Visitor, (chosen, error): (BTreeSet<UserId>, Option<Error>)) -> Answer {
+async fn direct_page(by: &Visitor, (typed, error): (Typed, Option<Error>)) -> Answer {
     let status = status_of(error.as_ref());
-    let (people, more) = choices(by, Some(by.viewer().id), &chosen).await?;
+    let (people, more) = choices(by, Some(by.viewer().id), &typed).await?;
     let html = ui::fragment(move || view! { <DirectForm people=people more=more error=error/> });
-    let page = quiet_page(by, ("New direct message", html)).await?;
+    let page = quiet_page(by, (texts::pages::NEW_DIRECT, html)).await?;
     Ok((status, page).into_response())
 }
 
 /// `POST /rooms/directs`
 pub(super) async fn post_direct(by: Visitor, FormBody(form): FormBody<Vec<(String, String)>>) -> Answer {
-    let people = Typed(form).users("user_ids");
-    match NewRoom::parse(RoomKind::Direct, "", "", people.clone()) {
+    let typed = Typed(form);
+    if typed.looks() {
+        return direct_page(&by, (typed, None)).await;
+    }
+    match NewRoom::parse(RoomKind::Direct, "", "", typed.users("user_ids")) {
         Ok(room) => open(&by, room).await,
-        Err(error) => direct_page(&by, (people, Some(error))).await,
+        Err(error) => direct_page(&by, (typed, Some(error))).await,
     }
 }
 
 /// `GET /rooms/{room_id}/edit`. Errors: [`Error::NotFound`] for a stranger; [`Error::Unavailable`].
 pub(super) async fn settings(by: Visitor, Path(room_id): Path<String>) -> Answer {
-    settings_page(&by, (room_id_of(&room_id)?, None)).await
+    settings_page(&by, room_id_of(&room_id)?, (Typed(Vec::new()), None)).await
 }
 
-async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, Error)>)) -> Answer {
+async fn settings_page(by: &Visitor, room_id: RoomId, (typed, error): (Typed, Option<Error>)) -> Answer {
     let viewer = by.viewer();
     // All rooms at once: the page needs the list anyway, and one of them may be invisible.
     let rooms = by.app.load_rooms(viewer.id).await?;
     let room = rooms.into_iter().find(|room| room.id == room_id).ok_or(Error::NotFound)?;
-    let found = by.app.store.list_candidates(Some(room_id), MAX_PICKED + 1).await?;
+    let (found, more) = candidates(by, Some(room_id), &typed).await?;
     let may = found.iter().find(|one| one.is_creator).map_or(UserId::new(0), |creator| creator.user.id);
     let may = may_change_room(viewer, room.kind, may);
-    let title = format!("{} settings", room.name);
-    let (status, form) = match (may, typed) {
-        (true, typed) => {
-            let error = typed.as_ref().map(|(_, error)| error.clone());
-            let fields = fields(&room, found, typed);
+    let title = texts::pages::room_settings(&room.name);
+    let sent = error.is_some() || !typed.0.is_empty();
+    let (status, form) = match (may, sent) {
+        (true, _) => {
+            let status = status_of(error.as_ref());
+            let fields = fields(&room, (found, more), (&typed, error));
             let form = move || view! { <RoomForm fields=fields room_id=Some(room_id)/> };
-            (status_of(error.as_ref()), ui::fragment(form))
+            (status, ui::fragment(form))
         }
-        (false, Some(_)) => return Err(Error::Forbidden),
-        (false, None) => {
+        (false, true) => return Err(Error::Forbidden),
+        (false, false) => {
             let members = found.into_iter().filter(|one| one.is_member).map(|one| one.user);
             let (room, members) = (room.clone(), members.collect());
             let facts = move || view! { <RoomFacts room=room members=members/> };
@@ -271,20 +307,24 @@ async fn settings_page(by: &Visitor, (room_id, typed): (RoomId, Option<(Typed, E
     Ok((status, page).into_response())
 }
 
-fn fields(room: &SidebarRoom, found: Vec<Candidate>, typed: Option<(Typed, Error)>) -> RoomFields {
-    let more = found.len() > MAX_PICKED;
-    let (typed, error) = typed.unzip();
-    let chosen = typed.as_ref().map(|typed| typed.users("user_ids"));
+fn fields(
+    room: &SidebarRoom,
+    (found, more): (Vec<Candidate>, bool),
+    (typed, error): (&Typed, Option<Error>),
+) -> RoomFields {
+    let (listed, chosen) = (typed.users("listed"), typed.users("user_ids"));
     let choice = |one: Candidate| {
         let id = one.user.id;
-        let chosen = chosen.as_ref().map_or(one.is_member, |chosen| chosen.contains(&id));
-        let note = if one.is_creator { "Created this room" } else { "" };
+        let chosen = chosen.contains(&id) || one.is_member && !listed.contains(&id);
+        let note = if one.is_creator { texts::pages::CREATED_THIS_ROOM } else { "" };
         Choice { user: one.user, is_bot: one.is_bot, chosen, fixed: false, note }
     };
-    let people = found.into_iter().take(MAX_PICKED).map(choice).collect();
-    let text = |name: &str, stored: &str| typed.as_ref().map_or(stored, |typed| typed.text(name)).to_owned();
-    let (name, topic) = (text("name", &room.name), text("topic", &room.topic));
-    let kind = typed.as_ref().map_or(room.kind, Typed::kind);
+    let people = found.into_iter().map(choice).collect();
+    let (name, topic, kind) = match typed.0.is_empty() {
+        true => (room.name.as_str(), room.topic.as_str(), room.kind),
+        false => (typed.text("name"), typed.text("topic"), typed.kind()),
+    };
+    let (name, topic) = (name.to_owned(), topic.to_owned());
     RoomFields { name, topic, kind, people, more, error }
 }
 
@@ -295,6 +335,9 @@ pub(super) async fn change_settings(
     FormBody(form): FormBody<Vec<(String, String)>>,
 ) -> Answer {
     let (room_id, typed) = (room_id_of(&room_id)?, Typed(form));
+    if typed.looks() {
+        return settings_page(&by, room_id, (typed, None)).await;
+    }
     let kind = typed.kind();
     let revision = (kind == RoomKind::Closed)
         .then(|| Revision { grant: typed.users("user_ids"), revoke: Revoked::These(typed.users("listed")) });
@@ -306,7 +349,7 @@ pub(super) async fn change_settings(
             let stays = by.app.find_room(by.viewer().id, room_id).await?.is_some();
             Ok(if stays { to_room(room_id) } else { Redirect::to("/").into_response() })
         }
-        Err(error) => settings_page(&by, (room_id, Some((typed, error)))).await,
+        Err(error) => settings_page(&by, room_id, (typed, Some(error))).await,
     }
 }
 
@@ -320,7 +363,7 @@ pub(super) async fn delete_form(by: Visitor, Path(room_id): Path<String>) -> Ans
     }
     let name = head.room.name;
     let html = ui::fragment(move || view! { <DeleteRoom room_id=room_id name=name/> });
-    quiet_page(&by, ("Delete room", html)).await
+    quiet_page(&by, (texts::pages::DELETE_ROOM, html)).await
 }
 
 /// `POST /rooms/{room_id}/delete`.
@@ -346,7 +389,7 @@ pub(super) async fn involve(
 ) -> Answer {
     let (viewer, room_id, typed) = (by.viewer().id, room_id_of(&room_id)?, Typed(form));
     let involvement = Involvement::parse(typed.text("involvement"))
-        .ok_or_else(|| Error::invalid("involvement", "Choose how much you want to hear."))?;
+        .ok_or_else(|| Error::invalid("involvement", texts::errors::INVOLVEMENT))?;
     by.app.auth.allow_post(viewer)?;
     by.app.writer.change_involvement(viewer, room_id, involvement).await?;
     if typed.text("back") == "profile" {
@@ -410,14 +453,14 @@ pub(super) async fn star_room(
 #[component]
 pub(super) fn NoRooms() -> impl IntoView {
     view! {
-        <section class="panel" aria-label="No rooms yet">
+        <section class="panel" aria-label=texts::pages::NO_ROOMS>
             <div class="empty">
                 <Mark/>
-                <h2 class="empty__title">"No rooms yet"</h2>
-                <p class="empty__text">"Rooms gather around a subject. Make the first one."</p>
+                <h2 class="empty__title">{texts::pages::NO_ROOMS}</h2>
+                <p class="empty__text">{texts::pages::MAKE_A_ROOM}</p>
                 <div class="button-row">
                     <a class="button button--ember" href="/rooms/new">
-                        <Icon name="plus" class="icon icon--s"/>"New room"
+                        <Icon name="plus" class="icon icon--s"/>{texts::pages::NEW_ROOM}
                     </a>
                 </div>
             </div>
@@ -434,9 +477,9 @@ pub(super) fn WelcomeCard(
     view! {
         <Mark/>
         <div class="stack">
-            <h2 class="empty__title">"The fire is lit"</h2>
+            <h2 class="empty__title">{texts::welcome::TITLE}</h2>
             <p class="empty__text">
-                "Bring your people in: whoever opens this link can join as a member."
+                {texts::welcome::INVITE}
             </p>
             <InviteLine invite=invite/>
         </div>

@@ -10,9 +10,10 @@ use crate::domain::error::Error;
 use crate::domain::message::PAGE_SIZE;
 use crate::domain::room::{Activity, ActivityKind, RoomKind};
 use crate::domain::search::{MAX_QUERY, Query, plain_text};
-use crate::domain::{MessageId, RoomId, Seq, Timestamp};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped};
 use crate::server::rich_text::excerpt;
 use crate::server::store::search::Hit;
+use crate::texts;
 use crate::ui;
 use crate::ui::controls::{Avatar, Icon, Mark};
 use crate::ui::people::moment;
@@ -57,11 +58,11 @@ pub(super) async fn search(
     let verdict = if text.is_empty() {
         String::new()
     } else if !query.asks_something() {
-        "There is no word in that to look for.".to_owned()
+        texts::search::NO_WORD.to_owned()
     } else if !found.knows_people {
-        format!("Nobody here is called {}.", query.people.join(" or "))
+        texts::search::nobody_called(either(&query.people))
     } else if !found.knows_rooms {
-        format!("You are in no room called {}.", query.rooms.join(" or "))
+        texts::search::no_room_called(either(&query.rooms))
     } else {
         count(found.hits.len(), (before.is_some(), found.has_more))
     };
@@ -79,7 +80,7 @@ pub(super) async fn search(
                 around=(newest, older) recent=recent/>
         }
     });
-    quiet_page(&by, ("Search", html)).await
+    quiet_page(&by, (texts::search::TITLE, html)).await
 }
 
 #[derive(Deserialize)]
@@ -115,14 +116,18 @@ fn address(text: &str, before: Option<MessageId>) -> String {
     }
 }
 
+fn either(names: &[String]) -> String {
+    let joined = names.iter().cloned().reduce(texts::search::or);
+    joined.unwrap_or_default()
+}
+
 fn count(hits: usize, (is_later_page, has_more): (bool, bool)) -> String {
-    let messages = if hits == 1 { "message" } else { "messages" };
     match (hits, is_later_page) {
-        (0, false) => "Nothing found.".to_owned(),
-        (0, true) => "Nothing older found.".to_owned(),
-        (_, true) => format!("{hits} older {messages}, newest first."),
-        (_, false) if has_more => format!("The newest {hits} {messages}."),
-        _ => format!("{hits} {messages}, newest first."),
+        (0, false) => texts::search::NOTHING.to_owned(),
+        (0, true) => texts::search::NOTHING_OLDER.to_owned(),
+        (_, true) => texts::search::older_hits(hits),
+        (_, false) if has_more => texts::search::newest_hits(hits),
+        _ => texts::search::hits(hits),
     }
 }
 
@@ -163,9 +168,11 @@ pub(super) fn SearchPage(
     recent: Vec<(String, String)>,
 ) -> impl IntoView {
     let chips = chips.into_iter().map(|(label, href)| {
+        let remove = texts::search::remove(&label);
         view! {
-            <a class="hint" aria-current="true" href=href title="Remove this filter">
-                <span class="visually-hidden">"Remove "</span><span dir="auto">{label}</span>
+            <a class="hint" aria-current="true" href=href aria-label=remove
+                title=texts::search::REMOVE_FILTER>
+                <span dir="auto">{label}</span>
                 <span aria-hidden="true">" ×"</span>
             </a>
         }
@@ -187,31 +194,32 @@ pub(super) fn SearchPage(
         <div class="search-head" role="search">
             <form class="input-group" action="/searches" method="post">
                 <Icon name="search" class="icon icon--s"/>
-                <input class="input" type="search" name="q" aria-label="Search messages"
+                <input class="input" type="search" name="q" aria-label=texts::search::SEARCH_MESSAGES
                     autofocus=text.is_empty() value=text autocomplete="off" dir="auto"
                     maxlength=MAX_QUERY.to_string()/>
-                <button class="button button--primary" type="submit">"Search"</button>
+                <button class="button button--primary" type="submit">{texts::search::TITLE}</button>
             </form>
             <div class="hints">
-                {chips.collect_view()}<span>"Narrow it:"</span>{more.collect_view()}
+                {chips.collect_view()}<span>{texts::search::NARROW}</span>{more.collect_view()}
             </div>
         </div>
         {guide}
         <p class="small muted" role="status">{verdict}</p>
         {sections}
-        <div class="button-row">{turn(newest, "Newest")}{turn(older, "Older messages")}</div>
+        <div class="button-row">{turn(newest, texts::search::NEWEST)}{turn(older, texts::search::OLDER)}</div>
         {(!recent.is_empty()).then(|| view! { <Recent recent=recent/> })}
     }
 }
 
 #[component]
 fn Guide() -> impl IntoView {
+    let spaces = format!("from:\"{}\"", texts::search::EXAMPLE_FULL_NAME);
     let rules = [
-        ("\"exact words\"", "words in this order"),
-        ("from:Ines", "written by somebody; with spaces: from:\"Ines Okafor\""),
-        ("in:Design", "in one of your rooms"),
-        ("before:2026-10-01", "earlier; a month or a year will do"),
-        ("after:2026-10", "from then on"),
+        (format!("\"{}\"", texts::search::EXAMPLE_WORDS), texts::search::RULE_WORDS.to_owned()),
+        (format!("from:{}", texts::search::EXAMPLE_NAME), texts::search::rule_from(spaces)),
+        (format!("in:{}", texts::search::EXAMPLE_ROOM), texts::search::RULE_IN.to_owned()),
+        ("before:2026-10-01".to_owned(), texts::search::RULE_BEFORE.to_owned()),
+        ("after:2026-10".to_owned(), texts::search::RULE_AFTER.to_owned()),
     ];
     let rules = rules.map(|(example, meaning)| {
         view! {
@@ -221,14 +229,13 @@ fn Guide() -> impl IntoView {
             </span></li>
         }
     });
-    view! { <ul class="panel rows" aria-label="What can be searched for">{rules.collect_view()}</ul> }
+    view! { <ul class="panel rows" aria-label=texts::search::GUIDE>{rules.collect_view()}</ul> }
 }
 
 #[component]
 fn Run(hits: Vec<ShownHit>) -> impl IntoView {
     let first = hits.first().cloned();
-    let count = hits.len();
-    let count = if count == 1 { "1 message".to_owned() } else { format!("{count} messages") };
+    let count = texts::search::messages(hits.len());
     let rows = hits.into_iter().map(|hit| {
         let mut href = String::new();
         push_permalink(&mut href, hit.room_id, hit.id);
@@ -285,9 +292,11 @@ fn Recent(recent: Vec<(String, String)>) -> impl IntoView {
     view! {
         <section class="section" id="recent" aria-labelledby="recent-title">
             <div class="section__head">
-                <h2 class="section__title" id="recent-title">"Recent searches"</h2>
+                <h2 class="section__title" id="recent-title">{texts::search::RECENT}</h2>
                 <form action="/searches/clear" method="post">
-                    <button type="submit" class="button button--s button--plain">"Clear"</button>
+                    <button type="submit" class="button button--s button--plain">
+                        {texts::search::CLEAR}
+                    </button>
                 </form>
             </div>
             <ul class="panel rows">{rows.collect_view()}</ul>
@@ -311,7 +320,7 @@ async fn load_activity(
     by: &Signed,
     query: Result<Asked<Part>, QueryRejection>,
 ) -> Result<ActivityPage, Error> {
-    let Asked(wanted) = query.map_err(|_| Error::Malformed("before is a whole number."))?;
+    let Asked(wanted) = query.map_err(|_| Error::Malformed(texts::errors::ACTIVITY_QUERY))?;
     // One more than wanted tells whether there are more.
     let read = by.app.store.list_activity(by.viewer().id, wanted.before, PAGE_SIZE + 1);
     let mut activity = read.await?;
@@ -336,7 +345,13 @@ pub(super) async fn activity(by: Visitor, query: Result<Asked<Part>, QueryReject
     let html = ui::fragment(move || {
         view! { <ActivityList activity=activity rooms=rooms has_more=has_more/> }
     });
-    quiet_page(&by, ("Activity", html)).await
+    quiet_page(&by, (texts::activity::TITLE, html)).await
+}
+
+fn marked(before: &str, text: &str, after: &str) -> String {
+    let mut html = before.to_owned();
+    push_escaped(&mut html, text);
+    html + after
 }
 
 /// What concerns the viewer, newest first.
@@ -353,10 +368,8 @@ pub(super) fn ActivityList(
         return view! {
             <div class="empty">
                 <Mark/>
-                <h2 class="empty__title">"Nothing yet"</h2>
-                <p class="empty__text">
-                    "Mentions of you, replies and reactions to what you say gather here."
-                </p>
+                <h2 class="empty__title">{texts::activity::NOTHING_YET}</h2>
+                <p class="empty__text">{texts::activity::ABOUT}</p>
             </div>
         }
         .into_any();
@@ -366,27 +379,27 @@ pub(super) fn ActivityList(
     let older = older.map(|last| format!("/activity?before={}", last.seq.get()));
     let unread = activity.iter().any(|one| one.unread);
     let rows = activity.into_iter().map(|one| {
-        let what = match (one.kind, one.content) {
-            (ActivityKind::Mention, _) => " mentioned you in ".to_owned(),
-            (ActivityKind::Reply, _) => " replied to you in ".to_owned(),
-            (ActivityKind::Boost, content) => {
-                format!(" added {} to your message in ", content.unwrap_or_default())
+        let room = rooms.get(&one.room_id).map(String::as_str).unwrap_or_default();
+        let (person, room) = (marked("<bdi>", &one.user.name, "</bdi>"), marked("<bdi>", room, "</bdi>"));
+        let what = match one.kind {
+            ActivityKind::Mention => texts::activity::mentioned(person, room),
+            ActivityKind::Reply => texts::activity::replied(person, room),
+            ActivityKind::Boost => {
+                let reaction = marked("", one.content.as_deref().unwrap_or_default(), "");
+                texts::activity::reacted(person, reaction, room)
             }
         };
-        let room = rooms.get(&one.room_id).cloned().unwrap_or_default();
         let (room_id, id) = (one.room_id, one.message_id);
         view! {
             <li class="row">
                 <Avatar id=one.user.id name=one.user.name.clone() class="avatar avatar--s"/>
                 <a class="row__main" href=format!("/rooms/{room_id}/@{id}#m-{id}")>
-                    <span class="row__name">
-                        <bdi>{one.user.name}</bdi>{what}<bdi>{room}</bdi>
-                    </span>
+                    <span class="row__name" inner_html=what></span>
                     <span class="row__note truncate" dir="auto">{one.excerpt}</span>
                 </a>
                 <span class="row__end">
                     {one.unread.then(|| view! {
-                        <span class="tag tag--ok">"New"</span>
+                        <span class="tag tag--ok">{texts::activity::NEW}</span>
                     })}
                     <span class="row__note">{moment(one.created_at)}</span>
                 </span>
@@ -399,10 +412,12 @@ pub(super) fn ActivityList(
             {unread.then(|| view! {
                 <form class="without-scripts" action="/activity/seen" method="post">
                     <input type="hidden" name="seen" value=seen/>
-                    <button class="button" type="submit">"Mark as seen"</button>
+                    <button class="button" type="submit">{texts::activity::MARK_SEEN}</button>
                 </form>
             })}
-            {older.map(|older| view! { <a class="button button--plain" href=older>"Older"</a> })}
+            {older.map(|older| view! {
+                <a class="button button--plain" href=older>{texts::activity::OLDER}</a>
+            })}
         </div>
     }
     .into_any()

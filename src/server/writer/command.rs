@@ -18,11 +18,9 @@ use crate::server::store::account::{self, Credentials, NewSession, Session, Toke
 use crate::server::store::messages::{self, NewMessage};
 use crate::server::store::search::{self, NewMention};
 use crate::server::store::{self, Account, Tx, rooms};
+use crate::texts;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// The name of the room every account begins with (Campfire's).
-const FIRST_ROOM: &str = "All Talk";
 
 /// A wish, checked as far as it can be without the database.
 #[derive(Clone, Debug)]
@@ -230,7 +228,7 @@ impl Group<'_> {
         if let Some(code) = &account.join_code {
             rooms::insert_invite(self.tx, (viewer.id, code), (None, None), self.now).await?;
         }
-        let (name, topic, people) = (FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
+        let (name, topic, people) = (texts::seed::FIRST_ROOM.to_owned(), String::new(), BTreeSet::new());
         self.open_room(viewer.id, NewRoom { name, topic, kind: RoomKind::Open, people }).await?;
         let outcome = self.begin_session(&viewer, &person.session).await?;
         self.events.push(Event::AccountCreated(account.clone()));

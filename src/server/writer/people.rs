@@ -13,6 +13,7 @@ use crate::domain::message::{plain_body, rename_mentions};
 use crate::domain::{InviteId, MessageId, SessionId, Timestamp, UserId};
 use crate::server::store::account::{self, Link, NewSession, Purpose, Sessions, TokenDigest};
 use crate::server::store::{self, messages, rooms, search};
+use crate::texts;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -256,8 +257,7 @@ impl Group<'_> {
     async fn change_profile(&mut self, id: UserId, profile: &Profile) -> Applied {
         let before = self.viewer(id).await?;
         if !account::update_profile(self.tx, id, profile).await? {
-            let taken = "Somebody else here has that address.";
-            return Err(Error::invalid("email_address", taken).into());
+            return Err(Error::invalid("email_address", texts::errors::EMAIL_TAKEN).into());
         }
         if before.name != profile.name {
             search::update_renamed(self.tx, id, true).await?;

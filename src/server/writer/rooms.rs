@@ -21,6 +21,7 @@ use crate::domain::{MessageId, RoomId, Seq, UserId};
 use crate::server::operation::Gap;
 use crate::server::rich_text::Rendered;
 use crate::server::store::{messages, rooms, search};
+use crate::texts;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -157,7 +158,7 @@ impl Group<'_> {
         };
         let people = match (&change.people, room.kind) {
             (Some(_), RoomKind::Open) => {
-                return Err(Error::invalid("user_ids", "Everybody is in an open room.").into());
+                return Err(Error::invalid("user_ids", texts::errors::OPEN_ROOM_HAS_EVERYBODY).into());
             }
             (people, _) => people,
         };
@@ -185,10 +186,7 @@ impl Group<'_> {
         let (head, membership) = self.room_of(viewer, room_id).await?;
         match head.room.kind {
             RoomKind::Direct => self.put_away(viewer, head, membership).await,
-            RoomKind::Open => {
-                let problem = "Everybody is in an open room. Make it invisible instead.";
-                Err(Error::invalid("kind", problem).into())
-            }
+            RoomKind::Open => Err(Error::invalid("kind", texts::errors::LEAVE_OPEN_ROOM).into()),
             RoomKind::Closed => {
                 let revoke = Revoked::These(BTreeSet::from([viewer]));
                 let alone = Revision { grant: BTreeSet::new(), revoke };
@@ -257,7 +255,7 @@ impl Group<'_> {
         if rooms::count_active(self.tx, people).await? == people.len() {
             Ok(())
         } else {
-            Err(Error::invalid("user_ids", "Somebody you chose is not here any more.").into())
+            Err(Error::invalid("user_ids", texts::errors::CHOSEN_HAS_GONE).into())
         }
     }
 
@@ -273,9 +271,9 @@ impl Group<'_> {
         }
         if wanted && (own >= MAX_BOOSTS_OF_ONE || all >= MAX_BOOSTS) {
             let many = if own >= MAX_BOOSTS_OF_ONE {
-                "You have added a lot to this message. Take something back first."
+                texts::errors::OWN_REACTIONS
             } else {
-                "This message has as many reactions as it can carry."
+                texts::errors::ALL_REACTIONS
             };
             return Err(Error::invalid("content", many).into());
         }
