@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::ops::Range;
 
 /// Gives the variants of an enum the texts that stand for them in the database.
 macro_rules! stored {
@@ -129,9 +130,7 @@ impl Timestamp {
     pub fn utc_clock(self) -> String {
         let minute = self.0.rem_euclid(DAY_MS) / 60_000;
         let mut text = String::with_capacity(5);
-        push_padded(&mut text, minute / 60, 2);
-        text.push(':');
-        push_padded(&mut text, minute % 60, 2);
+        push_form(&mut text, *b"00:00", [(0..2, minute / 60), (3..5, minute % 60)]);
         text
     }
 
@@ -139,25 +138,22 @@ impl Timestamp {
     pub fn utc_date(self) -> String {
         let (year, month, day) = civil_from_days(self.utc_day());
         let mut text = String::with_capacity(10);
-        for (mark, part, width) in [("", year, 4), ("-", month, 2), ("-", day, 2)] {
-            text.push_str(mark);
-            push_padded(&mut text, part, width);
-        }
+        push_padded(&mut text, year, 4);
+        push_form(&mut text, *b"-00-00", [(1..3, month), (4..6, day)]);
         text
     }
 
     /// Appends the form that [`Display`](fmt::Display) prints. A page has hundreds of times, and
     /// formatting them was a tenth of its cost.
     pub fn push_to(self, text: &mut String) {
+        let (year, month, day) = civil_from_days(self.utc_day());
         let ms = self.0.rem_euclid(DAY_MS);
-        let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
-        text.push_str(&self.utc_date());
-        let clock = [("T", hour, 2), (":", minute, 2), (":", ms / 1_000 % 60, 2), (".", ms % 1_000, 3)];
-        for (mark, part, width) in clock {
-            text.push_str(mark);
-            push_padded(text, part, width);
-        }
-        text.push('Z');
+        let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+        push_padded(text, year, 4);
+        let date = [(1..3, month), (4..6, day)];
+        push_form(text, *b"-00-00", date);
+        let clock = [(1..3, hour), (4..6, minute), (7..9, second), (10..13, ms % 1_000)];
+        push_form(text, *b"T00:00:00.000Z", clock);
     }
 
     fn text(self) -> String {
@@ -211,22 +207,31 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Appends a number in figures, with zeros in front up to a width.
 pub fn push_padded(text: &mut String, number: i64, width: usize) {
-    let mut figures = [b'0'; 20];
-    let (mut rest, mut used) = (number.unsigned_abs(), 0);
-    for figure in figures.iter_mut().rev() {
-        if rest == 0 && used >= width {
-            break;
-        }
-        *figure += u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        used += 1;
-    }
+    let mut figures = itoa::Buffer::new();
+    let figures = figures.format(number.unsigned_abs());
     if number < 0 {
         text.push('-');
     }
-    let shown = figures.split_at(figures.len() - used).1;
-    // Figures are text; copied at once, because a page has hundreds of numbers.
-    text.push_str(std::str::from_utf8(shown).unwrap_or_default());
+    for _ in figures.len()..width {
+        text.push('0');
+    }
+    text.push_str(figures);
+}
+
+/// Appends a form of ASCII in which some places are filled with the figures of numbers.
+fn push_form<const LENGTH: usize, const PARTS: usize>(
+    text: &mut String,
+    mut form: [u8; LENGTH],
+    parts: [(Range<usize>, i64); PARTS],
+) {
+    for (places, number) in parts {
+        let mut rest = number.unsigned_abs();
+        for place in form.get_mut(places).into_iter().flatten().rev() {
+            *place += u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+    }
+    text.push_str(std::str::from_utf8(&form).unwrap_or_default());
 }
 
 /// Appends several texts.

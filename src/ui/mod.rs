@@ -33,9 +33,11 @@ use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
 use message::Painter;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 use state::{Chat, Link};
 use std::sync::Arc;
+use std::{io, mem};
 use wasm_bindgen_futures::spawn_local;
 
 /// Everything a signed-in page is made of.
@@ -98,7 +100,7 @@ pub struct RoomScreen {
     pub reply: Option<Quote>,
 }
 
-fn without_html<S: Serializer>(page: &MessagePage, serializer: S) -> Result<S::Ok, S::Error> {
+fn without_html<S: serde::Serializer>(page: &MessagePage, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Page<'a> {
         messages: Vec<Bare<'a>>,
@@ -360,19 +362,31 @@ const GONE: &str = "{offline}<span class=\"grow\">The connection is gone. Write 
                     and send themselves.</span><button type=\"button\" class=\"button button--s \
                     button--plain\">Reconnect</button>";
 
+/// JSON within a script element: no `<` of a text can close it.
+struct WithinScript;
+
+impl Formatter for WithinScript {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
+        for (at, part) in text.split('<').enumerate() {
+            to.write_all(if at > 0 { b"\\u003c" } else { b"" })?;
+            to.write_all(part.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
 /// A complete signed-in document.
-pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
+pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> Vec<u8> {
     let title = match &boot.screen {
         Screen::Room(screen) => format!("{} · {}", screen.room.name, boot.account_name),
         _ => boot.account_name.clone(),
     };
-    let data = serde_json::to_string(&**boot).unwrap_or_default();
     let styles = boot.styles.clone();
-    let boot = Arc::clone(boot);
     let owner = Owner::new_root(None);
     let (body, rows) = owner.with(|| {
         let rows = StoredValue::new(String::new());
-        (view! { <App boot=boot rows=rows/> }.to_html(), rows.get_value())
+        let body = view! { <App boot=Arc::clone(boot) rows=rows/> }.to_html();
+        (body, rows.try_update_value(mem::take).unwrap_or_default())
     });
     owner.cleanup();
     let (above, below) = body.split_once(ROWS_HERE).unwrap_or((&body, ""));
@@ -386,17 +400,15 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> String {
          <link rel=\"preload\" as=\"fetch\" type=\"application/wasm\" crossorigin href=\"{wasm}\">\
          <script type=\"module\" src=\"{script}\"></script>"
     );
-    let mut page = String::with_capacity(2_048 + body.len() + rows.len() + data.len());
+    let mut page = String::with_capacity(2_048 + body.len() + 2 * rows.len());
     open_document(&mut page, &title, theme, &head);
     for part in [above, &rows, below, "<script type=\"application/json\" id=\"boot\">"] {
         page.push_str(part);
     }
-    // `<` cannot close the script element from inside a JSON string once it is escaped.
-    for (at, part) in data.split('<').enumerate() {
-        page.push_str(if at > 0 { "\\u003c" } else { "" });
-        page.push_str(part);
-    }
-    page.push_str("</script></body></html>");
+    let mut page = page.into_bytes();
+    // What is written into memory in full cannot fail.
+    let _written = boot.serialize(&mut Serializer::with_formatter(&mut page, WithinScript));
+    page.extend_from_slice(b"</script></body></html>");
     page
 }
 

@@ -476,11 +476,10 @@ fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
 }
 
 /// `None` if brotli fails, which it does not do on memory.
-fn compressed(html: &str) -> Option<Bytes> {
+fn compressed(html: &[u8]) -> Option<Bytes> {
     let body = Vec::with_capacity(html.len() / 4);
     let mut writer = brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
-    writer.write_all(html.as_bytes()).ok()?;
-    writer.flush().ok()?;
+    writer.write_all(html).ok()?;
     Some(writer.into_inner().into())
 }
 

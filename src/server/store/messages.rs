@@ -109,15 +109,13 @@ macro_rules! page_statement {
             "SELECT ",
             packed_head!(),
             ", (SELECT last_seq FROM sequence),
-                    (SELECT json_group_array(json(packed)) FROM
-                        (SELECT ",
+                    (SELECT json_group_array(",
             packed_columns!(),
-            " AS packed FROM messages m JOIN users u ON u.id = m.creator_id
-              WHERE m.room_id = ms.room_id AND ",
+            ") FROM (SELECT m.* FROM messages m WHERE m.room_id = ms.room_id AND ",
             $filter,
             " ORDER BY ",
             $order,
-            " LIMIT ?3))
+            " LIMIT ?3) m CROSS JOIN users u ON u.id = m.creator_id)
              FROM memberships ms JOIN rooms r ON r.id = ms.room_id
              WHERE ms.user_id = ?1 AND ms.room_id = ?2 AND (?4 IS NOT NULL)"
         )
@@ -170,10 +168,15 @@ impl Store {
         };
         let head = unpack_head(&head)?;
         let mut messages = unpack_all(&packed, room_id)?;
-        let has_more = messages.len() > limit;
-        messages.truncate(limit);
-        if !matches!(position, Position::Since(_)) {
-            messages.sort_by_key(|message| message.id);
+        match position {
+            Position::Since(_) => messages.sort_by_key(|message| message.seq),
+            _ => messages.sort_by_key(|message| message.id),
+        }
+        let too_many = messages.len().saturating_sub(limit);
+        let has_more = too_many > 0;
+        match position {
+            Position::Newest | Position::Before(_) => drop(messages.drain(..too_many)),
+            _ => messages.truncate(limit),
         }
         // A cut answer to "what changed" proves nothing beyond its last change.
         let last = messages.last().filter(|_| has_more && matches!(position, Position::Since(_)));
