@@ -24,7 +24,8 @@ const LONGEST_NAME: usize = 80;
 /// What somebody with the right types after an `@` to mention every member.
 pub const EVERYBODY: &str = "everyone";
 /// The sounds that `/play` knows.
-const SOUNDS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/public/", env!("CAMPFIRE_LANGUAGE"), "/sounds.tsv"));
+const SOUNDS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/public/", env!("CAMPFIRE_LANGUAGE"), "/sounds.tsv"));
 
 /// What the author of a text may refer to.
 #[derive(Clone, Copy, Debug, Default)]
