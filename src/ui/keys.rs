@@ -176,7 +176,8 @@ fn dialog(id: &str) -> Option<HtmlDialogElement> {
 fn show_dialog(chat: Chat, id: &'static str) -> bool {
     spawn_local(async move {
         if dialog(id).is_none()
-            && let Ok(html) = browser::load_text(asset(&format!("{}/dialogs.html", texts::language::CODE))).await
+            && let Ok(html) =
+                browser::load_text(asset(&format!("{}/dialogs.html", texts::language::CODE))).await
             && dialog(id).is_none()
             && let Some(body) = find("body")
         {
@@ -440,7 +441,7 @@ fn person(at: usize, user: &UserRef) -> String {
     let text = ["@", &user.name, " "].concat();
     // Everybody at once.
     if user.id.get() == 0 {
-        return completion(at, &icon("users"), (&user.name, "all in this room"), &text);
+        return completion(at, &icon("users"), (&user.name, texts::composer::ALL_IN_THIS_ROOM), &text);
     }
     let mut face = String::new();
     push_face(&mut face, "avatar avatar--s", user, false);
