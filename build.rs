@@ -106,11 +106,15 @@ fn modules(texts: &Texts) -> String {
 /// A text as Rust: a constant, or a function of what is put in. If that is one thing in one place,
 /// also what stands before and after it, for HTML that is written piece by piece.
 fn item(key: &str, text: &Text) -> String {
+    let made = |form: &str| match form.contains('{') {
+        true => format!("format!(\"{form}\")"),
+        false => format!("\"{form}\".to_owned()"),
+    };
     let (shown, body) = match text {
-        Text::Plain(text) => (text, format!("format!(\"{text}\")")),
+        Text::Plain(text) => (text, made(text)),
         Text::Counted { one, other } => {
             let choose = "let count = count.to_string();\nif count == \"1\"";
-            (other, format!("{choose} {{ format!(\"{one}\") }} else {{ format!(\"{other}\") }}"))
+            (other, format!("{choose} {{ {} }} else {{ {} }}", made(one), made(other)))
         }
     };
     let mut names: Vec<_> =
