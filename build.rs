@@ -103,7 +103,8 @@ fn modules(texts: &Texts) -> String {
     code
 }
 
-/// A text as Rust: a constant, or a function of what is put in.
+/// A text as Rust: a constant, or a function of what is put in. If that is one thing in one place,
+/// also what stands before and after it, for HTML that is written piece by piece.
 fn item(key: &str, text: &Text) -> String {
     let (shown, body) = match text {
         Text::Plain(text) => (text, formatted(text)),
@@ -119,8 +120,16 @@ fn item(key: &str, text: &Text) -> String {
     if names.is_empty() {
         return format!("/// {shown}\npub const {}: &str = \"{shown}\";\n", key.to_uppercase());
     }
+    let parts = shown.split(['{', '}']).collect::<Vec<_>>();
+    let parts = match (text, parts.as_slice()) {
+        (Text::Plain(_), [before, _, after]) => {
+            let name = key.to_uppercase();
+            format!("/// {shown}\npub const {name}: (&str, &str) = (\"{before}\", \"{after}\");\n")
+        }
+        _ => String::new(),
+    };
     let names: Vec<_> = names.iter().map(|name| format!("{name}: impl std::fmt::Display")).collect();
-    format!("/// {shown}\npub fn {key}({}) -> String {{\n{body}\n}}\n", names.join(", "))
+    format!("{parts}/// {shown}\npub fn {key}({}) -> String {{\n{body}\n}}\n", names.join(", "))
 }
 
 /// An expression for a text with what is put in.

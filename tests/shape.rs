@@ -23,6 +23,17 @@ const RELEASED_MIGRATIONS: [(&str, &str); 6] = [
 /// Files of `domain` in the order in which they may build on each other.
 const DOMAIN_ORDER: [&str; 7] = ["account", "room", "composing", "message", "search", "event", "timeline"];
 
+/// Folders of what people see: their words are in `public/LANGUAGE/texts.json`, so that another
+/// language is another folder there.
+const TRANSLATED: [&str; 3] = ["src/domain/", "src/server/http/", "src/ui/"];
+
+/// Literals that look like a text and are none: keys and devices by their own names, and our own.
+const NO_TEXTS: &str = "Android Backspace Bearer Campfire Chrome Delete Edg Edge End Enter Escape \
+                        Firefox Home Linux Mac Macintosh Opera Safari Tab Windows";
+
+/// Attributes that are read out or shown.
+const READ_OUT: [&str; 4] = ["aria-label", "title", "placeholder", "alt"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -94,6 +105,199 @@ fn offences(forbidden: &[&str], may: impl Fn(&str) -> bool) -> Vec<String> {
 /// The words of the code: identifiers, keywords, numbers.
 fn words(code: &str) -> Vec<&str> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+}
+
+/// A string literal and the code on both sides of it.
+struct Literal<'a> {
+    before: &'a str,
+    text: String,
+    after: &'a str,
+}
+
+fn literals(code: &str) -> Vec<Literal<'_>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = code[at..].find(['"', '\'']).map(|ahead| at + ahead) {
+        let (before, rest) = (&code[..start], &code[start + 1..]);
+        if code[start..].starts_with('\'') {
+            // A lifetime has no second quote; a character may be one itself.
+            let escape = if rest.starts_with('\\') { 2 } else { 0 };
+            let character =
+                rest[escape..].char_indices().take(12).find(|(_, c)| *c == '\'').map(|(end, _)| end);
+            let one = |end: &usize| escape > 0 || rest[..*end].chars().count() == 1;
+            at = start + 1 + character.filter(one).map_or(0, |end| escape + end + 1);
+            continue;
+        }
+        let hashes = before.len() - before.trim_end_matches('#').len();
+        let raw = before[..before.len() - hashes].ends_with('r');
+        let mut escaped = false;
+        let end = match raw {
+            true => rest.find(&format!("\"{}", "#".repeat(hashes))),
+            false => rest.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            }),
+        };
+        let end = end.unwrap_or(rest.len() - 1);
+        // What a backslash at the end of a line joins.
+        let lines: Vec<_> = rest[..end].split("\\\n").map(str::trim_start).collect();
+        let text = rest[..end].split_once("\\\n").map_or(rest[..end].to_owned(), |_| lines.concat());
+        found.push(Literal { before, text: text.replace("\\\"", "\""), after: &rest[end + 1..] });
+        at = start + end + 2;
+    }
+    found
+}
+
+fn has_letters(text: &str) -> bool {
+    text.chars().any(char::is_alphabetic)
+}
+
+/// Without what is put into it: `{name}`, and `{{section.key}}` in a file.
+fn without_places(text: &str) -> String {
+    let mut depth = 0_usize;
+    text.chars()
+        .filter(|c| {
+            depth = if *c == '{' { depth + 1 } else { depth };
+            let stays = depth == 0;
+            depth = if *c == '}' { depth.saturating_sub(1) } else { depth };
+            stays
+        })
+        .collect()
+}
+
+/// The words in HTML, whole or a piece of it: between elements and in attributes that are read out.
+fn words_in_html(html: &str) -> Vec<String> {
+    let html = without_places(html);
+    let tag = |part: &str| part.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
+    let mut found = Vec::new();
+    for name in READ_OUT {
+        let start = format!(" {name}=\"");
+        let values = html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap());
+        found.extend(values.map(str::to_owned));
+    }
+    if html.contains("\">") || html.split('<').skip(1).any(tag) {
+        for (at, part) in html.split('<').enumerate() {
+            let text = match part.split_once('>') {
+                Some((_, text)) => text,
+                None if at == 0 => part,
+                None => "",
+            };
+            found.push(text.to_owned());
+        }
+    }
+    // What is shown of an address is the same in every language.
+    found.retain(|text| has_letters(text) && !text.starts_with('?'));
+    found
+}
+
+impl Literal<'_> {
+    /// Reasons, what is logged, and what `frames!` documents: `name: Type = "What it is."`.
+    fn is_for_developers(&self) -> bool {
+        let before = self.before.trim_end();
+        let logged = before.rsplit([';', '{', '}']).next().is_some_and(|code| code.contains("tracing::"));
+        let field = before.rsplit(['{', ',', '\n']).next().and_then(|code| code.strip_suffix(" ="));
+        let field = field.and_then(|field| field.trim_start().split_once(": "));
+        let documented = field.is_some_and(|(name, _)| words(name) == [name]);
+        before.ends_with("reason =") || logged || documented
+    }
+
+    /// The words in it that people would see.
+    fn words(&self) -> Vec<String> {
+        let (before, after) = (self.before.trim_end(), self.after.trim_start());
+        if self.is_for_developers() {
+            return Vec::new();
+        }
+        let arrow = before.ends_with("=>") || before.ends_with("->");
+        let between = before.ends_with('}') && after.starts_with('{');
+        let child = before.ends_with('>') && !arrow || after.starts_with('<') || between;
+        let attribute = READ_OUT
+            .iter()
+            .any(|name| before.ends_with(&format!(" {name}=")) || before.ends_with(&format!("\"{name}\",")));
+        let named = (child || attribute) && has_letters(&without_places(&self.text));
+        if named || reads_as_text(&self.text) {
+            return vec![self.text.clone()];
+        }
+        words_in_html(&self.text)
+    }
+}
+
+/// Whether this is a sentence, or one word written like the beginning of one. What begins with a
+/// number or with a place for something is one as well, unless it is HTML.
+fn reads_as_text(text: &str) -> bool {
+    let plain = without_places(text);
+    let letters = |word: &str| word.trim_matches(|c: char| !c.is_alphabetic()).to_owned();
+    let lower = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_lowercase() || c == '-');
+    let words: Vec<_> = plain.split_whitespace().map(letters).collect();
+    let [first, others @ ..] = words.as_slice() else {
+        return false;
+    };
+    let others = if plain.starts_with(' ') { &words } else { others };
+    let capital = plain.starts_with(char::is_uppercase);
+    let begins = capital || text.starts_with(|c: char| c == '{' || c.is_ascii_digit()) && !text.contains('<');
+    let alone = capital && others.is_empty() && plain.trim_start().starts_with(first.as_str());
+    let label = alone && first.chars().next().is_some_and(|c| lower(&first[c.len_utf8()..]));
+    let label = label && plain.trim().trim_end_matches([':', '.', '…', '?']) == first;
+    let name = NO_TEXTS.split(' ').any(|name| name == text.trim());
+    !name && (label || begins && others.iter().any(|word| lower(word)))
+}
+
+#[test]
+fn what_people_read_stands_in_the_texts_of_their_language() {
+    let mut found = Vec::new();
+    for source in sources() {
+        if TRANSLATED.iter().any(|folder| source.path.starts_with(folder)) {
+            for literal in literals(&source.code) {
+                let line = literal.before.lines().count();
+                let words = literal.words().into_iter();
+                found.extend(words.map(|words| format!("{}:{line} {words}", source.path)));
+            }
+        }
+    }
+    for entry in fs::read_dir(root().join("src/ui")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "html") {
+            let words = words_in_html(&fs::read_to_string(&path).unwrap()).into_iter();
+            found.extend(words.map(|words| format!("{}: {words}", path.display())));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_text_is_noticed_wherever_it_stands() {
+    let texts = [
+        r#"<b>"bot"</b>"#,
+        r#"<input placeholder="a name" id=id>"#,
+        r#"set(&button, "title", "copied");"#,
+        r#"Some("Save")"#,
+        r#"Err("That did not work.")"#,
+        r#"format!("Message {name}")"#,
+        r#"format!("{count} people.")"#,
+        r#"label: "E-mail","#,
+        r#"push("<p>not sent");"#,
+        r#"push("\" aria-label=\"add a \
+            reaction\">");"#,
+        r#"let quote = '"'; push("Close")"#,
+        r#"{address}", last seen "{moment}"#,
+    ];
+    for code in texts {
+        let words: Vec<_> = literals(code).iter().flat_map(Literal::words).collect();
+        assert_eq!(words.len(), 1, "{code}: {words:?}");
+    }
+    let others = [
+        r#"<b class="row choice">{name}</b>"#,
+        r#""<p class=\"empty__title\" title=\"{title}\">{{=lock}}{text}</p>""#,
+        r#"fn key<'a>(key: &'a str) -> bool { key == "ArrowUp" || key == "Enter" }"#,
+        r#"tracing::debug!(%error, "The socket was refused");"#,
+        r#"frames! { cursor: Option<Seq> = "The last change.", }"#,
+        r#"#[expect(clippy::panic, reason = "Nothing can go on here")]"#,
+        r#"match name { "Android" => "icon icon--s", _ => ".rich a.mention" }"#,
+    ];
+    for code in others {
+        let words: Vec<_> = literals(code).iter().flat_map(Literal::words).collect();
+        assert!(words.is_empty(), "{code}: {words:?}");
+    }
 }
 
 #[test]

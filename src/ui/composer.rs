@@ -20,6 +20,7 @@ use super::state::Chat;
 use crate::domain::composing::{Field, Format, is_code, trigger};
 use crate::domain::event::Sidebar;
 use crate::domain::{RoomId, Seq, push_escaped};
+use crate::texts;
 use leptos::ev::{self, Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -299,7 +300,7 @@ impl Writing {
             match browser::preview(room_id, &text).await {
                 Ok(html) => show_preview(Some(&html)),
                 Err(CallError::Refused(why)) => self.problem.set(Some(why.message)),
-                Err(_) => self.chat.notice.set(Some("The preview did not come. Try again.".into())),
+                Err(_) => self.chat.notice.set(Some(texts::composer::PREVIEW_DID_NOT_COME.into())),
             }
         });
     }
@@ -359,9 +360,8 @@ impl Writing {
 /// The way back to the newest message, with the number of those not seen yet.
 fn jump_pill(unseen: u32) -> String {
     let text = match unseen {
-        0 => "Jump to newest".to_owned(),
-        1 => "1 new message".to_owned(),
-        count => format!("{count} new messages"),
+        0 => texts::composer::JUMP_TO_NEWEST.to_owned(),
+        count => texts::composer::new_messages(count),
     };
     let start = "<button type=\"button\" class=\"jump\" data-do=\"jump\">";
     [start, &icon("arrow-down"), &text, "</button>"].concat()
@@ -380,6 +380,10 @@ fn is_in_field(event: &Event) -> bool {
     let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|target| target.id() == "body")
 }
+
+const TOOLS: &str = include_str!(concat!(env!("OUT_DIR"), "/composer.html"));
+const BUTTONS: &str = include_str!(concat!(env!("OUT_DIR"), "/composer_buttons.html"));
+const EMOJI: &str = include_str!(concat!(env!("OUT_DIR"), "/emoji.html"));
 
 /// Everything below the message list.
 #[component]
@@ -400,7 +404,7 @@ pub fn Composer(
     let action = move || chat.room.with(|room| Some(format!("/rooms/{}/messages", room.as_ref()?.id)));
     let placeholder = move || {
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-        format!("Message {}", name.unwrap_or_default())
+        texts::composer::message_room(name.unwrap_or_default())
     };
     let jump = live("jump", move || {
         let shown = chat.away.get() || chat.has_newer.get();
@@ -440,7 +444,7 @@ pub fn Composer(
             on:mousedown=move |event| writing.pressed(&event)>
             <div class="beside" id="jump" inner_html=jump></div>
             <p class="typing" id="typing" aria-live="polite" inner_html=typists></p>
-            <form class="composer" action=action method="post" aria-label="New message"
+            <form class="composer" action=action method="post" aria-label=texts::composer::NEW_MESSAGE
                 on:submit=move |event| {
                     event.prevent_default();
                     writing.send();
@@ -449,19 +453,18 @@ pub fn Composer(
                     <p class="composer__context composer__problem" role="alert">{sentence}</p>
                 })}
                 <div class="beside" id="reply" inner_html=reply></div>
-                <div class="beside" inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/composer.html")))></div>
+                <div class="beside" inner_html=illustrated(TOOLS)></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
                         placeholder=placeholder aria-label=placeholder
                         aria-autocomplete="list">{typed}</textarea>
-                    <span class="beside"
-                        inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/composer_buttons.html")))></span>
+                    <span class="beside" inner_html=illustrated(BUTTONS)></span>
                 </div>
                 <ul class="plate menu menu--docked" id=CHOICES role="listbox"
-                    aria-label="Suggestions" hidden></ul>
+                    aria-label=texts::composer::SUGGESTIONS hidden></ul>
             </form>
-            <div inner_html=illustrated(include_str!(concat!(env!("OUT_DIR"), "/emoji.html")))></div>
+            <div inner_html=illustrated(EMOJI)></div>
         </div>
     }
 }

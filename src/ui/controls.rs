@@ -8,6 +8,7 @@ use super::{browser, log};
 use crate::domain::account::{UserRef, hue, initials};
 use crate::domain::error::Error;
 use crate::domain::{UserId, push_all, push_escaped};
+use crate::texts;
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;
@@ -208,7 +209,7 @@ pub fn FormError(
 
 const NAME: FieldKind = FieldKind {
     name: "name",
-    label: "Your name",
+    label: texts::entrance::YOUR_NAME,
     input: "text",
     autocomplete: "name",
     hint: "",
@@ -216,7 +217,7 @@ const NAME: FieldKind = FieldKind {
 };
 const EMAIL: FieldKind = FieldKind {
     name: "email_address",
-    label: "E-mail",
+    label: texts::entrance::E_MAIL,
     input: "email",
     autocomplete: "username",
     hint: "",
@@ -224,15 +225,15 @@ const EMAIL: FieldKind = FieldKind {
 };
 const NEW_PASSWORD: FieldKind = FieldKind {
     name: "password",
-    label: "Password",
+    label: texts::entrance::PASSWORD,
     input: "password",
     autocomplete: "new-password",
-    hint: "At least 10 characters. A short sentence works well.",
+    hint: texts::entrance::PASSWORD_HINT,
     longest: 1_024,
 };
 const PASSWORD: FieldKind = FieldKind {
     name: "password",
-    label: "Password",
+    label: texts::entrance::PASSWORD,
     input: "password",
     autocomplete: "current-password",
     hint: "",
@@ -240,10 +241,10 @@ const PASSWORD: FieldKind = FieldKind {
 };
 const ACCOUNT: FieldKind = FieldKind {
     name: "account_name",
-    label: "Workspace name",
+    label: texts::entrance::WORKSPACE_NAME,
     input: "text",
     autocomplete: "off",
-    hint: "Shown in the sidebar and on the sign-in page.",
+    hint: texts::entrance::WORKSPACE_NAME_HINT,
     longest: 60,
 };
 
@@ -296,9 +297,9 @@ pub fn FirstRun(
     error: Option<Error>,
 ) -> impl IntoView {
     view! {
-        <Threshold title="Light the fire".to_owned() foot="Everything stays on this server."
-            lead="Make the first account. It will be an administrator, and nobody else can do this \
-                  after you.".to_owned()>
+        <Threshold title=texts::entrance::LIGHT_THE_FIRE.to_owned()
+            lead=texts::entrance::MAKE_THE_FIRST_ACCOUNT.to_owned()
+            foot=texts::entrance::EVERYTHING_STAYS_HERE>
             <FormError error=error.clone()/>
             <form class="form" action="/first_run" method="post">
                 <Field kind=ACCOUNT value=typed.account_name error=error.clone()/>
@@ -306,7 +307,7 @@ pub fn FirstRun(
                 <Field kind=EMAIL value=typed.email_address error=error.clone()/>
                 <Field kind=NEW_PASSWORD error=error.clone()/>
                 <button class="button button--ember button--wide" type="submit">
-                    "Create workspace"
+                    {texts::entrance::CREATE_WORKSPACE}
                 </button>
             </form>
         </Threshold>
@@ -325,12 +326,14 @@ pub fn SignIn(
 ) -> impl IntoView {
     view! {
         <Threshold title=account_name foot=VERSION
-            lead="Sign in to pick up the conversation.".to_owned()>
+            lead=texts::entrance::SIGN_IN_LEAD.to_owned()>
             <FormError error=error.clone()/>
             <form class="form" action="/session" method="post">
                 <Field kind=EMAIL value=typed.email_address error=error.clone()/>
                 <Field kind=PASSWORD error=error.clone()/>
-                <button class="button button--primary button--wide" type="submit">"Sign in"</button>
+                <button class="button button--primary button--wide" type="submit">
+                    {texts::button::SIGN_IN}
+                </button>
             </form>
         </Threshold>
     }
@@ -351,24 +354,23 @@ pub fn Join(
     error: Option<Error>,
 ) -> impl IntoView {
     view! {
-        <Threshold title=format!("Join {account_name}") foot=VERSION
-            lead="You were invited to this team chat. Tell them who you are.".to_owned()>
+        <Threshold title=texts::entrance::join(account_name) foot=VERSION
+            lead=texts::entrance::YOU_WERE_INVITED.to_owned()>
             <FormError error=error.clone()/>
             <form class="form" action=format!("/join/{code}") method="post">
                 <Field kind=NAME value=typed.name error=error.clone()/>
                 <Field kind=EMAIL value=typed.email_address error=error.clone()/>
                 <Field kind=NEW_PASSWORD error=error.clone()/>
                 <button class="button button--primary button--wide" type="submit">
-                    "Join the chat"
+                    {texts::entrance::JOIN_THE_CHAT}
                 </button>
             </form>
-            <p class="threshold__lead">"Already a member? "<a href="/session/new">"Sign in"</a></p>
-            <aside class="stack" aria-label="Join on another device">
+            <p class="threshold__lead">
+                {texts::entrance::ALREADY_A_MEMBER}" "<a href="/session/new">{texts::button::SIGN_IN}</a>
+            </p>
+            <aside class="stack" aria-label=texts::entrance::JOIN_ON_ANOTHER_DEVICE>
                 <div inner_html=qr></div>
-                <p class="small muted">
-                    "On your phone instead? Point the camera at this code. It opens this same \
-                     invitation."
-                </p>
+                <p class="small muted">{texts::entrance::ON_YOUR_PHONE_INSTEAD}</p>
             </aside>
         </Threshold>
     }
@@ -386,9 +388,11 @@ pub fn ConfirmSignIn(
 ) -> impl IntoView {
     view! {
         <Threshold title=account_name foot=VERSION
-            lead=format!("Sign in on this device as {name}?")>
+            lead=texts::entrance::sign_in_as(name)>
             <form class="form" action=action method="post">
-                <button class="button button--primary button--wide" type="submit">"Sign in"</button>
+                <button class="button button--primary button--wide" type="submit">
+                    {texts::button::SIGN_IN}
+                </button>
             </form>
         </Threshold>
     }
@@ -408,12 +412,12 @@ pub fn ResetPassword(
 ) -> impl IntoView {
     view! {
         <Threshold title=account_name foot=VERSION
-            lead=format!("A new password for {name}. It signs out every other device.")>
+            lead=texts::entrance::new_password_for(name)>
             <FormError error=error.clone()/>
             <form class="form" action=action method="post">
                 <Field kind=NEW_PASSWORD error=error/>
                 <button class="button button--primary button--wide" type="submit">
-                    "Set password"
+                    {texts::entrance::SET_PASSWORD}
                 </button>
             </form>
         </Threshold>
@@ -430,17 +434,19 @@ pub fn Problem(
 ) -> impl IntoView {
     let status = error.status();
     let (title, text) = match &error {
-        Error::NotFound => (
-            "There is nothing at this address",
-            "The link may be old, or it points into a room you are not part of.".to_owned(),
-        ),
-        Error::Unavailable | Error::Unexpected | Error::StorageFull | Error::WriterUnavailable => {
-            ("The fire went out for a moment", error.to_string())
+        Error::NotFound => {
+            (texts::problem::NOTHING_AT_THIS_ADDRESS, texts::problem::THE_LINK_MAY_BE_OLD.to_owned())
         }
-        _ => ("That did not work", error.to_string()),
+        Error::Unavailable | Error::Unexpected | Error::StorageFull | Error::WriterUnavailable => {
+            (texts::problem::THE_FIRE_WENT_OUT, error.to_string())
+        }
+        _ => (texts::problem::THAT_DID_NOT_WORK, error.to_string()),
     };
     // A reference helps where somebody has to look into the log.
-    let code = if status >= 500 { format!("{status}, reference {request_id}") } else { status.to_string() };
+    let code = match status {
+        500.. => texts::problem::reference(request_id, status),
+        _ => status.to_string(),
+    };
     let face = match status {
         500.. => view! { <Mark class="mark mark--l mark--ash"/> }.into_any(),
         _ => view! { <span class="avatar avatar--xl" data-hue="2"><Icon name="hash"/></span> }.into_any(),
@@ -454,7 +460,7 @@ pub fn Problem(
                     <p class="empty__text">{text}</p>
                     <p class="empty__code">{code}</p>
                     <div class="button-row">
-                        <a class="button button--primary" href="/">"Back to the chat"</a>
+                        <a class="button button--primary" href="/">{texts::button::BACK_TO_THE_CHAT}</a>
                     </div>
                 </div>
             </div>

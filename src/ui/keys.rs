@@ -441,7 +441,7 @@ fn person(at: usize, user: &UserRef) -> String {
     let text = ["@", &user.name, " "].concat();
     // Everybody at once.
     if user.id.get() == 0 {
-        return completion(at, &icon("users"), (&user.name, "all in this room"), &text);
+        return completion(at, &icon("users"), (&user.name, texts::composer::ALL_IN_THIS_ROOM), &text);
     }
     let mut face = String::new();
     push_face(&mut face, "avatar avatar--s", user, false);

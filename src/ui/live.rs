@@ -17,6 +17,7 @@ use crate::domain::message::{ClientMessageId, Draft, Message, Outgoing, Quote};
 use crate::domain::search::sort;
 use crate::domain::timeline::{NextAttempt, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
+use crate::texts;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, SinkExt, StreamExt, select_biased};
 use gloo_net::websocket::Message as SocketMessage;
@@ -203,8 +204,8 @@ impl Chat {
     /// The sentence to show when the text breaks a rule; it is kept.
     pub fn send(self, body: &str) -> Result<(), String> {
         let draft = Draft::parse(body).map_err(|error| error.to_string())?;
-        let room_id = self.room_id().ok_or("Choose a room first.")?;
-        let id = browser::client_message_id().ok_or("This browser cannot send messages.")?;
+        let room_id = self.room_id().ok_or(texts::notice::CHOOSE_A_ROOM_FIRST)?;
+        let id = browser::client_message_id().ok_or(texts::notice::THIS_BROWSER_CANNOT_SEND)?;
         self.hold_room(room_id);
         let reply_to = self.replying.with_untracked(|replying| {
             replying.as_ref().filter(|(room, _)| *room == room_id).map(|(_, quote)| quote.id)
@@ -422,7 +423,7 @@ impl Chat {
     pub(super) fn tell(self, error: CallError) {
         match error {
             CallError::Passing => {
-                self.notice.set(Some("The server did not answer. Try again.".into()));
+                self.notice.set(Some(texts::notice::THE_SERVER_DID_NOT_ANSWER.into()));
             }
             CallError::SignedOut => browser::go_to("/session/new"),
             CallError::Refused(why) => self.notice.set(Some(why.message)),

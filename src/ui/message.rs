@@ -20,6 +20,7 @@ use crate::domain::composing::{Boost, QUICK_BOOSTS, is_only_emoji};
 use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent};
 use crate::domain::search::{Emoji, complete};
 use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
+use crate::texts;
 use leptos::prelude::*;
 use std::sync::Arc;
 use wasm_bindgen::JsCast;
@@ -103,10 +104,10 @@ impl Painter<'_> {
             self.push_day(html, row);
         }
         if row.opens_unread {
-            html.push_str(
-                "<div class=\"divider divider--new\" role=\"separator\" aria-label=\"New messages\">\
-                 <span class=\"divider__label\">New</span></div>",
-            );
+            let start = "<div class=\"divider divider--new\" role=\"separator\" aria-label=\"";
+            let shown = "\"><span class=\"divider__label\">";
+            let (label, word) = (texts::message::NEW_MESSAGES, texts::message::NEW);
+            push_all(html, &[start, label, shown, word, "</span></div>"]);
         }
     }
 
@@ -137,9 +138,10 @@ impl Painter<'_> {
         html.push_str(" data-key=\"");
         row.key().push_to(html);
         // Without the time, which only the reader's own browser can put into words; it is inside.
-        html.push_str("\" tabindex=\"-1\" aria-label=\"Message from ");
+        let (before, after) = texts::message::MESSAGE_FROM;
+        push_all(html, &["\" tabindex=\"-1\" aria-label=\"", before]);
         push_escaped(html, self.author(row).1);
-        html.push_str("\"><div class=\"message__in\">");
+        push_all(html, &[after, "\"><div class=\"message__in\">"]);
         self.push_inside(html, row);
         html.push_str("</div></article>");
     }
@@ -162,7 +164,8 @@ impl Painter<'_> {
         html.push_str(&message.body_html);
         html.push_str("</div>");
         if message.edited_at.is_some() {
-            html.push_str("<span class=\"message__note message__edited\">(edited)</span>");
+            let start = "<span class=\"message__note message__edited\">";
+            push_all(html, &[start, texts::message::EDITED, "</span>"]);
         }
         if !message.boosts.is_empty() {
             self.push_reactions(html, message);
@@ -170,13 +173,13 @@ impl Painter<'_> {
         if self.plain && may_change(row, self.viewer) {
             html.push_str("<noscript><a class=\"message__note\" data-action=\"edit\" href=\"");
             push_address(html, message);
-            html.push_str("/edit\">Edit or delete</a></noscript>");
+            push_all(html, &["/edit\">", texts::message::EDIT_OR_DELETE, "</a></noscript>"]);
         }
         // Without scripts, a message's time leads to its page, and this to what one can do there.
         if self.plain && self.found == Some(message.id) {
             html.push_str("<noscript><a class=\"message__note\" href=\"");
             push_address(html, message);
-            html.push_str("/boosts\">React or reply</a></noscript>");
+            push_all(html, &["/boosts\">", texts::message::REACT_OR_REPLY, "</a></noscript>"]);
         }
         html.push_str("</div>");
     }
@@ -188,8 +191,8 @@ impl Painter<'_> {
         let icon = symbol("reply");
         let start = "><svg class=\"icon icon--s icon--flip\" aria-hidden=\"true\">";
         push_all(html, &["\"", self.stop(), start, &icon, "</svg>"]);
-        html.push_str("<span class=\"visually-hidden\">In reply to </span>");
-        html.push_str("<span class=\"reply-ref__who\" dir=\"auto\">");
+        push_all(html, &["<span class=\"visually-hidden\">", texts::message::IN_REPLY_TO]);
+        html.push_str(" </span><span class=\"reply-ref__who\" dir=\"auto\">");
         push_escaped(html, &quote.creator.name);
         html.push_str("</span> <span class=\"reply-ref__what truncate\" dir=\"auto\">");
         push_escaped(html, quote.shown());
@@ -199,7 +202,8 @@ impl Painter<'_> {
     fn push_reactions(self, html: &mut String, message: &Message) {
         html.push_str("<form method=\"post\" action=\"");
         push_address(html, message);
-        html.push_str("/boosts\"><ul class=\"reactions\" aria-label=\"Reactions\">");
+        let start = "/boosts\"><ul class=\"reactions\" aria-label=\"";
+        push_all(html, &[start, texts::message::REACTIONS, "\">"]);
         for reaction in &message.boosts {
             let mine = reaction.is_by(self.viewer.id);
             let (wish, pressed) = if mine { ("remove", "true") } else { ("content", "false") };
@@ -218,7 +222,8 @@ impl Painter<'_> {
         }
         html.push_str("<li><a class=\"reaction reaction--add\" data-action=\"react\" href=\"");
         push_address(html, message);
-        push_all(html, &["/boosts\" aria-label=\"Add reaction\"", self.stop(), ">"]);
+        let label = texts::message::ADD_REACTION;
+        push_all(html, &["/boosts\" aria-label=\"", label, "\"", self.stop(), ">"]);
         let icon = symbol("smile-plus");
         let start = "<svg class=\"icon icon--s\" aria-hidden=\"true\">";
         push_all(html, &[start, &icon, "</svg></a></li></ul></form>"]);
@@ -231,18 +236,14 @@ impl Painter<'_> {
         push_escaped(html, &outgoing.body);
         html.push_str("</p></div>");
         match failure(row) {
-            None => html.push_str("<p class=\"message__note\">Sending…</p>"),
+            None => push_all(html, &["<p class=\"message__note\">", texts::message::SENDING, "</p>"]),
             Some(reason) => {
                 html.push_str("<p class=\"message__failure\" role=\"alert\"><span>");
                 let icon = symbol("warning");
                 let start = "<svg class=\"icon icon--s\" aria-hidden=\"true\">";
-                push_all(html, &[start, &icon, "</svg>Not sent. "]);
+                push_all(html, &[start, &icon, "</svg>", texts::message::NOT_SENT, " "]);
                 push_escaped(html, reason);
-                html.push_str(
-                    "</span><button type=\"button\" class=\"link-button\" data-action=\"retry\">\
-                     Try again</button><button type=\"button\" class=\"link-button\" \
-                     data-action=\"discard\">Delete</button></p>",
-                );
+                html.push_str(include_str!(concat!(env!("OUT_DIR"), "/unsent.html")));
             }
         }
         html.push_str("</div>");
@@ -280,8 +281,11 @@ impl Painter<'_> {
         if let Some(message) = stored {
             push_all(html, &["<a class=\"", class, "\" href=\""]);
             push_permalink(html, message.room_id, message.id);
-            let label = if row.follow { "\" aria-label=\"Link to this message\"" } else { "\"" };
-            push_all(html, &[label, self.stop(), ">"]);
+            let (start, label) = match row.follow {
+                true => ("\" aria-label=\"", texts::message::LINK_TO_THIS_MESSAGE),
+                false => ("", ""),
+            };
+            push_all(html, &[start, label, "\"", self.stop(), ">"]);
         } else {
             push_all(html, &["<span class=\"", class, "\">"]);
         }
@@ -347,21 +351,16 @@ fn push_address(html: &mut String, message: &Message) {
 
 /// The line above the composer that says which message is about to be answered.
 pub fn reply_line(quote: &Quote) -> String {
-    let mut html = illustrated(
-        "<div class=\"composer__context\">{reply}<span class=\"grow truncate\" dir=\"auto\">\
-         Replying to <strong>",
-    );
+    let mut html =
+        illustrated("<div class=\"composer__context\">{reply}<span class=\"grow truncate\" dir=\"auto\">");
+    let (before, after) = texts::composer::REPLYING_TO;
+    push_all(&mut html, &[before, "<strong>"]);
     push_escaped(&mut html, &quote.creator.name);
-    html.push_str("</strong>: ");
+    push_all(&mut html, &["</strong>", after, " "]);
     push_escaped(&mut html, quote.shown());
     html.push_str("</span><input type=\"hidden\" name=\"reply_to\" value=\"");
     push_padded(&mut html, quote.id.get(), 1);
-    html.push_str(&illustrated(
-        "\"><button type=\"button\" class=\"icon-button icon-button--s with-scripts\" \
-         data-do=\"stop-reply\" aria-label=\"Stop replying\" title=\"Stop replying\">\
-         {close}</button></div>",
-    ));
-    html
+    html + &illustrated(include_str!(concat!(env!("OUT_DIR"), "/stop_reply.html")))
 }
 
 /// Emoji found for a reaction at most.
@@ -373,14 +372,7 @@ pub fn picker() -> String {
     for (emoji, name) in QUICK_BOOSTS {
         push_choice(&mut html, emoji, name);
     }
-    html.push_str(
-        "</span><form class=\"picker__row\"><input class=\"input\" autocomplete=\"off\" \
-         aria-label=\"Emoji name or a few words\" placeholder=\"Emoji name or a few words\">\
-         <button class=\"button button--s\">Add</button><button type=\"button\" \
-         class=\"button button--s button--plain\" data-action=\"stop-reacting\">Close</button>\
-         </form><span class=\"picker__row picker__found\" aria-live=\"polite\"></span>",
-    );
-    html
+    html + include_str!(concat!(env!("OUT_DIR"), "/picker.html"))
 }
 
 /// What was found for a text in that picker.
@@ -394,7 +386,8 @@ fn found(emoji: &[Emoji<'_>]) -> String {
 
 fn push_choice(html: &mut String, emoji: &str, name: &str) {
     html.push_str("<button type=\"button\" class=\"icon-button\" data-action=\"boost\" value=\"");
-    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"React with ", name, "\">"]);
+    let (before, after) = texts::message::REACT_WITH;
+    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"", before, name, after, "\">"]);
     push_all(html, &[emoji, "</button>"]);
 }
 

@@ -26,12 +26,13 @@ use crate::domain::composing::Reaction;
 use crate::domain::event::Sidebar;
 use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote};
 use crate::domain::room::{Room, SidebarRoom, Waiting};
-use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped, push_padded};
+use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_all, push_escaped, push_padded};
 use crate::texts;
 use controls::{asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
+use leptos::tachys::html::InertElement;
 use message::Painter;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
@@ -211,7 +212,7 @@ pub fn App(
         notice.into_iter().chain(chat.removal.get().map(|_| removal())).collect()
     });
     view! {
-        <a class="skip" href="#main">"Skip to content"</a>
+        {InertElement::new(include_str!(concat!(env!("OUT_DIR"), "/skip.html")))}
         <div class="app">
             <sidebar::SidebarNav chat=chat/>
             {sheet}
@@ -229,16 +230,14 @@ pub fn App(
 fn notice(text: &str) -> String {
     let mut html = illustrated("<div class=\"toast\">{warning}<span class=\"grow\">");
     push_escaped(&mut html, text);
-    html + "</span><button type=\"button\" class=\"button button--s\">Close</button></div>"
+    let button = "</span><button type=\"button\" class=\"button button--s\">";
+    push_all(&mut html, &[button, texts::button::CLOSE, "</button></div>"]);
+    html
 }
 
 /// A message that can still be brought back.
 fn removal() -> String {
-    illustrated(
-        "<div class=\"toast\">{trash}<span class=\"grow\">Message deleted</span><button \
-         type=\"button\" class=\"button button--s\" id=\"undo\" aria-keyshortcuts=\"Control+Z\" \
-         title=\"Undo (Ctrl or ⌘ Z)\">Undo</button></div>",
-    )
+    illustrated(include_str!(concat!(env!("OUT_DIR"), "/removal.html")))
 }
 
 /// The data a page was rendered from, read back from the page. `None` where there is none.
@@ -358,9 +357,7 @@ fn ConnectionBanner(
     }
 }
 
-const GONE: &str = "{offline}<span class=\"grow\">The connection is gone. Write on: messages wait here \
-                    and send themselves.</span><button type=\"button\" class=\"button button--s \
-                    button--plain\">Reconnect</button>";
+const GONE: &str = include_str!(concat!(env!("OUT_DIR"), "/connection_gone.html"));
 
 /// JSON within a script element: no `<` of a text can close it.
 struct WithinScript;

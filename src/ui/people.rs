@@ -4,11 +4,12 @@
 //! Plain HTML with forms, rendered by the server only and left as it is by the browser. What a
 //! script adds, finding a person while typing and switching the theme at once, is in `ui::room`.
 
-use super::Theme;
 use super::controls::{Avatar, Field, FieldKind, FormError, Icon};
+use super::{Theme, fragment};
 use crate::domain::account::{Device, MAX_BIO, Person, Profile, Role, Status, Viewer};
 use crate::domain::error::Error;
 use crate::domain::{Timestamp, UserId};
+use crate::texts;
 use leptos::prelude::*;
 
 /// More people than this can be searched (Campfire's value).
@@ -22,14 +23,14 @@ const fn field(
     FieldKind { name, label, input, autocomplete, hint, longest }
 }
 
-const NAME: FieldKind = field(("name", "Name", "text"), "name", ("", 60));
-const EMAIL: FieldKind = field(("email_address", "E-mail", "email"), "email", ("", 254));
+const NAME: FieldKind = field(("name", texts::people::NAME, "text"), "name", ("", 60));
+const EMAIL: FieldKind = field(("email_address", texts::entrance::E_MAIL, "email"), "email", ("", 254));
 const CURRENT: FieldKind =
-    field(("current_password", "Current password", "password"), "current-password", ("", 1_024));
+    field(("current_password", texts::people::CURRENT_PASSWORD, "password"), "current-password", ("", 1_024));
 const PASSWORD: FieldKind = field(
-    ("password", "New password", "password"),
+    ("password", texts::people::NEW_PASSWORD, "password"),
     "new-password",
-    ("At least 10 characters. Changing it signs out your other sessions.", 1_024),
+    (texts::people::NEW_PASSWORD_HINT, 1_024),
 );
 /// The pages of a subject, the current one marked.
 #[component]
@@ -40,7 +41,7 @@ fn Tabs(
     let links = pages.into_iter().map(|(href, label, here)| {
         view! { <a href=href aria-current=here.then_some("page")>{label}</a> }
     });
-    view! { <nav class="tabs" aria-label="Sections">{links.collect_view()}</nav> }
+    view! { <nav class="tabs" aria-label=texts::people::SECTIONS>{links.collect_view()}</nav> }
 }
 
 /// Which of the account's pages is shown.
@@ -57,12 +58,12 @@ pub enum AccountPage {
 /// The account's pages, one of them marked.
 pub(crate) fn account_tabs(page: AccountPage, administers: bool) -> impl IntoView {
     let mut pages = vec![
-        ("/account/edit".to_owned(), "People", page == AccountPage::People),
-        ("/account/invites".to_owned(), "Invite links", page == AccountPage::Invites),
+        ("/account/edit".to_owned(), texts::people::PEOPLE, page == AccountPage::People),
+        ("/account/invites".to_owned(), texts::people::INVITE_LINKS, page == AccountPage::Invites),
     ];
     if administers {
         let here = page == AccountPage::Workspace;
-        pages.push(("/account/settings".to_owned(), "Workspace", here));
+        pages.push(("/account/settings".to_owned(), texts::people::WORKSPACE, here));
     }
     view! { <Tabs pages=pages/> }
 }
@@ -81,9 +82,9 @@ pub enum OwnPage {
 fn own_tabs(page: OwnPage, viewer: UserId) -> impl IntoView {
     let you = format!("/users/{viewer}");
     let pages = vec![
-        (you, "You", page == OwnPage::You),
-        ("/users/me/password".to_owned(), "Password", page == OwnPage::Password),
-        ("/users/me/sessions".to_owned(), "Devices", page == OwnPage::Sessions),
+        (you, texts::people::YOU, page == OwnPage::You),
+        ("/users/me/password".to_owned(), texts::entrance::PASSWORD, page == OwnPage::Password),
+        ("/users/me/sessions".to_owned(), texts::people::DEVICES, page == OwnPage::Sessions),
     ];
     view! { <Tabs pages=pages/> }
 }
@@ -97,7 +98,7 @@ pub(crate) fn act(action: String, label: &'static str, class: &'static str) -> i
 
 /// A moment as a person reads it.
 pub fn moment(at: Timestamp) -> impl IntoView {
-    let text = format!("{} {} UTC", at.utc_date(), at.utc_clock());
+    let text = texts::people::moment(at.utc_clock(), at.utc_date());
     view! { <time datetime=at.to_string()>{text}</time> }
 }
 
@@ -117,9 +118,8 @@ pub fn People(
 ) -> impl IntoView {
     let searchable = people.len() > SEARCHED_FROM || !search.is_empty() || around.1.is_some();
     let note = match people.len() {
-        0 => "Nobody is called that.".to_owned(),
-        1 => "One person.".to_owned(),
-        many => format!("{many} people."),
+        0 => texts::people::NOBODY_IS_CALLED_THAT.to_owned(),
+        many => texts::people::count(many),
     };
     let administers = viewer.may_administer();
     let rows = people.into_iter().map(|person| {
@@ -130,9 +130,9 @@ pub fn People(
         view! {
             <form class="input-group" action="/account/edit" method="get" role="search">
                 <Icon name="search" class="icon icon--s"/>
-                <input class="input" type="search" name="search" value=search data-filter=""
-                    aria-label="Find a person" placeholder="Find a person" maxlength="60"/>
-                <button class="button button--s without-scripts" type="submit">"Find"</button>
+                <input class="input" type="search" name="search" value=search data-filter="" maxlength="60"
+                    aria-label=texts::people::FIND_A_PERSON placeholder=texts::people::FIND_A_PERSON/>
+                <button class="button button--s without-scripts" type="submit">{texts::people::FIND}</button>
             </form>
         }
     });
@@ -144,12 +144,14 @@ pub fn People(
         {account_tabs(AccountPage::People, administers)}
         <section class="section" aria-labelledby="people-title" data-picker="">
             <div class="section__head"><div>
-                <h2 class="section__title" id="people-title">"Everybody"</h2>
+                <h2 class="section__title" id="people-title">{texts::people::EVERYBODY}</h2>
                 <p class="section__note">{note}</p>
             </div></div>
             {find}
             <ul class="panel rows">{rows.collect_view()}</ul>
-            <div class="button-row">{turn(before, "Before")}{turn(after, "More people")}</div>
+            <div class="button-row">
+                {turn(before, texts::people::BEFORE)}{turn(after, texts::people::MORE_PEOPLE)}
+            </div>
         </section>
     }
 }
@@ -159,10 +161,10 @@ fn PersonRow(person: Person, you: bool, administers: bool, online: bool) -> impl
     let faded = person.status != Status::Active;
     let href = format!("/users/{}", person.id);
     let manage = (administers && !you).then(|| {
-        let label = format!("Manage {}", person.name);
+        let label = texts::people::manage_person(&person.name);
         view! {
             <span class="row__end">
-                <a class="button button--s" href=href.clone() aria-label=label>"Manage"</a>
+                <a class="button button--s" href=href.clone() aria-label=label>{texts::people::MANAGE}</a>
             </span>
         }
     });
@@ -173,8 +175,8 @@ fn PersonRow(person: Person, you: bool, administers: bool, online: bool) -> impl
                 <span class="row__name">
                     <a class="row__link" dir="auto" href=href>{person.name.clone()}</a>
                     <Tags role=person.role status=person.status/>
-                    {you.then(|| view! { <span class="tag">"You"</span> })}
-                    {online.then(|| view! { <span class="visually-hidden">", online"</span> })}
+                    {you.then(|| view! { <span class="tag">{texts::people::YOU}</span> })}
+                    {online.then(|| view! { <span class="visually-hidden">{texts::people::ONLINE}</span> })}
                 </span>
                 {person.email_address.map(|address| {
                     view! { <span class="row__note">{address}</span> }
@@ -188,13 +190,13 @@ fn PersonRow(person: Person, you: bool, administers: bool, online: bool) -> impl
 #[component]
 fn Tags(role: Role, status: Status) -> impl IntoView {
     let role = match role {
-        Role::Administrator => Some(("crown", "Administrator")),
-        Role::Bot => Some(("bot", "Bot")),
+        Role::Administrator => Some(("crown", texts::people::ADMINISTRATOR)),
+        Role::Bot => Some(("bot", texts::people::BOT)),
         Role::Member => None,
     };
     let status = match status {
-        Status::Banned => Some("Banned"),
-        Status::Deactivated => Some("Deactivated"),
+        Status::Banned => Some(texts::people::BANNED),
+        Status::Deactivated => Some(texts::people::DEACTIVATED),
         Status::Active => None,
     };
     view! {
@@ -211,8 +213,11 @@ pub fn PersonCard(
     /// Whether they are online.
     online: bool,
 ) -> impl IntoView {
+    let (since, date) = (person.created_at, person.created_at.utc_date());
+    let since = texts::people::here_since(format!("<time datetime=\"{since}\">{date}</time>"));
+    let since = if online { [texts::people::ONLINE_NOW, " ", &since].concat() } else { since };
     view! {
-        <section class="panel" aria-label="Profile">
+        <section class="panel" aria-label=texts::people::PROFILE>
             <div class="row">
                 <Avatar id=person.id name=person.name.clone() class="avatar avatar--xl"
                     online=online/>
@@ -222,12 +227,7 @@ pub fn PersonCard(
                         <Tags role=person.role status=person.status/>
                     </span>
                     {(!person.bio.is_empty()).then(|| view! { <p dir="auto">{person.bio}</p> })}
-                    <span class="row__note">
-                        {if online { "Online now. " } else { "" }} "Here since "
-                        <time datetime=person.created_at.to_string()>
-                            {person.created_at.utc_date()}
-                        </time>
-                    </span>
+                    <span class="row__note" inner_html=since></span>
                 </span>
             </div>
         </section>
@@ -242,8 +242,8 @@ pub fn Administration(
 ) -> impl IntoView {
     let base = format!("/users/{}", person.id);
     let role = match person.role {
-        Role::Administrator => ("member", "Make member"),
-        _ => ("administrator", "Make administrator"),
+        Role::Administrator => ("member", texts::people::MAKE_MEMBER),
+        _ => ("administrator", texts::people::MAKE_ADMINISTRATOR),
     };
     let plain = "button button--s";
     let danger = "button button--s button--danger";
@@ -253,12 +253,12 @@ pub fn Administration(
                 <input type="hidden" name="role" value=role.0/>
                 <button class=plain type="submit">{role.1}</button>
             </form>
-            {act(format!("{base}/reset"), "Make a password link", plain)}
-            {act(format!("{base}/deactivate"), "Deactivate", danger)}
+            {act(format!("{base}/reset"), texts::people::MAKE_A_PASSWORD_LINK, plain)}
+            {act(format!("{base}/deactivate"), texts::people::DEACTIVATE, danger)}
         }
         .into_any(),
-        Status::Deactivated => act(format!("{base}/activate"), "Reactivate", plain).into_any(),
-        Status::Banned => act(format!("{base}/activate"), "Lift ban", plain).into_any(),
+        Status::Deactivated => act(format!("{base}/activate"), texts::people::REACTIVATE, plain).into_any(),
+        Status::Banned => act(format!("{base}/activate"), texts::people::LIFT_BAN, plain).into_any(),
     };
     let ban = (person.status != Status::Banned).then(|| {
         view! {
@@ -266,20 +266,18 @@ pub fn Administration(
                 <label class="choice">
                     <input class="check" type="checkbox" name="remove_messages" value="yes"/>
                     <span class="choice__text">
-                        <span class="choice__name">"Remove their messages too"</span>
-                        <span class="choice__hint">
-                            "A ban signs them out everywhere and keeps them from joining again."
-                        </span>
+                        <span class="choice__name">{texts::people::REMOVE_THEIR_MESSAGES_TOO}</span>
+                        <span class="choice__hint">{texts::people::BAN_HINT}</span>
                     </span>
                 </label>
-                <span class="row__end"><button class=danger type="submit">"Ban"</button></span>
+                <span class="row__end"><button class=danger type="submit">{texts::people::BAN}</button></span>
             </form>
         }
     });
     view! {
         <section class="section" aria-labelledby="manage-title">
             <div class="section__head">
-                <h2 class="section__title" id="manage-title">"Manage"</h2>
+                <h2 class="section__title" id="manage-title">{texts::people::MANAGE}</h2>
             </div>
             <div class="panel rows">
                 <div class="row"><span class="row__main">{person.email_address}</span>
@@ -307,14 +305,14 @@ pub fn OwnProfile(
     let wrong = error.as_ref().and_then(|error| error.for_field("bio")).map(str::to_owned);
     let (note, class) = match wrong.clone() {
         Some(sentence) => (sentence, "field__error"),
-        None => ("Shown when somebody opens your name.".to_owned(), "field__hint"),
+        None => (texts::people::ABOUT_YOU_HINT.to_owned(), "field__hint"),
     };
     let notice = reset.map(|(name, at)| {
+        let name = fragment(move || view! { <b dir="auto">{name}</b> });
+        let what = texts::people::password_was_reset(fragment(move || moment(at)), name);
         view! {
             <div class="callout" role="status">
-                <Icon name="warning"/>
-                <p>"Your password was reset with a link made by "<b dir="auto">{name}</b>" on "
-                    {moment(at)}"."</p>
+                <Icon name="warning"/><p inner_html=what></p>
             </div>
         }
     });
@@ -322,20 +320,22 @@ pub fn OwnProfile(
         {own_tabs(OwnPage::You, viewer.id)}
         {notice}
         <section class="section" aria-labelledby="you-title">
-            <div class="section__head"><h2 class="section__title" id="you-title">"Yours"</h2></div>
+            <div class="section__head">
+                <h2 class="section__title" id="you-title">{texts::people::YOURS}</h2>
+            </div>
             <FormError error=error.clone()/>
             <form class="form" action="/users/me/profile" method="post">
                 <Field kind=NAME value=profile.name error=error.clone()/>
                 <Field kind=EMAIL value=profile.email_address error=error/>
                 <div class="field">
-                    <label class="field__label" for="bio">"About you"</label>
+                    <label class="field__label" for="bio">{texts::people::ABOUT_YOU}</label>
                     <textarea class="input" id="bio" name="bio" rows="3" dir="auto"
                         maxlength=MAX_BIO.to_string() aria-describedby="bio-note"
                         aria-invalid=wrong.is_some().then_some("true")>{profile.bio}</textarea>
                     <p class=class id="bio-note">{note}</p>
                 </div>
                 <div class="button-row">
-                    <button class="button button--primary" type="submit">"Save changes"</button>
+                    <button class="button button--primary" type="submit">{texts::people::SAVE}</button>
                 </div>
             </form>
         </section>
@@ -351,9 +351,9 @@ pub fn OwnSettings(
 ) -> impl IntoView {
     let choices = Theme::ALL.map(|choice| {
         let (icon, label) = match choice {
-            Theme::System => ("monitor", "System"),
-            Theme::Light => ("sun", "Light"),
-            Theme::Dark => ("moon", "Dark"),
+            Theme::System => ("monitor", texts::people::THEME_SYSTEM),
+            Theme::Light => ("sun", texts::people::THEME_LIGHT),
+            Theme::Dark => ("moon", texts::people::THEME_DARK),
         };
         view! {
             <label>
@@ -365,35 +365,39 @@ pub fn OwnSettings(
     view! {
         <section class="section" aria-labelledby="here-title">
             <div class="section__head">
-                <h2 class="section__title" id="here-title">"This browser"</h2>
+                <h2 class="section__title" id="here-title">{texts::people::THIS_BROWSER}</h2>
             </div>
             <div class="panel rows">
                 <form class="row" action="/theme" method="post">
                     <Icon name="sun"/>
-                    <span class="row__main"><span class="row__name">"Theme"</span>
-                        <span class="row__note">"Follows your system unless you choose."</span></span>
+                    <span class="row__main"><span class="row__name">{texts::people::THEME}</span>
+                        <span class="row__note">{texts::people::THEME_HINT}</span></span>
                     <span class="row__end">
                         <fieldset class="segmented">
-                            <legend class="visually-hidden">"Theme"</legend>
+                            <legend class="visually-hidden">{texts::people::THEME}</legend>
                             {choices.collect_view()}
                         </fieldset>
-                        <button class="button button--s without-scripts" type="submit">"Use"</button>
+                        <button class="button button--s without-scripts" type="submit">
+                            {texts::people::USE}
+                        </button>
                     </span>
                 </form>
                 <div class="row with-scripts">
                     <Icon name="keyboard"/>
-                    <span class="row__main"><span class="row__name">"Keyboard"</span>
-                        <span class="row__note">"Everything can be done without a mouse."</span></span>
+                    <span class="row__main"><span class="row__name">{texts::people::KEYBOARD}</span>
+                        <span class="row__note">{texts::people::KEYBOARD_HINT}</span></span>
                     <span class="row__end">
-                        <button class="button button--s" type="button" data-shortcuts>"Shortcuts"</button>
+                        <button class="button button--s" type="button" data-shortcuts>
+                            {texts::people::SHORTCUTS}
+                        </button>
                     </span>
                 </div>
                 <form class="row" action="/session/end" method="post">
                     <Icon name="logout"/>
-                    <span class="row__main"><span class="row__name">"Sign out"</span>
-                        <span class="row__note">"Of this browser only."</span></span>
+                    <span class="row__main"><span class="row__name">{texts::button::SIGN_OUT}</span>
+                        <span class="row__note">{texts::people::SIGN_OUT_HINT}</span></span>
                     <span class="row__end">
-                        <button class="button button--danger" type="submit">"Sign out"</button>
+                        <button class="button button--danger" type="submit">{texts::button::SIGN_OUT}</button>
                     </span>
                 </form>
             </div>
@@ -418,7 +422,7 @@ pub fn PasswordForm(
             <Field kind=CURRENT error=error.clone()/>
             <Field kind=PASSWORD error=error/>
             <div class="button-row">
-                <button class="button button--primary" type="submit">"Change password"</button>
+                <button class="button button--primary" type="submit">{texts::people::CHANGE_PASSWORD}</button>
             </div>
         </form>
     }
@@ -437,12 +441,14 @@ pub fn Devices(
         let phone = ["iPhone", "Android"].iter().any(|name| device.device.contains(name));
         let icon = if phone { "phone" } else { "monitor" };
         let action = format!("/users/me/sessions/{}/end", device.id);
-        let label = format!("Sign out {}", device.device);
+        let label = texts::people::sign_out_device(&device.device);
+        let seen = fragment(move || moment(device.last_active_at));
+        let seen = texts::people::last_seen(fragment(move || device.ip_address), seen);
         let end = (!device.current).then(|| {
             view! {
                 <form class="row__end" action=action method="post">
                     <button class="button button--s button--danger" type="submit"
-                        aria-label=label>"Sign out"</button>
+                        aria-label=label>{texts::button::SIGN_OUT}</button>
                 </form>
             }
         });
@@ -452,12 +458,10 @@ pub fn Devices(
                 <span class="row__main">
                     <span class="row__name">{device.device}
                         {device.current.then(|| view! {
-                            <span class="tag tag--ok">"This device"</span>
+                            <span class="tag tag--ok">{texts::people::THIS_DEVICE}</span>
                         })}
                     </span>
-                    <span class="row__note">
-                        {device.ip_address}", last seen "{moment(device.last_active_at)}
-                    </span>
+                    <span class="row__note" inner_html=seen></span>
                 </span>
                 {end}
             </li>
@@ -468,14 +472,12 @@ pub fn Devices(
         <section class="section" aria-labelledby="sessions-title">
             <div class="section__head">
                 <div>
-                    <h2 class="section__title" id="sessions-title">"Where you are signed in"</h2>
-                    <p class="section__note">
-                        "If you do not recognise one, sign it out and change your password."
-                    </p>
+                    <h2 class="section__title" id="sessions-title">{texts::people::SIGNED_IN_AT}</h2>
+                    <p class="section__note">{texts::people::SIGNED_IN_AT_HINT}</p>
                 </div>
                 {others.then(|| act(
                     "/users/me/sessions/end".to_owned(),
-                    "Sign out everywhere else",
+                    texts::people::SIGN_OUT_EVERYWHERE_ELSE,
                     "button button--s button--danger",
                 ))}
             </div>
@@ -484,12 +486,10 @@ pub fn Devices(
         <section class="section" aria-labelledby="transfer-title">
             <div class="section__head">
                 <div>
-                    <h2 class="section__title" id="transfer-title">"Sign in on another device"</h2>
-                    <p class="section__note">
-                        "A link that signs in as you. It works once, within ten minutes."
-                    </p>
+                    <h2 class="section__title" id="transfer-title">{texts::people::SIGN_IN_ELSEWHERE}</h2>
+                    <p class="section__note">{texts::people::SIGN_IN_LINK_HINT}</p>
                 </div>
-                {act("/users/me/link".to_owned(), "Make a sign-in link", "button button--s")}
+                {act("/users/me/link".to_owned(), texts::people::MAKE_A_SIGN_IN_LINK, "button button--s")}
             </div>
         </section>
     }

@@ -4,8 +4,7 @@
 
 use super::browser::CallError;
 use super::composer::Composer;
-use super::controls::{asset, closest, illustrated, live, svg};
-use super::rooms::level_name;
+use super::controls::{asset, closest, icon, illustrated, live, svg};
 use super::sidebar::menu_button;
 use super::state::Chat;
 use super::timeline::{MessageList, UnreadPill};
@@ -13,7 +12,7 @@ use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::composing::QUICK_BOOSTS;
 use crate::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
 use crate::domain::search::{Emoji, Sound, complete, folded};
-use crate::domain::{RoomId, push_escaped};
+use crate::domain::{RoomId, push_all, push_escaped};
 use crate::texts;
 use js_sys::Uint8Array;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
@@ -44,8 +43,8 @@ pub fn RoomSheet(
         let welcome = welcome.as_ref().filter(|_| room.as_ref().is_some_and(|r| r.id == first_room));
         match (welcome, room) {
             (Some(html), _) => {
-                let start = "<section class=\"panel panel--pad welcome\" aria-label=\"Welcome\">";
-                vec![[start, html, "</section>"].concat()]
+                let start = "<section class=\"panel panel--pad welcome\" aria-label=\"";
+                vec![[start, texts::room::WELCOME, "\">", html, "</section>"].concat()]
             }
             (None, Some(room)) if chat.is_empty.get() && chat.ready.get() => {
                 vec![quiet(&room.name)]
@@ -71,17 +70,17 @@ pub fn RoomSheet(
 
 fn quiet(name: &str) -> String {
     let mut html = "<div class=\"empty\">".to_owned() + &svg("campfire", "mark mark--l mark--ash");
-    html.push_str("<h2 class=\"empty__title\">Quiet in here</h2><p class=\"empty__text\">");
-    html.push_str("Nobody has said anything in <bdi>");
+    let (before, after) = texts::room::NOBODY_HAS_SAID_ANYTHING;
+    let text = "</h2><p class=\"empty__text\">";
+    let title = "<h2 class=\"empty__title\">";
+    push_all(&mut html, &[title, texts::room::QUIET_IN_HERE, text, before, "<bdi>"]);
     push_escaped(&mut html, name);
-    html + "</bdi>. Yours can be the first words.</p></div>"
+    push_all(&mut html, &["</bdi>", after, "</p></div>"]);
+    html
 }
 
 fn gone() -> String {
-    illustrated(
-        "<div class=\"callout\">{=info}<p>This room is not yours to see any more: it was deleted, or \
-         you were taken out of it. <a href=\"/\">Go to another room</a></p></div>",
-    )
+    illustrated(include_str!(concat!(env!("OUT_DIR"), "/room_gone.html")))
 }
 
 /// What the room on screen is called, and what can be done with it.
@@ -127,24 +126,25 @@ fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
     let id = room.id;
     let level = entry.map_or(Involvement::Invisible, |entry| entry.involvement);
     let next = level.next_in(room.kind).as_str();
-    let bell = match level {
-        Involvement::Everything => "bell-all",
-        Involvement::Mentions => "bell-mentions",
-        Involvement::Nothing => "bell-none",
-        Involvement::Invisible => "bell-hidden",
+    let (bell, label) = match level {
+        Involvement::Everything => ("bell-all", texts::room::NOTIFICATIONS_EVERYTHING),
+        Involvement::Mentions => ("bell-mentions", texts::room::NOTIFICATIONS_MENTIONS),
+        Involvement::Nothing => ("bell-none", texts::room::NOTIFICATIONS_NOTHING),
+        Involvement::Invisible => ("bell-hidden", texts::room::NOTIFICATIONS_INVISIBLE),
     };
-    let label = format!("Notifications: {}", level_name(level).to_ascii_lowercase());
     let starred = entry.is_some_and(|entry| entry.starred);
-    let star = if starred { "Remove star" } else { "Star this room" };
+    let star = if starred { texts::room::REMOVE_STAR } else { texts::room::STAR_THIS_ROOM };
+    let (read, search, settings) =
+        (texts::room::MARK_AS_READ, texts::room::SEARCH, texts::room::ROOM_SETTINGS);
     let unstarred = !starred;
     [
         format!(
             "<form class=\"without-scripts\" action=\"/rooms/{id}/read\" method=\"post\"><button \
-             type=\"submit\" class=\"button button--s\">Mark as read</button></form>"
+             type=\"submit\" class=\"button button--s\">{read}</button></form>"
         ),
         format!(
-            "<a class=\"icon-button\" href=\"/searches?in={id}\" aria-label=\"Search\" \
-             title=\"Search\">{{=search}}</a>"
+            "<a class=\"icon-button\" href=\"/searches?in={id}\" aria-label=\"{search}\" \
+             title=\"{search}\">{{=search}}</a>"
         ),
         format!(
             "<form class=\"optional\" action=\"/rooms/{id}/star\" method=\"post\"><input \
@@ -158,8 +158,8 @@ fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
              id=\"bell\" aria-label=\"{label}\" title=\"{label}\">{{={bell}}}</button></form>"
         ),
         format!(
-            "<a class=\"icon-button\" href=\"/rooms/{id}/edit\" aria-label=\"Room settings\" \
-             title=\"Room settings\">{{=gear}}</a>"
+            "<a class=\"icon-button\" href=\"/rooms/{id}/edit\" aria-label=\"{settings}\" \
+             title=\"{settings}\">{{=gear}}</a>"
         ),
     ]
     .map(|html| illustrated(&html))
@@ -204,7 +204,7 @@ impl Chat {
         let problem = match done {
             Ok(()) => return,
             Err(CallError::SignedOut) => return browser::go_to("/session/new"),
-            Err(CallError::Passing) => "That did not reach the server. Try again.".to_owned(),
+            Err(CallError::Passing) => texts::notice::THAT_DID_NOT_REACH_THE_SERVER.to_owned(),
             Err(CallError::Refused(why)) => why.message,
         };
         self.notice.set(Some(problem));
@@ -224,6 +224,8 @@ pub fn QuietSheet(
     /// What stands below it; empty in the browser, where it is in place already.
     html: String,
 ) -> impl IntoView {
+    let start = "<a class=\"button button--s button--plain\" href=\"/\">";
+    let back = [start, &icon("chevron-left"), texts::button::BACK_TO_THE_CHAT, "</a>"].concat();
     view! {
         <main class="sheet" id="main" tabindex="-1">
             <div class="sheet__top">
@@ -232,11 +234,11 @@ pub fn QuietSheet(
                     <h1 class="bar__title">
                         <span class="bar__name truncate" dir="auto">{title}</span>
                     </h1>
-                    <div class="bar__actions" inner_html=illustrated(BACK)></div>
+                    <div class="bar__actions" inner_html=back></div>
                 </header>
                 <ConnectionBanner chat=chat/>
             </div>
-            <div class="sheet__main" tabindex="0" role="region" aria-label="Content"
+            <div class="sheet__main" tabindex="0" role="region" aria-label=texts::page::CONTENT
                 on:click=move |event| copied(&event) on:input=move |event| filtered(&event)
                 on:change=move |event| theme_chosen(&event)>
                 <div class="page" inner_html=html></div>
@@ -245,9 +247,6 @@ pub fn QuietSheet(
     }
 }
 
-const BACK: &str = "<a class=\"button button--s button--plain\" href=\"/\">{chevron-left}Back to the \
-                    chat</a>";
-
 /// A button with `data-copy` copies that text, and says so.
 pub fn copied(event: &MouseEvent) {
     let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
@@ -255,8 +254,8 @@ pub fn copied(event: &MouseEvent) {
     if let Some(button) = button {
         browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
         // A title that cannot be set leaves the old one, which is true as well.
-        let _told = button.set_attribute("aria-label", "Copied");
-        let _told = button.set_attribute("title", "Copied");
+        let _told = button.set_attribute("aria-label", texts::page::COPIED);
+        let _told = button.set_attribute("title", texts::page::COPIED);
     }
 }
 
@@ -392,11 +391,11 @@ fn grid(emoji: &str, typed: &str) -> String {
         html.push_str("</button>");
     };
     if !typed.trim().is_empty() {
-        open(&mut html, "Found");
+        open(&mut html, texts::emoji::FOUND);
         complete(emoji, typed, MAX_FOUND).into_iter().for_each(|one| push(&mut html, one));
         return html + "</div>";
     }
-    open(&mut html, "Recent");
+    open(&mut html, texts::emoji::RECENT);
     for text in recent() {
         let known = emoji.lines().filter_map(Emoji::parse).find(|one| one.text == text);
         push(&mut html, known.unwrap_or(Emoji { text: &text, name: &text }));

@@ -55,15 +55,15 @@ pub fn RoomForm(
 ) -> impl IntoView {
     let RoomFields { name, topic, kind, people, more, error } = fields;
     let (action, save, back) = match room_id {
-        Some(id) => (format!("/rooms/{id}/edit"), "Save room", format!("/rooms/{id}")),
-        None => ("/rooms".to_owned(), "Create room", "/".to_owned()),
+        Some(id) => (format!("/rooms/{id}/edit"), texts::rooms::SAVE_ROOM, format!("/rooms/{id}")),
+        None => ("/rooms".to_owned(), texts::rooms::CREATE_ROOM, "/".to_owned()),
     };
     let name_field = FieldKind {
         name: "name",
-        label: "Room name",
+        label: texts::rooms::ROOM_NAME,
         input: "text",
         autocomplete: "off",
-        hint: "What do people talk about there?",
+        hint: texts::rooms::ROOM_NAME_HINT,
         longest: u32::try_from(MAX_ROOM_NAME).unwrap_or(u32::MAX),
     };
     let closed = kind == RoomKind::Closed;
@@ -71,26 +71,26 @@ pub fn RoomForm(
         <form class="form" action=action method="post">
             <FormError error=error.clone()/>
             <section class="section" aria-labelledby="about-title">
-                <h2 class="section__title" id="about-title">"About"</h2>
+                <h2 class="section__title" id="about-title">{texts::rooms::ABOUT}</h2>
                 <div class="form">
                     <Field kind=name_field value=name error=error.clone()/>
                     <TopicField value=topic error=error.clone()/>
                 </div>
             </section>
             <section class="section" aria-labelledby="who-title">
-                <h2 class="section__title" id="who-title">"Who can be here"</h2>
+                <h2 class="section__title" id="who-title">{texts::rooms::WHO_CAN_BE_HERE}</h2>
                 <fieldset class="panel rows">
-                    <legend class="visually-hidden">"Access"</legend>
-                    <Access value="open" icon="hash" name="Open" checked={!closed}
-                        hint="Everybody, including people who join later."/>
-                    <Access value="closed" icon="lock" name="Closed" checked=closed
-                        hint="Only the people you pick below."/>
+                    <legend class="visually-hidden">{texts::rooms::ACCESS}</legend>
+                    <Access value="open" icon="hash" name=texts::rooms::OPEN checked={!closed}
+                        hint=texts::rooms::OPEN_HINT/>
+                    <Access value="closed" icon="lock" name=texts::rooms::CLOSED checked=closed
+                        hint=texts::rooms::CLOSED_HINT/>
                 </fieldset>
             </section>
-            <PeoplePicker people=people more=more error=error title="Members"/>
+            <PeoplePicker people=people more=more error=error title=texts::rooms::MEMBERS/>
             <div class="button-row">
                 <button class="button button--primary" type="submit">{save}</button>
-                <a class="button button--plain" href=back>"Cancel"</a>
+                <a class="button button--plain" href=back>{texts::button::CANCEL}</a>
             </div>
         </form>
     }
@@ -102,13 +102,11 @@ fn TopicField(value: String, error: Option<Error>) -> impl IntoView {
     let wrong = problem.is_some();
     let note = match problem {
         Some(text) => view! { <p class="field__error" id="topic-note">{text}</p> }.into_any(),
-        None => {
-            view! { <p class="field__hint" id="topic-note">"One line, shown beside the name."</p> }.into_any()
-        }
+        None => view! { <p class="field__hint" id="topic-note">{texts::rooms::TOPIC_HINT}</p> }.into_any(),
     };
     view! {
         <div class="field">
-            <label class="field__label" for="topic">"Topic"</label>
+            <label class="field__label" for="topic">{texts::rooms::TOPIC}</label>
             <input class="input" id="topic" name="topic" type="text" value=value autocomplete="off"
                 maxlength=MAX_TOPIC.to_string() aria-invalid=wrong.then_some("true")
                 aria-describedby="topic-note"/>
@@ -142,7 +140,7 @@ fn Access(
 fn PeoplePicker(people: Vec<Choice>, more: bool, error: Option<Error>, title: &'static str) -> impl IntoView {
     let problem = error.as_ref().and_then(|error| error.for_field("user_ids")).map(str::to_owned);
     let chosen = people.iter().filter(|one| one.chosen).count();
-    let note = format!("{chosen} of {} people", people.len());
+    let note = texts::rooms::chosen_of_people(chosen, people.len());
     view! {
         <section class="section" id="members" aria-labelledby="members-title" data-picker="">
             <div class="section__head"><div>
@@ -152,8 +150,8 @@ fn PeoplePicker(people: Vec<Choice>, more: bool, error: Option<Error>, title: &'
             {problem.map(|text| view! { <p class="field__error" role="alert">{text}</p> })}
             <div class="input-group with-scripts">
                 <Icon name="search" class="icon icon--s"/>
-                <input class="input" type="search" aria-label="Filter people"
-                    placeholder="Filter people" autocomplete="off" data-filter=""/>
+                <input class="input" type="search" aria-label=texts::rooms::FILTER_PEOPLE
+                    placeholder=texts::rooms::FILTER_PEOPLE autocomplete="off" data-filter=""/>
             </div>
             <fieldset class="panel rows">
                 <legend class="visually-hidden">{title}</legend>
@@ -192,7 +190,7 @@ fn PersonChoice(one: Choice) -> impl IntoView {
             <span class="row__main">
                 <span class="row__name">
                     <span dir="auto">{name}</span>
-                    {is_bot.then(|| view! { <span class="tag">"bot"</span> })}
+                    {is_bot.then(|| view! { <span class="tag">{texts::rooms::BOT}</span> })}
                 </span>
                 {note}
             </span>
@@ -221,9 +219,9 @@ pub fn RoomFacts(
         }
     });
     let about = match room.kind {
-        RoomKind::Open => "Everybody can be here, including people who join later.",
-        RoomKind::Closed => "Only the people listed here.",
-        RoomKind::Direct => "Between the people listed here.",
+        RoomKind::Open => texts::rooms::ABOUT_OPEN,
+        RoomKind::Closed => texts::rooms::ABOUT_CLOSED,
+        RoomKind::Direct => texts::rooms::ABOUT_DIRECT,
     };
     view! {
         <section class="section" aria-labelledby="about-title">
@@ -268,37 +266,39 @@ pub fn RoomChoices(
     });
     let leave = match room.kind {
         RoomKind::Open => None,
-        RoomKind::Closed => Some(("Leave this room", "Leave", "Somebody inside can let you back in.")),
+        RoomKind::Closed => {
+            Some((texts::rooms::LEAVE_THIS_ROOM, texts::rooms::LEAVE, texts::rooms::LEAVE_HINT))
+        }
         RoomKind::Direct => Some((
-            "Put this conversation away",
-            "Put away",
-            "It comes back as soon as somebody writes. Nothing is deleted.",
+            texts::rooms::PUT_THIS_CONVERSATION_AWAY,
+            texts::rooms::PUT_AWAY,
+            texts::rooms::PUT_AWAY_HINT,
         )),
     };
     view! {
         <section class="section" aria-labelledby="yours-title">
-            <h2 class="section__title" id="yours-title">"For you"</h2>
+            <h2 class="section__title" id="yours-title">{texts::rooms::FOR_YOU}</h2>
             <div class="panel rows">
                 <form class="row" action=format!("/rooms/{id}/involvement") method="post">
                     <Icon name="bell"/>
                     <label class="row__main" for="involvement">
-                        <span class="row__name">"Notifications"</span>
+                        <span class="row__name">{texts::rooms::NOTIFICATIONS}</span>
                     </label>
                     <span class="row__end">
                         <select class="input" id="involvement" name="involvement">
                             {levels.collect_view()}
                         </select>
-                        <button class="button" type="submit">"Save"</button>
+                        <button class="button" type="submit">{texts::button::SAVE}</button>
                     </span>
                 </form>
                 <form class="row" action=format!("/rooms/{id}/star") method="post">
                     <Icon name="bookmark"/>
-                    <span class="row__main"><span class="row__name">"At the top"</span>
-                        <span class="row__note">"Starred rooms come first in your list."</span></span>
+                    <span class="row__main"><span class="row__name">{texts::rooms::AT_THE_TOP}</span>
+                        <span class="row__note">{texts::rooms::AT_THE_TOP_HINT}</span></span>
                     <span class="row__end">
                         <input type="hidden" name="starred" value=(!starred).to_string()/>
                         <button class="button" type="submit">
-                            {if starred { "Remove star" } else { "Star" }}
+                            {if starred { texts::room::REMOVE_STAR } else { texts::rooms::STAR }}
                         </button>
                     </span>
                 </form>
@@ -322,15 +322,15 @@ pub fn RoomChoices(
 fn Deletion(id: RoomId) -> impl IntoView {
     view! {
         <section class="section" aria-labelledby="delete-title">
-            <h2 class="section__title" id="delete-title">"Delete this room"</h2>
+            <h2 class="section__title" id="delete-title">{texts::rooms::DELETE_THIS_ROOM}</h2>
             <div class="panel danger"><div class="row">
-                <span class="row__main"><span class="row__name">"Delete it for everybody"</span>
+                <span class="row__main"><span class="row__name">{texts::rooms::DELETE_IT_FOR_EVERYBODY}</span>
                     <span class="row__note">
-                        "Its messages go with it. This cannot be undone."
+                        {texts::rooms::DELETE_HINT}
                     </span></span>
                 <span class="row__end">
                     <a class="button button--danger" href=format!("/rooms/{id}/delete")>
-                        "Delete room…"
+                        {texts::rooms::DELETE_ROOM_ASK}
                     </a>
                 </span>
             </div></div>
@@ -341,10 +341,10 @@ fn Deletion(id: RoomId) -> impl IntoView {
 /// What a level of involvement is called.
 pub fn level_name(level: Involvement) -> &'static str {
     match level {
-        Involvement::Everything => "Everything",
-        Involvement::Mentions => "Mentions only",
-        Involvement::Nothing => "Nothing",
-        Involvement::Invisible => "Invisible",
+        Involvement::Everything => texts::rooms::LEVEL_EVERYTHING,
+        Involvement::Mentions => texts::rooms::LEVEL_MENTIONS,
+        Involvement::Nothing => texts::rooms::LEVEL_NOTHING,
+        Involvement::Invisible => texts::rooms::LEVEL_INVISIBLE,
     }
 }
 
@@ -360,12 +360,11 @@ pub fn DeleteRoom(
         <form class="form" action=format!("/rooms/{room_id}/delete") method="post">
             <div class="callout callout--bad">
                 <Icon name="warning"/>
-                <p>{format!("Delete “{name}” and everything said there, for everybody? \
-                    This cannot be undone.")}</p>
+                <p>{texts::rooms::delete_question(name)}</p>
             </div>
             <div class="button-row">
-                <button class="button button--danger" type="submit">"Delete room"</button>
-                <a class="button button--plain" href=format!("/rooms/{room_id}")>"Keep it"</a>
+                <button class="button button--danger" type="submit">{texts::rooms::DELETE_ROOM}</button>
+                <a class="button button--plain" href=format!("/rooms/{room_id}")>{texts::rooms::KEEP_IT}</a>
             </div>
         </form>
     }
@@ -383,11 +382,11 @@ pub fn DirectForm(
 ) -> impl IntoView {
     view! {
         <form class="form" action="/rooms/directs" method="post">
-            <PeoplePicker people=people more=more error=error title="Write to"/>
-            <p class="field__hint">"Choose nobody to keep notes to yourself."</p>
+            <PeoplePicker people=people more=more error=error title=texts::rooms::WRITE_TO/>
+            <p class="field__hint">{texts::rooms::CHOOSE_NOBODY}</p>
             <div class="button-row">
-                <button class="button button--primary" type="submit">"Start writing"</button>
-                <a class="button button--plain" href="/">"Cancel"</a>
+                <button class="button button--primary" type="submit">{texts::rooms::START_WRITING}</button>
+                <a class="button button--plain" href="/">{texts::button::CANCEL}</a>
             </div>
         </form>
     }
@@ -406,7 +405,7 @@ pub fn MessageButton(
             <input type="hidden" name="user_ids" value=user_id.to_string()/>
             <button class="button" type="submit">
                 <Icon name="edit" class="icon icon--s"/>
-                {if you { "Notes to yourself" } else { "Message" }}
+                {if you { texts::rooms::NOTES_TO_YOURSELF } else { texts::rooms::MESSAGE }}
             </button>
         </form>
     }
@@ -423,8 +422,8 @@ pub fn HiddenRooms(
         view! {
             <section class="section" aria-labelledby="hidden-title">
                 <div class="section__head"><div>
-                    <h2 class="section__title" id="hidden-title">"Hidden rooms"</h2>
-                    <p class="section__note">"You are in these, but your list leaves them out."</p>
+                    <h2 class="section__title" id="hidden-title">{texts::rooms::HIDDEN_ROOMS}</h2>
+                    <p class="section__note">{texts::rooms::HIDDEN_ROOMS_HINT}</p>
                 </div></div>
                 <div class="panel rows">{rows.collect_view()}</div>
             </section>
@@ -454,7 +453,7 @@ fn HiddenRoom(room: SidebarRoom) -> impl IntoView {
                 {people.collect_view()}
                 <input type="hidden" name="involvement" value=first.as_str()/>
                 <input type="hidden" name="back" value="profile"/>
-                <button class="button" type="submit">"Show again"</button>
+                <button class="button" type="submit">{texts::rooms::SHOW_AGAIN}</button>
             </span>
         </form>
     }

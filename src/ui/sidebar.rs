@@ -11,6 +11,7 @@ use crate::domain::event::{MAX_ONLINE, Sidebar};
 use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
 use crate::domain::search::{folded, sort};
 use crate::domain::{RoomId, push_all, push_escaped};
+use crate::texts;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -45,9 +46,9 @@ impl Section {
     /// Its title, and the name under which the browser remembers that it is closed.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Starred => ("Starred", "starred"),
-            Self::Rooms => ("Rooms", "rooms"),
-            Self::Directs => ("Direct messages", "directs"),
+            Self::Starred => (texts::sidebar::STARRED, "starred"),
+            Self::Rooms => (texts::sidebar::ROOMS, "rooms"),
+            Self::Directs => (texts::sidebar::DIRECT_MESSAGES, "directs"),
         }
     }
 
@@ -55,8 +56,8 @@ impl Section {
     fn more(self, may_create_rooms: bool) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Starred => None,
-            Self::Rooms => may_create_rooms.then_some(("/rooms/new", "New room")),
-            Self::Directs => Some(("/rooms/directs/new", "New direct message")),
+            Self::Rooms => may_create_rooms.then_some(("/rooms/new", texts::sidebar::NEW_ROOM)),
+            Self::Directs => Some(("/rooms/directs/new", texts::sidebar::NEW_DIRECT_MESSAGE)),
         }
     }
 }
@@ -80,8 +81,8 @@ pub fn SidebarNav(chat: Chat) -> impl IntoView {
     push_all(&mut html, &[&online_group(chat), "</div>"]);
     chat.viewer.with_value(|viewer| push_you(&mut html, viewer));
     view! {
-        <nav class="sidebar" id="sidebar" popover="" aria-label="Rooms and people" inner_html=html
-            on:click=move |event| clicked(chat, &event)
+        <nav class="sidebar" id="sidebar" popover="" aria-label=texts::sidebar::ROOMS_AND_PEOPLE
+            inner_html=html on:click=move |event| clicked(chat, &event)
             on:input=move |event| filter.set(folded(typed(&event).trim()))
             on:keydown=move |event| pressed(filter, &event)></nav>
     }
@@ -99,11 +100,7 @@ fn push_you(html: &mut String, viewer: &Viewer) {
     push_face(html, "avatar", &viewer.as_author(), true);
     html.push_str("<span class=\"you__text\"><span class=\"you__name truncate\" dir=\"auto\">");
     push_escaped(html, &viewer.name);
-    html.push_str(&illustrated(
-        "</span><span class=\"you__state truncate\">Profile and theme</span></span></a>\
-         <a class=\"icon-button\" href=\"/account/edit\" aria-label=\"People and invite links\" \
-         title=\"People and invite links\">{=users}</a></div>",
-    ));
+    html.push_str(&illustrated(include_str!(concat!(env!("OUT_DIR"), "/sidebar_you.html"))));
 }
 
 /// What stands in the field where one types to find a room.
@@ -195,6 +192,7 @@ fn restore_sections() {
 }
 
 const UNSEEN: &str = "<span class=\"visually-hidden\">";
+const BADGE: &str = "<span class=\"badge\">";
 
 /// A room's line: its name, how it stands, and whether it is on screen.
 fn room_line(entry: &SidebarRoom, marked: bool, here: bool, you: &UserRef) -> String {
@@ -212,18 +210,20 @@ fn room_line(entry: &SidebarRoom, marked: bool, here: bool, you: &UserRef) -> St
     push_room_face(&mut html, entry, you);
     push_name(&mut html, &entry.name);
     if entry.online {
-        push_all(&mut html, &[UNSEEN, ", online</span>"]);
+        push_all(&mut html, &[UNSEEN, texts::people::ONLINE, "</span>"]);
     }
     if muted {
-        push_all(&mut html, &[&icon("bell-none"), UNSEEN, ", muted</span>"]);
+        push_all(&mut html, &[&icon("bell-none"), UNSEEN, texts::sidebar::MUTED, "</span>"]);
     }
     match entry.mentions {
         _ if !marked => {}
-        0 => push_all(&mut html, &["<span class=\"pip\"></span>", UNSEEN, ", unread</span>"]),
+        0 => {
+            let pip = "<span class=\"pip\"></span>";
+            push_all(&mut html, &[pip, UNSEEN, texts::sidebar::UNREAD, "</span>"]);
+        }
         count => {
             let count = count.to_string();
-            let end = " mentions</span></span>";
-            push_all(&mut html, &["<span class=\"badge\">", &count, UNSEEN, end]);
+            push_all(&mut html, &[BADGE, &count, UNSEEN, texts::sidebar::MENTIONS, "</span></span>"]);
         }
     }
     html + "</a></li>"
@@ -279,10 +279,11 @@ fn clicked(chat: Chat, event: &MouseEvent) {
 fn activity_link(unread: u32) -> String {
     let class = if unread > 0 { "nav-item nav-item--unread" } else { "nav-item" };
     let mut html = format!("<a class=\"{class}\" href=\"/activity\">");
-    html.push_str(&illustrated("{=inbox}<span class=\"nav-item__name truncate\">Activity</span>"));
+    let name = "<span class=\"nav-item__name truncate\">";
+    push_all(&mut html, &[&svg("inbox", "icon"), name, texts::sidebar::ACTIVITY, "</span>"]);
     if unread > 0 {
         let count = if unread < 100 { unread.to_string() } else { "99+".to_owned() };
-        push_all(&mut html, &["<span class=\"badge\">", &count, UNSEEN, " new</span></span>"]);
+        push_all(&mut html, &[BADGE, &count, UNSEEN, texts::sidebar::NEW, "</span></span>"]);
     }
     html + "</a>"
 }
@@ -297,14 +298,15 @@ fn online_group(chat: Chat) -> String {
             let mut lines: Vec<String> = shown.map(person_line).collect();
             let rest = sidebar.online_count().saturating_sub(lines.len());
             if rest > 0 {
-                let line = format!("<li class=\"nav-item nav-item--muted\">and {rest} more</li>");
-                lines.push(line);
+                let (before, after) = texts::sidebar::AND_MORE;
+                let start = "<li class=\"nav-item nav-item--muted\">";
+                lines.push([start, before, &rest.to_string(), after, "</li>"].concat());
             }
             lines
         })
     };
     let note = "<span class=\"muted online-count\" id=\"online-count\">".to_owned() + &count;
-    group("Online", "online", &(note + "</span>"), &live("online", list)) + "</section>"
+    group(texts::sidebar::ONLINE, "online", &(note + "</span>"), &live("online", list)) + "</section>"
 }
 
 fn person_line(user: &UserRef) -> String {
@@ -313,7 +315,7 @@ fn person_line(user: &UserRef) -> String {
     push_all(&mut html, &["<li><a class=\"nav-item\" href=\"/users/", &id, "\">"]);
     push_face(&mut html, "avatar avatar--s", user, true);
     push_name(&mut html, &user.name);
-    html + UNSEEN + ", online</span></a></li>"
+    html + UNSEEN + texts::people::ONLINE + "</span></a></li>"
 }
 
 /// The button that opens the drawer on small screens, marked when something is unread.
@@ -321,8 +323,8 @@ pub fn menu_button(chat: Chat) -> String {
     live("menu-button", move || {
         let unread = chat.sidebar.with(|sidebar| sidebar.waiting().unread);
         let (label, pip) = match unread {
-            true => ("Rooms, unread messages", "<span class=\"pip\"></span>"),
-            false => ("Rooms", ""),
+            true => (texts::sidebar::ROOMS_UNREAD_MESSAGES, "<span class=\"pip\"></span>"),
+            false => (texts::sidebar::ROOMS, ""),
         };
         vec![illustrated(&format!(
             "<button type=\"button\" class=\"icon-button bar__menu\" popovertarget=\"sidebar\" \

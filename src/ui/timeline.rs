@@ -13,7 +13,7 @@
 
 use super::browser;
 use super::browser::target;
-use super::controls::{illustrated, live};
+use super::controls::{icon, live};
 use super::log;
 use super::message;
 use super::push_permalink;
@@ -24,9 +24,11 @@ use crate::domain::message::{CONTEXT, ClientMessageId, Row};
 use crate::domain::room::SidebarRoom;
 use crate::domain::timeline::{Line, RETRY_DELAYS_MS, Timeline};
 use crate::domain::{MessageId, RoomId, Seq};
+use crate::texts;
 use gloo_timers::future::TimeoutFuture;
 use leptos::ev::{Event, MouseEvent};
 use leptos::prelude::*;
+use leptos::tachys::html::InertElement;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement};
 
@@ -46,13 +48,13 @@ pub fn MessageList(
 ) -> impl IntoView {
     let label = move || {
         let name = chat.room.with(|room| room.as_ref().map(|room| room.name.clone()));
-        format!("Messages in {}", name.unwrap_or_default())
+        texts::room::messages_in(name.unwrap_or_default())
     };
     let busy = move || if chat.loading.get() { "true" } else { "false" };
     let tools = move || if chat.alive.get() { log::row_tools() } else { String::new() };
     view! {
         <div class="sheet__main sheet__main--end" id=log::HISTORY tabindex="0" role="region"
-            aria-label="Message history" on:scroll=move |_| chat.look_around()>
+            aria-label=texts::room::MESSAGE_HISTORY on:scroll=move |_| chat.look_around()>
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
                 on:keydown=move |event| log::pressed(chat, &event)
@@ -60,7 +62,7 @@ pub fn MessageList(
                 on:submit=move |event| log::submitted(chat, &event)
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
-                <h2 class="visually-hidden">"Messages"</h2>
+                {InertElement::new(include_str!(concat!(env!("OUT_DIR"), "/messages_heading.html")))}
                 <div class="beside" id="log-top" inner_html=top
                     on:click=|event| room::copied(&event)></div>
                 <div class="log__rows" id=log::ROWS inner_html=rows></div>
@@ -473,7 +475,7 @@ pub fn UnreadPill(chat: Chat) -> impl IntoView {
         let left_off = shown.and_then(|room_id| {
             let left_off = chat.on(room_id, Timeline::left_off).flatten()?;
             let start = format!("<a class=\"jump jump--up\" href=\"/rooms/{room_id}/@{left_off}\">");
-            Some(start + &illustrated("{chevron-up}Jump to unread</a>"))
+            Some([&start, &*icon("chevron-up"), texts::room::JUMP_TO_UNREAD, "</a>"].concat())
         });
         left_off.into_iter().collect()
     });
