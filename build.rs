@@ -173,7 +173,7 @@ fn collect(folder: &Path, prefix: &str, site: &mut Site) -> io::Result<()> {
         let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{path}/"), site)?;
-        } else if !path.contains(".d.ts") && !path.ends_with("/texts.json") {
+        } else if !path.contains(".d.ts") && !path.contains("/texts.json") {
             site.insert(path, entry.path());
         }
     }

@@ -42,8 +42,18 @@ pub fn element(id: &str) -> Option<HtmlElement> {
 }
 
 /// What something happened to.
-pub fn target(event: &web_sys::Event) -> Option<Element> {
+pub fn target<T: JsCast>(event: &web_sys::Event) -> Option<T> {
     event.target()?.dyn_into().ok()
+}
+
+/// What stands in the field of one line that an event concerns.
+pub fn typed(event: &web_sys::Event) -> String {
+    target(event).map_or(String::new(), |field: web_sys::HtmlInputElement| field.value())
+}
+
+/// The first element of the page that a selector fits, if it is of this kind.
+pub fn find<T: JsCast>(selector: &str) -> Option<T> {
+    document()?.query_selector(selector).ok().flatten()?.dyn_into().ok()
 }
 
 /// What has the focus, if anything has.

@@ -367,18 +367,21 @@ fn jump_pill(unseen: u32) -> String {
     [start, &icon("arrow-down"), &text, "</button>"].concat()
 }
 
-/// Who is writing.
-fn typing_line(line: &str) -> String {
-    let dots = "<span class=\"typing__dots\" aria-hidden=\"true\"><i></i><i></i><i></i></span>";
-    let mut html = ["<span class=\"beside\">", dots, "<span>"].concat();
-    push_escaped(&mut html, line);
-    html + "</span></span>"
+/// A sentence in a line of its own: who is writing, or what was wrong.
+fn line(start: &str, sentence: &str) -> String {
+    let mut html = illustrated(start);
+    push_escaped(&mut html, sentence);
+    html + "</span></p>"
 }
+
+const TYPING: &str = "<p class=\"beside\"><span class=\"typing__dots\" aria-hidden=\"true\"><i></i><i></i>\
+                      <i></i></span><span>";
+const REFUSED: &str = "<p class=\"composer__context composer__problem\" role=\"alert\">{warning}\
+                       <span class=\"grow\">";
 
 /// Whether something happened in the field itself, and not in what lies beside it.
 fn is_in_field(event: &Event) -> bool {
-    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
-    target.is_some_and(|target| target.id() == "body")
+    browser::target::<HtmlElement>(event).is_some_and(|target| target.id() == "body")
 }
 
 const TOOLS: &str = include_str!(concat!(env!("OUT_DIR"), "/composer.html"));
@@ -411,7 +414,7 @@ pub fn Composer(
         shown.then(|| jump_pill(chat.unseen.get())).into_iter().collect()
     });
     let typists = live("typing", move || {
-        chat.sidebar.with(Sidebar::typing_line).map(|line| typing_line(&line)).into_iter().collect()
+        chat.sidebar.with(Sidebar::typing_line).map(|who| line(TYPING, &who)).into_iter().collect()
     });
     let reply = live("reply", move || {
         let here = chat.room.with(|room| room.as_ref().map(|room| room.id));
@@ -420,6 +423,8 @@ pub fn Composer(
             here.map(|(_, quote)| reply_line(quote)).collect()
         })
     });
+    let refused =
+        live("problem", move || problem.get().map(|sentence| line(REFUSED, &sentence)).into_iter().collect());
     follow_draft(writing, waits);
     Effect::new(move || drop(window_event_listener(ev::click, move |event| room::act(chat, &event))));
     let input = move |event: Event| {
@@ -443,15 +448,13 @@ pub fn Composer(
             on:paste=paste on:focusout=left on:click=move |event| writing.clicked(&event)
             on:mousedown=move |event| writing.pressed(&event)>
             <div class="beside" id="jump" inner_html=jump></div>
-            <p class="typing" id="typing" aria-live="polite" inner_html=typists></p>
+            <div class="typing" id="typing" aria-live="polite" inner_html=typists></div>
             <form class="composer" action=action method="post" aria-label=texts::composer::NEW_MESSAGE
                 on:submit=move |event| {
                     event.prevent_default();
                     writing.send();
                 }>
-                {move || problem.get().map(|sentence| view! {
-                    <p class="composer__context composer__problem" role="alert">{sentence}</p>
-                })}
+                <div class="beside" id="problem" inner_html=refused></div>
                 <div class="beside" id="reply" inner_html=reply></div>
                 <div class="beside" inner_html=illustrated(TOOLS)></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>

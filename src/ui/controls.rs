@@ -470,8 +470,7 @@ pub fn Problem(
 
 /// What was clicked, or what it lies in, if it is one of these.
 pub fn closest(event: &MouseEvent, selector: &str) -> Option<Element> {
-    let target = event.target()?.dyn_into::<Element>().ok()?;
-    target.closest(selector).ok().flatten()
+    browser::target::<Element>(event)?.closest(selector).ok().flatten()
 }
 
 /// A drawing of the sprite, as HTML.

@@ -37,7 +37,7 @@ pub fn listen(chat: Chat) {
     });
     window_event_listener(ev::click, move |event| clicked(chat, &event));
     window_event_listener(ev::input, move |event| {
-        if target(&event).is_some_and(|target| target.id() == "switcher-field") {
+        if target::<Element>(&event).is_some_and(|target| target.id() == "switcher-field") {
             look_for(chat);
         }
     });
@@ -62,12 +62,12 @@ fn within(element: &Element, selector: &str) -> bool {
 }
 
 fn find(selector: &str) -> Option<HtmlElement> {
-    browser::document()?.query_selector(selector).ok().flatten()?.dyn_into().ok()
+    browser::find(selector)
 }
 
 /// What a key does wherever one is. True if it did something.
 fn pressed(chat: Chat, event: &KeyboardEvent) -> bool {
-    let Some(at) = target(event) else {
+    let Some(at) = target::<Element>(event) else {
         return false;
     };
     let (command, alt) = (event.ctrl_key() || event.meta_key(), event.alt_key());
@@ -93,12 +93,12 @@ fn pressed(chat: Chat, event: &KeyboardEvent) -> bool {
 
 /// What a key does on a message, or on its tools.
 pub fn pressed_on_row(chat: Chat, event: &KeyboardEvent) {
-    let Some(row) = target(event).and_then(|at| log::row_of(&at)) else {
+    let Some(row) = target::<Element>(event).and_then(|at| log::row_of(&at)) else {
         return;
     };
-    let on_row = target(event).is_some_and(|at| at == *row.as_ref());
+    let on_row = target::<Element>(event).is_some_and(|at| at == *row.as_ref());
     let key = event.key();
-    let ours = on_row || key == "Escape" && target(event).is_some_and(|at| within(&at, "#tools"));
+    let ours = on_row || key == "Escape" && target::<Element>(event).is_some_and(|at| within(&at, "#tools"));
     if !ours || event.ctrl_key() || event.meta_key() || event.alt_key() || is_composing(event) {
         return;
     }
@@ -155,7 +155,7 @@ fn go_along(down: bool, unread: bool) -> bool {
 // The dialogs.
 
 fn clicked(chat: Chat, event: &MouseEvent) {
-    let Some(at) = target(event) else {
+    let Some(at) = target::<Element>(event) else {
         return;
     };
     if let Some(option) = at.closest("#switcher-list [data-go]").ok().flatten() {

@@ -391,14 +391,14 @@ fn edit_field() -> Option<HtmlTextAreaElement> {
 
 /// Whether something happened in the form in which a message is edited.
 fn is_in_edit(event: &Event) -> bool {
-    target(event).is_some_and(|at| at.closest("#edit").is_ok_and(|form| form.is_some()))
+    target::<Element>(event).is_some_and(|at| at.closest("#edit").is_ok_and(|form| form.is_some()))
 }
 
 /// A key in the list.
 pub fn pressed(chat: Chat, event: &KeyboardEvent) {
     if !is_in_edit(event) {
         keys::pressed_on_row(chat, event);
-    } else if target(event).is_some_and(|at| at.id() == "edit-text") && sends(event) {
+    } else if target::<Element>(event).is_some_and(|at| at.id() == "edit-text") && sends(event) {
         event.prevent_default();
         chat.save_edit();
     } else if event.key() == "Escape" && !is_composing(event) {
@@ -412,7 +412,7 @@ pub fn submitted(chat: Chat, event: &Event) {
     if is_in_edit(event) {
         event.prevent_default();
         chat.save_edit();
-    } else if chat.add_typed_reaction(target(event)) {
+    } else if chat.add_typed_reaction(target::<Element>(event)) {
         event.prevent_default();
     }
 }

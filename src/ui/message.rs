@@ -23,7 +23,6 @@ use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped
 use crate::texts;
 use leptos::prelude::*;
 use std::sync::Arc;
-use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
 
@@ -392,11 +391,11 @@ fn push_choice(html: &mut String, emoji: &str, name: &str) {
 }
 
 fn reaction_field() -> Option<HtmlInputElement> {
-    room::find("react", "input")?.dyn_into().ok()
+    browser::find("#react input")
 }
 
 fn show_reactions(html: &str) {
-    if let Some(found) = room::find("react", ".picker__found") {
+    if let Some(found) = browser::find::<HtmlElement>("#react .picker__found") {
         found.set_inner_html(html);
     }
 }

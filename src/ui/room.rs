@@ -167,8 +167,8 @@ fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
 
 /// A form of the bar: what it wants is shown at once, and taken back if the server refuses.
 fn submitted(chat: Chat, event: &SubmitEvent) {
-    let form = event.target().and_then(|form| form.dyn_into::<Element>().ok());
-    let wanted = form.and_then(|form| form.query_selector("input").ok().flatten());
+    let wanted =
+        browser::target::<Element>(event).and_then(|form| form.query_selector("input").ok().flatten());
     let wanted = wanted.and_then(|input| input.dyn_into::<HtmlInputElement>().ok());
     let (Some(wanted), Some(room_id)) = (wanted, chat.room_id()) else {
         return;
@@ -249,8 +249,7 @@ pub fn QuietSheet(
 
 /// A button with `data-copy` copies that text, and says so.
 pub fn copied(event: &MouseEvent) {
-    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-    let button = target.and_then(|target| target.closest("[data-copy]").ok().flatten());
+    let button = closest(event, "[data-copy]");
     if let Some(button) = button {
         browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
         // A title that cannot be set leaves the old one, which is true as well.
@@ -262,8 +261,9 @@ pub fn copied(event: &MouseEvent) {
 /// A field with `data-filter` shows only the rows of its picker whose name contains what is
 /// typed.
 fn filtered(event: &Event) {
-    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    let Some(field) = target.filter(|field| field.has_attribute("data-filter")) else {
+    let Some(field) =
+        browser::target::<HtmlInputElement>(event).filter(|field| field.has_attribute("data-filter"))
+    else {
         return;
     };
     let wanted = folded(field.value().trim());
@@ -283,8 +283,7 @@ fn filtered(event: &Event) {
 
 /// The theme changes at once; the cookie tells the server for the next page.
 fn theme_chosen(event: &Event) {
-    let target = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    if let Some(input) = target.filter(|input| input.name() == "theme") {
+    if let Some(input) = browser::target::<HtmlInputElement>(event).filter(|input| input.name() == "theme") {
         choose_theme(Theme::parse(&input.value()));
     }
 }
@@ -348,14 +347,9 @@ pub fn remember(emoji: &str) {
     browser::store(RECENT, &used.join(" "));
 }
 
-/// An element within another that has an id.
-pub fn find(within: &str, selector: &str) -> Option<HtmlElement> {
-    browser::element(within)?.query_selector(selector).ok().flatten()?.dyn_into().ok()
-}
-
 /// The picker is about to be seen: everything is in it again.
 pub fn open_emoji() {
-    if let Some(field) = find(PICKER, "input").and_then(|it| it.dyn_into::<HtmlInputElement>().ok()) {
+    if let Some(field) = browser::find::<HtmlInputElement>("#emoji-picker input") {
         field.set_value("");
         fill(String::new());
     }
@@ -363,14 +357,13 @@ pub fn open_emoji() {
 
 /// Somebody types into the picker.
 pub fn typed(event: &Event) {
-    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    fill(field.map(|field| field.value()).unwrap_or_default());
+    fill(browser::typed(event));
 }
 
 fn fill(typed: String) {
     spawn_local(async move {
         let html = grid(&table("emoji.tsv").await, &typed);
-        if let Some(list) = find(PICKER, ".emoji__scroll") {
+        if let Some(list) = browser::find::<HtmlElement>("#emoji-picker .emoji__scroll") {
             list.set_inner_html(&html);
         }
     });
@@ -415,12 +408,13 @@ fn grid(emoji: &str, typed: &str) -> String {
 /// Arrow keys walk through the picker.
 pub fn walk_emoji(event: &KeyboardEvent) {
     let key = event.key();
-    let here = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-    let Some(here) = here.filter(|here| here.closest(".emoji").is_ok_and(|it| it.is_some())) else {
+    let Some(here) =
+        browser::target::<Element>(event).filter(|here| here.closest(".emoji").is_ok_and(|it| it.is_some()))
+    else {
         return;
     };
     let next = match (here.tag_name() == "INPUT", key.as_str()) {
-        (true, "ArrowDown") => find(PICKER, ".emoji__grid button").map(Into::into),
+        (true, "ArrowDown") => browser::find("#emoji-picker .emoji__grid button"),
         (false, "ArrowDown" | "ArrowRight") => here.next_element_sibling(),
         (false, "ArrowUp" | "ArrowLeft") => here.previous_element_sibling(),
         _ => None,

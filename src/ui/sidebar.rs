@@ -12,9 +12,8 @@ use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
 use crate::domain::search::{folded, sort};
 use crate::domain::{RoomId, push_all, push_escaped};
 use crate::texts;
-use leptos::ev::{Event, KeyboardEvent, MouseEvent};
+use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// A section of the list.
@@ -83,7 +82,7 @@ pub fn SidebarNav(chat: Chat) -> impl IntoView {
     view! {
         <nav class="sidebar" id="sidebar" popover="" aria-label=texts::sidebar::ROOMS_AND_PEOPLE
             inner_html=html on:click=move |event| clicked(chat, &event)
-            on:input=move |event| filter.set(folded(typed(&event).trim()))
+            on:input=move |event| filter.set(folded(browser::typed(&event).trim()))
             on:keydown=move |event| pressed(filter, &event)></nav>
     }
 }
@@ -103,16 +102,9 @@ fn push_you(html: &mut String, viewer: &Viewer) {
     html.push_str(&illustrated(include_str!(concat!(env!("OUT_DIR"), "/sidebar_you.html"))));
 }
 
-/// What stands in the field where one types to find a room.
-fn typed(event: &Event) -> String {
-    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    field.map(|field| field.value()).unwrap_or_default()
-}
-
 /// In that field, Enter opens the first room found and Escape shows all of them again.
 fn pressed(filter: RwSignal<String>, event: &KeyboardEvent) {
-    let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-    let Some(field) = field else {
+    let Some(field) = browser::target::<HtmlInputElement>(event) else {
         return;
     };
     let first = match event.key().as_str() {
@@ -120,7 +112,7 @@ fn pressed(filter: RwSignal<String>, event: &KeyboardEvent) {
             event.prevent_default();
             None
         }
-        "Enter" => match find("[data-room]") {
+        "Enter" => match browser::find::<HtmlElement>("#sidebar [data-room]") {
             None => return,
             first => first,
         },
@@ -131,10 +123,6 @@ fn pressed(filter: RwSignal<String>, event: &KeyboardEvent) {
     }
     field.set_value("");
     filter.set(String::new());
-}
-
-fn find(selector: &str) -> Option<HtmlElement> {
-    browser::element("sidebar")?.query_selector(selector).ok().flatten()?.dyn_into().ok()
 }
 
 fn room_group(chat: Chat, filter: RwSignal<String>, section: Section) -> String {
@@ -184,8 +172,8 @@ fn remember_section(details: &Element) {
 /// Closes the sections that were closed when this browser was here before.
 fn restore_sections() {
     for key in browser::stored_keys("campfire:closed:") {
-        let section = format!("[data-section='{key}']");
-        if let Some(details) = find(&section) {
+        let section = format!("#sidebar [data-section='{key}']");
+        if let Some(details) = browser::find::<Element>(&section) {
             let _closed = details.remove_attribute("open");
         }
     }

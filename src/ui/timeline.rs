@@ -12,8 +12,7 @@
 //! both ends, going back to the newest message, starting afresh.
 
 use super::browser;
-use super::browser::target;
-use super::controls::{icon, live};
+use super::controls::{closest, icon, live};
 use super::log;
 use super::message;
 use super::push_permalink;
@@ -58,7 +57,7 @@ pub fn MessageList(
             <div class="log" role="log" aria-label=label aria-live="polite" aria-busy=busy
                 on:click=move |event| clicked(chat, &event)
                 on:keydown=move |event| log::pressed(chat, &event)
-                on:input=move |event| chat.look_for_reaction(target(&event))
+                on:input=move |event| chat.look_for_reaction(browser::target(&event))
                 on:submit=move |event| log::submitted(chat, &event)
                 on:pointerover=move |event| approached(chat, &event)
                 on:focusin=move |event| approached(chat, &event)>
@@ -73,7 +72,7 @@ pub fn MessageList(
 }
 
 fn approached(chat: Chat, event: &Event) {
-    let Some(row) = target(event).and_then(|target| log::row_of(&target)) else {
+    let Some(row) = browser::target(event).and_then(|target| log::row_of(&target)) else {
         return;
     };
     chat.approach(&row);
@@ -84,8 +83,7 @@ fn approached(chat: Chat, event: &Event) {
 
 /// One listener serves every row: `data-action` says what, the row's data says which.
 fn clicked(chat: Chat, event: &MouseEvent) {
-    let button = target(event).and_then(|target| target.closest("[data-action]").ok().flatten());
-    let Some(button) = button else {
+    let Some(button) = closest(event, "[data-action]") else {
         return;
     };
     let Some(row) = log::row_of(&button) else {
