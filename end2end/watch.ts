@@ -94,7 +94,7 @@ function strange(html?: string): string[] {
     const tag = element.localName;
     if (!known.has(tag)) complain("element", element);
     if (tag === "script") {
-      const data = element.getAttribute("type") === "application/json" && element.id === "boot";
+      const data = element.getAttribute("type") === "application/json" && /^(boot|messages)$/.test(element.id);
       const own = element.getAttribute("src")?.startsWith("/assets/") && !element.textContent;
       if (!data && !own) complain("script", element);
     }

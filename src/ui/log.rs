@@ -11,8 +11,8 @@ use super::browser::target;
 use super::controls::illustrated;
 use super::keys;
 use super::keys::{is_composing, sends};
-use super::message;
 use super::message::{Painter, figures};
+use super::room;
 use super::state::Chat;
 use crate::domain::message::{ClientMessageId, Row, RowChange};
 use crate::domain::{MessageId, Timestamp};
@@ -382,7 +382,7 @@ pub fn set(element: &Element, name: &str, value: &str) {
 
 /// Everything that is lent to rows, as HTML.
 pub fn row_tools() -> String {
-    illustrated(include_str!(concat!(env!("OUT_DIR"), "/row_tools.html"))) + &message::picker() + "</div>"
+    illustrated(include_str!(concat!(env!("OUT_DIR"), "/row_tools.html"))) + &room::picker() + "</div>"
 }
 
 fn edit_field() -> Option<HtmlTextAreaElement> {

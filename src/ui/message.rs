@@ -5,9 +5,8 @@
 //! would only cost: written like this, fifty rows take the server microseconds, the browser has
 //! nothing to take over when it comes alive, and a room that has been seen before is on screen
 //! within a frame. Everything a person wrote is escaped here, except the message text, which the
-//! server has sanitised. Reactions are a form, so that they work before the page is live; the
-//! picker of reactions stands once beside the rows, and so does the line that says what is about
-//! to be answered.
+//! server has sanitised. Reactions are a form, so that they work before the page is live; the line
+//! that says what is about to be answered stands once beside the rows.
 
 use super::browser;
 use super::controls::{illustrated, symbol};
@@ -16,15 +15,33 @@ use super::push_permalink;
 use super::room;
 use super::state::{Chat, failure, is_own};
 use crate::domain::account::{Viewer, hue, initials};
-use crate::domain::composing::{Boost, QUICK_BOOSTS, is_only_emoji};
+use crate::domain::composing::{Boost, is_only_emoji};
 use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent};
-use crate::domain::search::{Emoji, complete};
+use crate::domain::search::complete;
 use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
 use crate::texts;
 use leptos::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
+
+/// What a server keeps of a message that it puts into many pages, made when it is first wanted.
+#[derive(Debug)]
+pub struct Kept {
+    /// The message. After a change of it there is another one.
+    pub message: Arc<Message>,
+    /// Its row for everybody who has no part in it: where it opens a group, and where it follows.
+    rows: [OnceLock<String>; 2],
+    /// What the page says of it beside its row.
+    pub data: OnceLock<Vec<u8>>,
+}
+
+impl Kept {
+    /// Nothing is made yet.
+    pub fn new(message: &Arc<Message>) -> Self {
+        Self { message: Arc::clone(message), rows: Default::default(), data: OnceLock::new() }
+    }
+}
 
 /// Draws rows for one viewer.
 #[derive(Clone, Copy)]
@@ -38,9 +55,11 @@ pub struct Painter<'a> {
     pub plain: bool,
     /// The message the address points at.
     pub found: Option<MessageId>,
+    /// What is kept of messages, by rising id.
+    pub kept: &'a [Arc<Kept>],
 }
 
-impl Painter<'_> {
+impl<'a> Painter<'a> {
     /// Rows and the dividers above them, top to bottom.
     pub fn rows(self, rows: &[Row]) -> String {
         let mut html = String::with_capacity(rows.len() * 1_024);
@@ -120,6 +139,32 @@ impl Painter<'_> {
     }
 
     fn push_row(self, html: &mut String, row: &Row) {
+        let Some(kept) = self.kept(row) else {
+            return self.push_new_row(html, row);
+        };
+        let [opening, following] = &kept.rows;
+        let place = if row.follow { following } else { opening };
+        html.push_str(place.get_or_init(|| {
+            let mut html = String::with_capacity(1_024);
+            self.push_new_row(&mut html, row);
+            html
+        }));
+    }
+
+    /// What is kept of a row's message, if the viewer sees it as everybody does who has no part in it.
+    fn kept(self, row: &Row) -> Option<&'a Kept> {
+        let RowContent::Sent(message) = &row.content else {
+            return None;
+        };
+        let at = self.kept.binary_search_by_key(&message.id, |kept| kept.message.id).ok()?;
+        let kept = self.kept.get(at).filter(|kept| Arc::ptr_eq(&kept.message, message))?;
+        let concerned = may_change(row, self.viewer)
+            || message.mentions(self.viewer.id)
+            || message.boosts.iter().any(|one| one.is_by(self.viewer.id));
+        (!concerned && self.found.is_none()).then_some(kept)
+    }
+
+    fn push_new_row(self, html: &mut String, row: &Row) {
         html.push_str("<article class=\"");
         self.push_class(html, row);
         html.push('"');
@@ -365,31 +410,6 @@ pub fn reply_line(quote: &Quote) -> String {
 /// Emoji found for a reaction at most.
 const MAX_REACTIONS: usize = 16;
 
-/// The inside of the picker of reactions: the quick ones, and a field with what it finds.
-pub fn picker() -> String {
-    let mut html = String::from("<span class=\"picker__row\">");
-    for (emoji, name) in QUICK_BOOSTS {
-        push_choice(&mut html, emoji, name);
-    }
-    html + include_str!(concat!(env!("OUT_DIR"), "/picker.html"))
-}
-
-/// What was found for a text in that picker.
-fn found(emoji: &[Emoji<'_>]) -> String {
-    let mut html = String::new();
-    for one in emoji {
-        push_choice(&mut html, one.text, &one.name.replace('_', " "));
-    }
-    html
-}
-
-fn push_choice(html: &mut String, emoji: &str, name: &str) {
-    html.push_str("<button type=\"button\" class=\"icon-button\" data-action=\"boost\" value=\"");
-    let (before, after) = texts::message::REACT_WITH;
-    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"", before, name, after, "\">"]);
-    push_all(html, &[emoji, "</button>"]);
-}
-
 fn reaction_field() -> Option<HtmlInputElement> {
     browser::find("#react input")
 }
@@ -459,7 +479,7 @@ impl Chat {
             let table = room::table("emoji.tsv").await;
             // What has been typed since has its own turn.
             if field.value() == typed {
-                show_reactions(&found(&complete(&table, &typed, MAX_REACTIONS)));
+                show_reactions(&room::choices(&complete(&table, &typed, MAX_REACTIONS)));
             }
         });
     }

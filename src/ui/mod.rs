@@ -13,7 +13,7 @@ pub mod controls;
 mod keys;
 mod live;
 pub mod log;
-mod message;
+pub mod message;
 pub mod people;
 mod room;
 pub mod rooms;
@@ -33,7 +33,7 @@ use gloo_timers::future::TimeoutFuture;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
-use message::Painter;
+use message::{Kept, Painter};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 use state::{Chat, Link};
@@ -86,8 +86,9 @@ pub enum Screen {
 pub struct RoomScreen {
     /// The room.
     pub room: Room,
-    /// Its messages; as data without their HTML, which stands in the rows.
-    #[serde(serialize_with = "without_html")]
+    /// Its messages, which stand in the page apart from the rest, without their HTML: that is in
+    /// the rows.
+    #[serde(serialize_with = "without_messages")]
     pub page: MessagePage,
     /// Whether newer ones were left out.
     pub has_newer: bool,
@@ -101,38 +102,36 @@ pub struct RoomScreen {
     pub reply: Option<Quote>,
 }
 
-fn without_html<S: serde::Serializer>(page: &MessagePage, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Page<'a> {
-        messages: Vec<Bare<'a>>,
-        cursor: Seq,
-        has_more: bool,
-    }
-    /// A [`Message`] of a page: never a tombstone.
-    #[derive(Serialize)]
-    struct Bare<'a> {
-        id: MessageId,
-        seq: Seq,
-        room_id: RoomId,
-        client_message_id: ClientMessageId,
-        creator: &'a UserRef,
-        body: &'a str,
-        created_at: Timestamp,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        edited_at: Option<Timestamp>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reply_to: Option<&'a Quote>,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        boosts: &'a [Reaction],
-    }
-    fn bare(message: &Arc<Message>) -> Bare<'_> {
-        let Message { id, seq, room_id, client_message_id, created_at, edited_at, .. } = **message;
+fn without_messages<S: serde::Serializer>(page: &MessagePage, to: S) -> Result<S::Ok, S::Error> {
+    let MessagePage { cursor, has_more, .. } = *page;
+    MessagePage { messages: Vec::new(), cursor, has_more }.serialize(to)
+}
+
+/// A [`Message`] of a page without its HTML: never a tombstone.
+#[derive(Serialize)]
+struct Bare<'a> {
+    id: MessageId,
+    seq: Seq,
+    room_id: RoomId,
+    client_message_id: ClientMessageId,
+    creator: &'a UserRef,
+    body: &'a str,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a Quote>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    boosts: &'a [Reaction],
+}
+
+impl<'a> From<&'a Message> for Bare<'a> {
+    fn from(message: &'a Message) -> Self {
+        let Message { id, seq, room_id, client_message_id, created_at, edited_at, .. } = *message;
         let (creator, body) = (&message.creator, message.body.as_str());
         let (reply_to, boosts) = (message.reply_to.as_ref(), message.boosts.as_slice());
-        Bare { id, seq, room_id, client_message_id, creator, body, created_at, edited_at, reply_to, boosts }
+        Self { id, seq, room_id, client_message_id, creator, body, created_at, edited_at, reply_to, boosts }
     }
-    let MessagePage { ref messages, cursor, has_more } = *page;
-    Page { messages: messages.iter().map(bare).collect(), cursor, has_more }.serialize(serializer)
 }
 
 /// Light, dark, or whatever the system says.
@@ -188,13 +187,16 @@ pub fn App(
     /// browser, where they are in place already.
     #[prop(optional)]
     rows: Option<StoredValue<String>>,
+    /// What the server keeps of the messages.
+    #[prop(default = Arc::new([]))]
+    kept: Arc<[Arc<Kept>]>,
 ) -> impl IntoView {
     let chat = Chat::new(&boot);
     let found = match &boot.screen {
         Screen::Room(screen) => screen.found,
         Screen::Quiet { .. } => None,
     };
-    let painter = Painter { viewer: &boot.viewer, local: false, plain: true, found };
+    let painter = Painter { viewer: &boot.viewer, local: false, plain: true, found, kept: &kept };
     if let Some(drawn) = rows {
         drawn.set_value(chat.rows.with_value(|rows| painter.rows(rows)));
     }
@@ -245,6 +247,8 @@ pub fn embedded_boot() -> Option<Arc<Boot>> {
     let json = browser::element("boot")?.text_content()?;
     let mut boot: Boot = serde_json::from_str(&json).ok()?;
     if let Screen::Room(screen) = &mut boot.screen {
+        let json = browser::element("messages")?.text_content()?;
+        screen.page.messages = serde_json::from_str(&json).ok()?;
         // What a message says stands in its row.
         for message in screen.page.messages.iter_mut().filter_map(Arc::get_mut) {
             message.body_html = log::text_of(message.id).unwrap_or_default();
@@ -364,16 +368,36 @@ struct WithinScript;
 
 impl Formatter for WithinScript {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
-        for (at, part) in text.split('<').enumerate() {
-            to.write_all(if at > 0 { b"\\u003c" } else { b"" })?;
-            to.write_all(part.as_bytes())?;
+        if !text.as_bytes().contains(&b'<') {
+            return to.write_all(text.as_bytes());
         }
-        Ok(())
+        to.write_all(text.replace('<', "\\u003c").as_bytes())
     }
 }
 
-/// A complete signed-in document.
-pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> Vec<u8> {
+fn push_data(page: &mut Vec<u8>, data: &impl Serialize) {
+    // What is written into memory and always has a form in JSON cannot fail.
+    let _written = data.serialize(&mut Serializer::with_formatter(page, WithinScript));
+}
+
+fn push_messages(page: &mut Vec<u8>, messages: &[Arc<Message>], kept: &[Arc<Kept>]) {
+    page.extend_from_slice(b"</script><script type=\"application/json\" id=\"messages\">");
+    for (at, message) in messages.iter().enumerate() {
+        page.push(if at > 0 { b',' } else { b'[' });
+        match kept.get(at).filter(|kept| Arc::ptr_eq(&kept.message, message)) {
+            Some(kept) => page.extend_from_slice(kept.data.get_or_init(|| {
+                let mut data = Vec::with_capacity(512);
+                push_data(&mut data, &Bare::from(&**message));
+                data
+            })),
+            None => push_data(page, &Bare::from(&**message)),
+        }
+    }
+    page.extend_from_slice(if messages.is_empty() { b"[]" } else { b"]" });
+}
+
+/// A complete signed-in document; `kept` is what is kept of the messages in it, in their order.
+pub fn chat_document(boot: &Arc<Boot>, theme: Theme, kept: &Arc<[Arc<Kept>]>) -> Vec<u8> {
     let title = match &boot.screen {
         Screen::Room(screen) => format!("{} · {}", screen.room.name, boot.account_name),
         _ => boot.account_name.clone(),
@@ -382,7 +406,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> Vec<u8> {
     let owner = Owner::new_root(None);
     let (body, rows) = owner.with(|| {
         let rows = StoredValue::new(String::new());
-        let body = view! { <App boot=Arc::clone(boot) rows=rows/> }.to_html();
+        let body = view! { <App boot=Arc::clone(boot) rows=rows kept=Arc::clone(kept)/> }.to_html();
         (body, rows.try_update_value(mem::take).unwrap_or_default())
     });
     owner.cleanup();
@@ -403,8 +427,10 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme) -> Vec<u8> {
         page.push_str(part);
     }
     let mut page = page.into_bytes();
-    // What is written into memory in full cannot fail.
-    let _written = boot.serialize(&mut Serializer::with_formatter(&mut page, WithinScript));
+    push_data(&mut page, &**boot);
+    if let Screen::Room(screen) = &boot.screen {
+        push_messages(&mut page, &screen.page.messages, kept);
+    }
     page.extend_from_slice(b"</script></body></html>");
     page
 }

@@ -347,6 +347,31 @@ pub fn remember(emoji: &str) {
     browser::store(RECENT, &used.join(" "));
 }
 
+/// The inside of the picker of reactions: the quick ones, and a field with what it finds.
+pub fn picker() -> String {
+    let mut html = String::from("<span class=\"picker__row\">");
+    for (emoji, name) in QUICK_BOOSTS {
+        push_choice(&mut html, emoji, name);
+    }
+    html + include_str!(concat!(env!("OUT_DIR"), "/picker.html"))
+}
+
+/// What was found for a text in that picker.
+pub fn choices(emoji: &[Emoji<'_>]) -> String {
+    let mut html = String::new();
+    for one in emoji {
+        push_choice(&mut html, one.text, &one.name.replace('_', " "));
+    }
+    html
+}
+
+fn push_choice(html: &mut String, emoji: &str, name: &str) {
+    html.push_str("<button type=\"button\" class=\"icon-button\" data-action=\"boost\" value=\"");
+    let (before, after) = texts::message::REACT_WITH;
+    push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"", before, name, after, "\">"]);
+    push_all(html, &[emoji, "</button>"]);
+}
+
 /// The picker is about to be seen: everything is in it again.
 pub fn open_emoji() {
     if let Some(field) = browser::find::<HtmlInputElement>("#emoji-picker input") {

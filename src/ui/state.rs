@@ -392,7 +392,7 @@ impl Chat {
             let steps = message::changes(before, rows);
             if !steps.is_empty() {
                 self.viewer.with_value(|viewer| {
-                    let painter = Painter { viewer, local: true, plain: false, found: None };
+                    let painter = Painter { viewer, local: true, plain: false, found: None, kept: &[] };
                     // Nothing that was there stays: another room.
                     let is_all = |step: &RowChange<'_>| match step {
                         RowChange::Insert { rows: new, .. } => new.len() == rows.len(),

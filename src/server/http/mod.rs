@@ -18,13 +18,13 @@ mod search;
 
 use super::connections::MAX_TABS;
 use super::operation::{self, Gap};
-use super::store::counting_statements;
+use super::store::{counting_statements, styles_name};
 use super::{App, Stop};
 use crate::domain::Timestamp;
 use crate::domain::error::Error;
 use crate::texts;
 use crate::ui;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -40,6 +40,7 @@ use request::{
     Failed, RequestId, Shape, Signed, accepts, explain, is_local, may_open_socket, panicked, unexplained,
 };
 use serde::Serialize;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -51,6 +52,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{And, NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 use tower_http::timeout::TimeoutLayer;
+
+/// The step at which every other page is compressed: a room page becomes a seventh.
+const BROTLI_QUALITY: u32 = 4;
+
+/// Two to this power is how far back brotli looks: a room page is about 55 kB.
+const BROTLI_WINDOW: u32 = 16;
+
+/// What brotli writes at once.
+const BROTLI_BUFFER: usize = 8 * 1024;
 
 /// The largest request body. A message of 64 KiB fits even when every byte is escaped in JSON.
 const MAX_BODY: usize = 512 * 1024;
@@ -163,7 +173,7 @@ fn people_pages() -> Router<App> {
         .route("/account/edit", get(people::people))
         .route("/account/settings", get(pages::workspace))
         .route("/account/styles", post(pages::change_styles))
-        .route("/account/styles/{file}", get(pages::styles))
+        .route("/account/styles/{file}", get(styles))
         .route("/account/invites", get(entrance::invites).post(entrance::create_invite))
         .route("/account/invites/{id}", get(entrance::invite))
         .route("/account/invites/{id}/end", post(entrance::end_invite))
@@ -195,6 +205,30 @@ fn people_calls() -> Router<App> {
         .route("/api/invites/{id}", delete(entrance::delete_invite))
         .route("/api/account", patch(pages::patch_account))
         .route("/api/account/styles", put(pages::put_styles))
+}
+
+/// `GET /account/styles/{file}`: the account's stylesheet, under a name that changes with it.
+/// Errors: [`Error::NotFound`] under any other name; [`Error::Unavailable`].
+async fn styles(State(app): State<App>, _signed: Signed, Path(file): Path<String>) -> Answer {
+    let account = app.find_account().await?.ok_or(Error::NotFound)?;
+    let name = account.styles.as_ref().filter(|name| file == format!("{name}.css"));
+    let name = name.ok_or(Error::NotFound)?;
+    let styles = app.store.load_styles().await?;
+    // Changed between the two looks: what is there now must not be kept under the old name.
+    if styles_name(&styles).as_ref() != Some(name) {
+        return Err(Error::NotFound);
+    }
+    let kind = (header::CONTENT_TYPE, "text/css; charset=utf-8");
+    let caching = (header::CACHE_CONTROL, "private, max-age=31536000, immutable");
+    Ok(([kind, caching], styles).into_response())
+}
+
+/// `None` if brotli fails, which it does not do on memory.
+fn compressed(html: &[u8]) -> Option<Bytes> {
+    let body = Vec::with_capacity(html.len() / 4);
+    let mut writer = brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+    writer.write_all(html).ok()?;
+    Some(writer.into_inner().into())
 }
 
 /// Serves every address until `stop`; then takes no more connections and lets the requests under

@@ -4,13 +4,12 @@
 //! A room page is kept together with the [`Boot`] it was made from, and is given out again only if
 //! the new one is equal. So nothing ever has to be declared stale: whatever a page shows is in its
 //! `Boot`, rights are checked before there is one, and messages that are still the same ones
-//! compare by their address. Memory is bounded in bytes; the page that was asked for longest ago
-//! goes first.
+//! compare by their address. For people who come for the first time, what most of them see of each
+//! message is kept as well. Memory is bounded in bytes; what was asked for longest ago goes first.
 
 use super::super::App;
 use super::super::operation::Bounded;
 use super::super::store::messages::{Position, RoomWithPage};
-use super::super::store::styles_name;
 use super::Answer;
 use super::request::{
     FormBody, JsonBody, Signed, Visitor, accepts, cookie, invite_link, message, plain_cookie,
@@ -20,10 +19,11 @@ use super::rooms::{NoRooms, WelcomeCard};
 use crate::domain::account::{RoomCreators, parse_account_name, parse_styles};
 use crate::domain::error::Error;
 use crate::domain::event::MAX_ONLINE;
-use crate::domain::message::{CONTEXT, PAGE_SIZE, Quote};
+use crate::domain::message::{CONTEXT, Message, PAGE_SIZE, Quote};
 use crate::domain::{MessageId, RoomId, UserId};
 use crate::texts;
 use crate::ui::controls::{Field, FieldKind};
+use crate::ui::message::Kept;
 use crate::ui::people::{AccountPage, account_tabs};
 use crate::ui::{self, Boot, RoomScreen, Screen, Theme};
 use axum::body::Bytes;
@@ -32,7 +32,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use leptos::prelude::*;
 use serde::Deserialize;
-use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The first room welcomes its people until it has this many messages (Campfire's value).
@@ -338,22 +337,6 @@ pub(super) async fn change_styles(by: Visitor, FormBody(form): FormBody<StylesFo
     }
 }
 
-/// `GET /account/styles/{file}`: the account's stylesheet, under a name that changes with it.
-/// Errors: [`Error::NotFound`] under any other name; [`Error::Unavailable`].
-pub(super) async fn styles(State(app): State<App>, _signed: Signed, Path(file): Path<String>) -> Answer {
-    let account = app.find_account().await?.ok_or(Error::NotFound)?;
-    let name = account.styles.as_ref().filter(|name| file == format!("{name}.css"));
-    let name = name.ok_or(Error::NotFound)?;
-    let styles = app.store.load_styles().await?;
-    // Changed between the two looks: what is there now must not be kept under the old name.
-    if styles_name(&styles).as_ref() != Some(name) {
-        return Err(Error::NotFound);
-    }
-    let kind = (header::CONTENT_TYPE, "text/css; charset=utf-8");
-    let caching = (header::CACHE_CONTROL, "private, max-age=31536000, immutable");
-    Ok(([kind, caching], styles).into_response())
-}
-
 /// `PATCH /api/account`
 pub(super) async fn patch_account(
     by: Signed,
@@ -370,18 +353,12 @@ pub(super) async fn put_styles(
     save_styles(&by, &form.styles).await.map(|()| StatusCode::NO_CONTENT)
 }
 
+/// Rough memory of a kept message beside its texts.
+const KEPT_BYTES: usize = 1_024;
+
 /// Rough memory of all finished pages, what they were made from included; much of that is shared
 /// with hot state and counted here all the same.
 const MAX_BYTES: usize = 16 << 20;
-
-/// The step at which every other page is compressed: a room page becomes a seventh.
-const BROTLI_QUALITY: u32 = 4;
-
-/// Two to this power is how far back brotli looks: a room page is about 55 kB.
-const BROTLI_WINDOW: u32 = 16;
-
-/// What brotli writes at once.
-const BROTLI_BUFFER: usize = 8 * 1024;
 
 /// How a body travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -414,15 +391,20 @@ struct Finished {
     body: Bytes,
 }
 
-/// The pages that are kept.
+/// What is kept of a room's newest messages.
+type KeptMessages = Arc<[Arc<Kept>]>;
+
+/// The pages that are kept, and the messages of which others are made.
 #[derive(Debug)]
 pub struct FinishedPages {
     pages: Mutex<Bounded<Key, Arc<Finished>>>,
+    messages: Mutex<Bounded<RoomId, KeptMessages>>,
 }
 
 impl Default for FinishedPages {
     fn default() -> Self {
-        Self { pages: Mutex::new(Bounded::new(MAX_BYTES)) }
+        let messages = Mutex::new(Bounded::new(MAX_BYTES));
+        Self { pages: Mutex::new(Bounded::new(MAX_BYTES)), messages }
     }
 }
 
@@ -431,18 +413,20 @@ impl FinishedPages {
     /// new one. Other pages than those of a room's newest messages are made anew each time, and
     /// never compressed here.
     pub fn document(&self, boot: Boot, theme: Theme, coding: Coding) -> (Bytes, Coding) {
-        let Some(room_id) = room_at_its_newest(&boot.screen) else {
-            return (ui::chat_document(&Arc::new(boot), theme).into(), Coding::Identity);
+        let Some((room_id, messages)) = room_at_its_newest(&boot.screen) else {
+            let page = ui::chat_document(&Arc::new(boot), theme, &KeptMessages::default());
+            return (page.into(), Coding::Identity);
         };
         let key = Key { viewer: boot.viewer.id, room_id, theme, coding };
-        let kept = self.lock().get(&key).cloned();
+        let kept = lock(&self.pages).get(&key).cloned();
         if let Some(kept) = kept.filter(|kept| *kept.made_from == boot) {
             return (kept.body.clone(), coding);
         }
+        let messages = self.messages(room_id, messages);
         let made_from = Arc::new(boot);
-        let html = ui::chat_document(&made_from, theme);
+        let html = ui::chat_document(&made_from, theme, &messages);
         let (body, made) = match coding {
-            Coding::Brotli => match compressed(&html) {
+            Coding::Brotli => match super::compressed(&html) {
                 Some(body) => (body, Coding::Brotli),
                 None => (html.into(), Coding::Identity),
             },
@@ -451,36 +435,46 @@ impl FinishedPages {
         if made == coding {
             let weight = body.len() + weight(&made_from);
             let finished = Arc::new(Finished { made_from, body: body.clone() });
-            self.lock().insert(key, finished, weight);
+            lock(&self.pages).insert(key, finished, weight);
         }
         (body, made)
     }
 
-    // A poisoned lock is taken all the same: at worst a page is made anew.
-    fn lock(&self) -> MutexGuard<'_, Bounded<Key, Arc<Finished>>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is kept of a room's newest messages: what was there before, as far as it is the same.
+    fn messages(&self, room_id: RoomId, messages: &[Arc<Message>]) -> KeptMessages {
+        let mut rooms = lock(&self.messages);
+        let old = rooms.get(&room_id).cloned().unwrap_or_default();
+        let known = |message: &Arc<Message>| {
+            let at = old.binary_search_by_key(&message.id, |kept| kept.message.id).ok()?;
+            old.get(at).filter(|kept| Arc::ptr_eq(&kept.message, message))
+        };
+        if old.len() == messages.len() && messages.iter().all(|one| known(one).is_some()) {
+            return old;
+        }
+        let keep = |one| known(one).cloned().unwrap_or_else(|| Arc::new(Kept::new(one)));
+        let kept: KeptMessages = messages.iter().map(keep).collect();
+        let weight = messages.iter().map(|one| KEPT_BYTES + 4 * one.weight()).sum();
+        rooms.insert(room_id, Arc::clone(&kept), weight);
+        kept
     }
 }
 
+// A poisoned lock is taken all the same: at worst a page is made anew.
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The room of a page that people come back to. A permalink or a form with an error is shown once.
-fn room_at_its_newest(screen: &Screen) -> Option<RoomId> {
+fn room_at_its_newest(screen: &Screen) -> Option<(RoomId, &[Arc<Message>])> {
     match screen {
         Screen::Room(screen) => match &**screen {
-            RoomScreen { room, has_newer: false, unsent: None, found: None, reply: None, .. } => {
-                Some(room.id)
+            RoomScreen { room, page, has_newer: false, unsent: None, found: None, reply: None, .. } => {
+                Some((room.id, &page.messages))
             }
             _ => None,
         },
         Screen::Quiet { .. } => None,
     }
-}
-
-/// `None` if brotli fails, which it does not do on memory.
-fn compressed(html: &[u8]) -> Option<Bytes> {
-    let body = Vec::with_capacity(html.len() / 4);
-    let mut writer = brotli::CompressorWriter::new(body, BROTLI_BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
-    writer.write_all(html).ok()?;
-    Some(writer.into_inner().into())
 }
 
 /// What a page keeps alive, roughly.
