@@ -8,7 +8,7 @@
 use super::report::{Failure, broken};
 use super::seed::token;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::{self, Request, StatusCode};
 use campfire::domain::account::UserRef;
 use campfire::domain::message::{ClientMessageId, Message};
 use campfire::domain::room::{Membership, Room, RoomHead, RoomKind, SidebarRoom, sidebar_room};
@@ -32,8 +32,13 @@ const MAX_PAGE: usize = 1 << 20;
 pub enum Operation {
     /// A room page that was served before, from request to body.
     RoomPage,
-    /// A page of the same size that is read from the database and made anew each time.
+    /// A room page of somebody who comes for the first time, to rooms that others have seen. Wants
+    /// the crowd's seed.
+    FirstPage,
+    /// A longer page that is read from the database and made anew each time.
     NewPage,
+    /// A message that is posted, from request to answer, with nobody there to hear it.
+    Post,
     /// A message to a hundred tabs, from event to queues.
     FanOut,
 }
@@ -44,14 +49,38 @@ pub enum Operation {
 /// [`Failure`] when an answer is wrong or the server does not start.
 pub async fn repeat(operation: Operation, folder: &Path, times: usize) -> Result<(), Failure> {
     match operation {
-        Operation::RoomPage => page("/rooms/1", folder, times).await,
+        Operation::RoomPage => requests(folder, times, |_| page("/rooms/1", 1)).await,
+        Operation::FirstPage => {
+            requests(folder, times, |number| page(&format!("/rooms/{}", number % 10 + 1), number / 10 + 2))
+                .await
+        }
         // The middle of the room: permalinks are not kept.
-        Operation::NewPage => page("/rooms/1/@700", folder, times).await,
+        Operation::NewPage => requests(folder, times, |_| page("/rooms/1/@700", 1)).await,
+        Operation::Post => requests(folder, times, post).await,
         Operation::FanOut => fan_out(times),
     }
 }
 
-async fn page(path: &str, folder: &Path, times: usize) -> Result<(), Failure> {
+/// A request, and the status of its answer.
+type Question = (http::Result<Request<Body>>, StatusCode);
+
+fn page(path: &str, user: i64) -> Question {
+    let cookie = format!("session_token={}", token(user));
+    (Request::get(path).header("cookie", cookie).body(Body::empty()), StatusCode::OK)
+}
+
+fn post(number: i64) -> Question {
+    let body = format!(
+        r#"{{"client_message_id":"0f8fad5b-d9cb-469f-a165-{number:012x}","body":"Who wants a coffee after the standup, number {number}?"}}"#
+    );
+    let request = Request::post("/api/rooms/1/messages")
+        .header("cookie", format!("session_token={}", token(1)))
+        .header("content-type", "application/json")
+        .body(Body::from(body));
+    (request, StatusCode::CREATED)
+}
+
+async fn requests(folder: &Path, times: usize, question: impl Fn(i64) -> Question) -> Result<(), Failure> {
     let folder = folder.display().to_string();
     let settings = ["campfire", "--addr", "127.0.0.1:0", "--limits", "off", "--data", &folder];
     let config = Config::try_parse_from(settings);
@@ -59,19 +88,17 @@ async fn page(path: &str, folder: &Path, times: usize) -> Result<(), Failure> {
     let running = server::start(config, Clock::system()).await;
     let running = running.map_err(|error| Failure::Broken(error.to_string()))?;
     let router = server::http::router(running.app.clone());
-    for _ in 0..times {
-        let request = Request::get(path)
-            .header("cookie", format!("session_token={}", token(1)))
-            .body(Body::empty())
-            .map_err(|error| Failure::Broken(error.to_string()))?;
+    for number in (0..).take(times) {
+        let (request, expected) = question(number);
+        let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
         let Ok(response) = router.clone().oneshot(request).await;
-        if response.status() != StatusCode::OK {
-            return broken(format!("the room page answered {}", response.status()));
+        if response.status() != expected {
+            return broken(format!("the server answered {}", response.status()));
         }
         let body = to_bytes(response.into_body(), MAX_PAGE).await;
         let body = body.map_err(|error| Failure::Broken(error.to_string()))?;
-        if body.len() < 1_000 {
-            return broken("the room page is empty");
+        if body.len() < 200 {
+            return broken("the answer is empty");
         }
     }
     if running.finish().await { Ok(()) } else { broken("the server did not end well") }

@@ -10,13 +10,14 @@
 //! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{closest, icon, illustrated, live};
+use super::controls::{closest, illustrated, live};
 use super::keys::{CHOICES, completions, is_composing, put_forward, sends};
 use super::live::Typing;
 use super::log;
 use super::message::reply_line;
 use super::room::{self, PICKER, is_muted};
 use super::state::Chat;
+use super::timeline::jump_pill;
 use crate::domain::composing::{Field, Format, is_code, trigger};
 use crate::domain::event::Sidebar;
 use crate::domain::{RoomId, Seq, push_escaped};
@@ -357,16 +358,6 @@ impl Writing {
     }
 }
 
-/// The way back to the newest message, with the number of those not seen yet.
-fn jump_pill(unseen: u32) -> String {
-    let text = match unseen {
-        0 => texts::composer::JUMP_TO_NEWEST.to_owned(),
-        count => texts::composer::new_messages(count),
-    };
-    let start = "<button type=\"button\" class=\"jump\" data-do=\"jump\">";
-    [start, &icon("arrow-down"), &text, "</button>"].concat()
-}
-
 /// A sentence in a line of its own: who is writing, or what was wrong.
 fn line(start: &str, sentence: &str) -> String {
     let mut html = illustrated(start);
@@ -425,6 +416,7 @@ pub fn Composer(
     });
     let refused =
         live("problem", move || problem.get().map(|sentence| line(REFUSED, &sentence)).into_iter().collect());
+    Effect::new(bring_tools);
     follow_draft(writing, waits);
     Effect::new(move || drop(window_event_listener(ev::click, move |event| room::act(chat, &event))));
     let input = move |event: Event| {
@@ -456,7 +448,7 @@ pub fn Composer(
                 }>
                 <div class="beside" id="problem" inner_html=refused></div>
                 <div class="beside" id="reply" inner_html=reply></div>
-                <div class="beside" inner_html=illustrated(TOOLS)></div>
+                <div class="beside" id="writing-tools"></div>
                 <input type="hidden" name="after" value=after.get().to_string()/>
                 <div class="composer__row">
                     <textarea class="composer__field" id="body" name="body" rows="1" dir="auto"
@@ -467,8 +459,17 @@ pub fn Composer(
                 <ul class="plate menu menu--docked" id=CHOICES role="listbox"
                     aria-label=texts::composer::SUGGESTIONS hidden></ul>
             </form>
-            <div inner_html=illustrated(EMOJI)></div>
+            <div id="emoji-tools"></div>
         </div>
+    }
+}
+
+/// Tools that show only when asked for, and need scripts, are no part of what a page weighs.
+fn bring_tools() {
+    for (place, html) in [("writing-tools", TOOLS), ("emoji-tools", EMOJI)] {
+        if let Some(place) = browser::element(place) {
+            place.set_inner_html(&illustrated(html));
+        }
     }
 }
 

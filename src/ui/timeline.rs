@@ -465,6 +465,16 @@ impl Chat {
     }
 }
 
+/// The way back to the newest message, with the number of those not seen yet.
+pub fn jump_pill(unseen: u32) -> String {
+    let text = match unseen {
+        0 => texts::composer::JUMP_TO_NEWEST.to_owned(),
+        count => texts::composer::new_messages(count),
+    };
+    let start = "<button type=\"button\" class=\"jump\" data-do=\"jump\">";
+    [start, &icon("arrow-down"), &text, "</button>"].concat()
+}
+
 /// The way to the unread line; without scripts a link to where one left off.
 #[component]
 pub fn UnreadPill(chat: Chat) -> impl IntoView {
