@@ -30,6 +30,7 @@ use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_all, push_escaped, p
 use crate::texts;
 use controls::{asset, closest, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
+use leptos::either::Either;
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
@@ -204,9 +205,9 @@ pub fn App(
     Effect::new(move || come_alive(chat, found));
     let screen = boot.screen.clone();
     let sheet = match screen {
-        Screen::Room(screen) => view! { <room::RoomSheet chat=chat screen=*screen rows=rows/> }.into_any(),
+        Screen::Room(screen) => Either::Left(view! { <room::RoomSheet chat=chat screen=*screen rows=rows/> }),
         Screen::Quiet { title, html } => {
-            view! { <room::QuietSheet chat=chat title=title html=html/> }.into_any()
+            Either::Right(view! { <room::QuietSheet chat=chat title=title html=html/> })
         }
     };
     let toasts = live("toasts", move || {
@@ -410,7 +411,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme, kept: &Arc<[Arc<Kept>]>) ->
         (body, rows.try_update_value(mem::take).unwrap_or_default())
     });
     owner.cleanup();
-    let (above, below) = body.split_once(ROWS_HERE).unwrap_or((&body, ""));
+    let (above, below) = body.rsplit_once(ROWS_HERE).unwrap_or((&body, ""));
     let (script, program) = (asset("boot.js"), asset("pkg/campfire.js"));
     let wasm = asset("pkg/campfire.wasm");
     // After the product's own, which it may overrule.
@@ -421,7 +422,7 @@ pub fn chat_document(boot: &Arc<Boot>, theme: Theme, kept: &Arc<[Arc<Kept>]>) ->
          <link rel=\"preload\" as=\"fetch\" type=\"application/wasm\" crossorigin href=\"{wasm}\">\
          <script type=\"module\" src=\"{script}\"></script>"
     );
-    let mut page = String::with_capacity(2_048 + body.len() + 2 * rows.len());
+    let mut page = String::with_capacity(4_096 + body.len() + rows.len() * 3 / 2);
     open_document(&mut page, &title, theme, &head);
     for part in [above, &rows, below, "<script type=\"application/json\" id=\"boot\">"] {
         page.push_str(part);
