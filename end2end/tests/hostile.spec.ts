@@ -347,7 +347,9 @@ test("what a reply quotes is text, wherever it is quoted", async ({ david, jason
   for (const page of [david, jason]) await page.goto("about:blank");
   const quoted = some(payloads, 230);
   const originals = await each(quoted, (text) => post(david.request, 1, text));
-  const answers = await each(originals, (original) => reply(jason.request, original, "Answer"));
+  const answers = await each(originals, (original, at) =>
+    reply(jason.request, original, quoted.at(at - 1)!),
+  );
   const excerpts = new Map(answers.map(({ id, reply_to }) => [String(id), reply_to!.excerpt]));
 
   // As the server renders them: all as they are read, some as they are opened.
