@@ -150,6 +150,7 @@ export interface Message {
   creator: User;
   body: string;
   body_html: string;
+  reply_to?: { id: number; creator: User; excerpt: string };
 }
 
 // The API calls below sign in whoever owns `api`: `page.request` shares its cookies with the page.
@@ -177,6 +178,26 @@ export async function post(
 ): Promise<Message> {
   const data = { body, client_message_id };
   return answer(await api.post(`/api/rooms/${room_id}/messages`, { data }), 200, 201);
+}
+
+/** Answers a message, in its room. */
+export async function reply(
+  api: APIRequestContext,
+  { id: reply_to, room_id }: Message,
+  body: string,
+): Promise<Message> {
+  const data = { body, client_message_id: randomUUID(), reply_to };
+  return answer(await api.post(`/api/rooms/${room_id}/messages`, { data }), 201);
+}
+
+/** Does something with each of many, some at a time; answers in their order. */
+export async function each<T, U>(of: T[], what: (one: T, at: number) => Promise<U>): Promise<U[]> {
+  const done: U[] = [];
+  for (let from = 0; from < of.length; from += 16) {
+    const part = of.slice(from, from + 16);
+    done.push(...(await Promise.all(part.map((one, at) => what(one, from + at)))));
+  }
+  return done;
 }
 
 /** Posts `Line from` to `Line to`, one after the other, so that their order is known. */

@@ -70,6 +70,22 @@ export async function expectNoReload(...pages: Page[]): Promise<void> {
   }
 }
 
+/** Presses a key until something has the focus; returns what had it on the way. */
+export async function pressUntil(
+  page: Page,
+  key: string,
+  goal: Locator,
+  limit: number,
+): Promise<string> {
+  const stops: string[] = [];
+  while (!(await goal.evaluate((goal) => goal === document.activeElement))) {
+    await page.keyboard.press(key);
+    stops.push(await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 100) ?? ""));
+    expect(stops.length, `${key}:\n${stops.join("\n")}`).toBeLessThanOrEqual(limit);
+  }
+  return stops.join("\n");
+}
+
 // The room.
 
 export const composer = (page: Page): Locator => page.locator("#body");
@@ -79,6 +95,8 @@ export const pill = (page: Page): Locator => page.locator(".dock .jump");
 export const unreadPill = (page: Page): Locator => page.locator(".jump--up");
 export const line = (page: Page): Locator => page.locator(".divider--new");
 export const typing = (page: Page): Locator => page.locator(".typing");
+export const replyLine = (page: Page): Locator => page.locator("#reply .composer__context");
+export const toast = (page: Page): Locator => page.locator(".toast");
 
 /** The texts of all messages on a page, top to bottom. */
 export const texts = (page: Page): Locator => page.locator(".message .message__text");
@@ -94,8 +112,13 @@ export function message(page: Page, text: string): Locator {
 /** A tool of a message. Tools show when the pointer is over the message. */
 export async function use(row: Locator, action: string): Promise<void> {
   await row.hover();
-  await row.locator(`[data-action=${action}]`).click();
+  // Below reactions stands another way to one more.
+  await row.locator(`[data-action=${action}]:not(.reaction)`).click();
 }
+
+/** What people have added to a message, by what it is. */
+export const reaction = (row: Locator, content: string): Locator =>
+  row.locator(`button.reaction[value="${content}"]`);
 
 /** Writes and sends as people do. */
 export async function say(page: Page, text: string): Promise<void> {

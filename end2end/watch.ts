@@ -86,6 +86,11 @@ function strange(html?: string): string[] {
   );
   const attributes = /^(href|rel|target|class|type|start|dir|title|role|aria-[a-z]+|data-[a-z-]+)$/;
   const classes = /^(mention|as-typed|sound|sound__\w+|code|code__\w+|tok-\w+|visually-hidden)$/;
+  const rich = ".message__text, .result__text, .composer__preview";
+  // What was written shows as it is, without a mark of any kind.
+  const bare =
+    ".message__author, .reply-ref > [dir], .reaction > [dir], .composer__context strong, " +
+    ".as-typed, .nav-item__name, .row__note[dir], .row__name > bdi, #recent .row__link, option";
   const addresses = ["href", "src", "action", "data", "poster", "srcset", "cite", "xlink:href"];
   const never = ["style", "srcdoc", "formaction", "ping", "background", "manifest", "is", "nonce"];
   const ids = new Set<string>();
@@ -101,9 +106,10 @@ function strange(html?: string): string[] {
     if (tag === "meta" && element.hasAttribute("http-equiv")) complain("meta", element);
     if (element.id && ids.has(element.id)) complain("second of its id", element);
     ids.add(element.id);
-    const text = element.closest(".message__text, .result__text");
+    const text = element.closest(rich);
     const inText = text !== null && text !== element;
     if (inText && !written.has(tag) && tag !== "mark") complain("element in a text", element);
+    if (element.matches(bare) && element.childElementCount > 0) complain("not just text", element);
     for (const { name, value } of element.attributes) {
       if (/^on/i.test(name) || never.includes(name)) complain("attribute", element);
       if (inText && !attributes.test(name)) complain("attribute in a text", element);
@@ -127,7 +133,7 @@ function strange(html?: string): string[] {
   }
 
   // Read and written once more, as the client does, a text stays what it is.
-  for (const text of parsed.querySelectorAll(".message__text, .result__text")) {
+  for (const text of parsed.querySelectorAll(rich)) {
     const again = document.implementation.createHTMLDocument().createElement("div");
     again.innerHTML = text.innerHTML;
     if (again.innerHTML !== text.innerHTML) complain("text that changes", text);

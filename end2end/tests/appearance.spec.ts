@@ -1,8 +1,9 @@
 // Looks and hands: themes, narrow screens, the keyboard, input methods.
-import { answered, expect, inviteCode, openRoom, post, postLines } from "../campfire.ts";
+import { answered, expect, inviteCode, openRoom, people, post, postLines } from "../campfire.ts";
 import { stored, test } from "../campfire.ts";
-import { composer, enter, history, message, roomLink, say, texts, use } from "../chat.ts";
-import type { Locator, Page } from "@playwright/test";
+import { composer, enter, history, line, live, message, pressUntil, reaction } from "../chat.ts";
+import { replyLine, roomLink, say, texts, use } from "../chat.ts";
+import type { Page } from "@playwright/test";
 
 const ground = (page: Page) =>
   page.evaluate(() => getComputedStyle(document.body.parentElement!).backgroundColor);
@@ -127,17 +128,6 @@ test("no page scrolls sideways, whatever people write", async ({ david, visitor,
   }
 });
 
-/** Presses a key until something has the focus; returns what had it on the way. */
-async function pressUntil(page: Page, key: string, goal: Locator, limit: number): Promise<string> {
-  const stops: string[] = [];
-  while (!(await goal.evaluate((goal) => goal === document.activeElement))) {
-    await page.keyboard.press(key);
-    stops.push(await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 100) ?? ""));
-    expect(stops.length, `${key}:\n${stops.join("\n")}`).toBeLessThanOrEqual(limit);
-  }
-  return stops.join("\n");
-}
-
 test("with the keyboard alone one gets everywhere", async ({ david }) => {
   await postLines(david.request, 1, 1, 50);
   await enter(david, "/rooms/1");
@@ -159,6 +149,172 @@ test("with the keyboard alone one gets everywhere", async ({ david }) => {
   await expect(composer(david)).toBeFocused();
   // The tools of the composer lie between.
   await pressUntil(david, "Tab", david.locator(".send"), 3);
+});
+
+test("a whole visit needs no mouse, and the focus is always where one goes on", async ({
+  david,
+  jason,
+  visitor,
+}) => {
+  await openRoom(david.request, "Watercooler");
+  await post(jason.request, 1, "Good morning, @David");
+  await david.goto("about:blank");
+  const page = await visitor({ permissions: ["clipboard-read", "clipboard-write"] });
+  const keys = page.keyboard;
+  const title = page.getByRole("heading", { level: 1 });
+  const asked = message(page, "Good morning, @David");
+  const said = message(page, "Good morning to all!");
+  const replied = message(page, "Good morning, Jason");
+  /** From the top of a page that was just loaded to its content, over the skip link. */
+  const skip = async (): Promise<void> => {
+    await keys.press("Tab");
+    await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
+    await keys.press("Enter");
+    await expect(page.locator("#main")).toBeFocused();
+  };
+
+  await page.goto("/session/new");
+  await pressUntil(page, "Tab", page.getByLabel("E-mail"), 2);
+  await keys.type(people.david.email_address);
+  await keys.press("Tab");
+  await expect(page.getByLabel("Password")).toBeFocused();
+  await keys.type(people.david.password);
+  await live(page, () => keys.press("Enter"));
+  await expect(title).toHaveText("All Talk");
+  await expect(composer(page)).toBeFocused();
+
+  // Writing, and thinking better of it.
+  await keys.type("Good morning to all");
+  await keys.press("Control+Shift+ArrowLeft");
+  await keys.press("Control+b");
+  await expect(composer(page)).toHaveValue("Good morning to **all**");
+  await expect(composer(page)).toBeFocused();
+  await keys.press("Enter");
+  await expect(texts(page).last().locator("strong")).toHaveText("all");
+  await expect(page.locator(".message--pending")).toHaveCount(0);
+  await expect(composer(page)).toBeFocused();
+  await keys.press("ArrowUp");
+  const field = page.getByRole("textbox", { name: "Message text" });
+  await expect(field).toBeFocused();
+  await expect(field).toHaveValue("Good morning to **all**");
+  await keys.press("End");
+  await keys.type("!");
+  await keys.press("Enter");
+  await expect(said).toContainText("(edited)");
+  await expect(said).toBeFocused();
+
+  // Along the messages, and what can be done with them.
+  await keys.press("ArrowUp");
+  await expect(asked).toBeFocused();
+  await keys.press("End");
+  await expect(said).toBeFocused();
+  await keys.press("Home");
+  await expect(asked).toBeFocused();
+  await keys.press("r");
+  await expect(replyLine(page)).toContainText("Replying to Jason");
+  await expect(composer(page)).toBeFocused();
+  await keys.type("Good morning, Jason");
+  await keys.press("Enter");
+  await expect(replied.locator(".reply-ref")).toContainText("Good morning, @David");
+  await expect(replied).not.toHaveClass(/message--pending/);
+  await expect(composer(page)).toBeFocused();
+
+  await pressUntil(page, "Shift+Tab", replied, 8);
+  await keys.press("Home");
+  await keys.press("Enter");
+  await expect(asked.locator("[data-action=react]")).toBeFocused();
+  await keys.press("Enter");
+  await expect(asked.getByRole("textbox", { name: "Emoji name or a few words" })).toBeFocused();
+  await keys.type("party p");
+  const found = asked.locator(".picker__found button").first();
+  await expect(found).toHaveAccessibleName("React with party popper");
+  await pressUntil(page, "Tab", found, 3);
+  await keys.press("Enter");
+  await expect(reaction(asked, "🎉")).toHaveAttribute("aria-pressed", "true");
+  await expect(asked).toBeFocused();
+
+  await keys.press("c");
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await expect.poll(copied).toMatch(/^http.*\/rooms\/1\/@\d+#m-\d+$/);
+  await expect(asked).toBeFocused();
+  await keys.press("u");
+  await expect(line(page)).toBeVisible();
+  await expect(roomLink(page, "All Talk")).toHaveClass(/nav-item--unread/);
+  await expect(asked).toBeFocused();
+  await keys.press("ArrowDown");
+  await expect(said).toBeFocused();
+  await keys.press("Delete");
+  await expect(said).toHaveCount(0);
+  await expect(replied, "a neighbour").toBeFocused();
+  await keys.press("Control+z");
+  await expect(said).toBeFocused();
+
+  // The sheet of keys, from room to room, and back.
+  await keys.press("?");
+  const sheet = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await expect(sheet.getByRole("button", { name: "Close" })).toBeFocused();
+  await keys.press("Enter");
+  await expect(sheet).toBeHidden();
+  await expect(said).toBeFocused();
+  const switcher = page.getByRole("combobox", { name: "Room, person or action" });
+  await keys.press("Control+k");
+  await expect(switcher).toBeFocused();
+  await keys.type("water");
+  await keys.press("Enter");
+  await expect(title).toHaveText("Watercooler");
+  await expect(composer(page)).toBeFocused();
+  for (const [key, name] of [
+    ["Alt+ArrowUp", "All Talk"],
+    ["Alt+ArrowDown", "Watercooler"],
+  ] as const) {
+    await keys.press(key);
+    await expect(title).toHaveText(name);
+    await expect(composer(page)).toBeFocused();
+  }
+
+  // Searching: what is written in the field gives way to what is looked for.
+  await keys.press("Control+k");
+  await expect(switcher).toBeFocused();
+  await keys.type("search");
+  await live(page, () => keys.press("Enter"));
+  await expect(title).toHaveText("Search");
+  await skip();
+  await pressUntil(page, "Tab", page.getByRole("searchbox", { name: "Search messages" }), 4);
+  await keys.type("all");
+  await live(page, () => keys.press("Enter"));
+  await expect(page.locator(".result")).toHaveText([/Good morning to all!/]);
+  await skip();
+  await pressUntil(page, "Tab", page.locator(".result a"), 10);
+  await live(page, () => keys.press("Enter"));
+  await expect(title).toHaveText("All Talk");
+  await expect(said, "the message that was found").toBeFocused();
+
+  // What concerns somebody, and what they choose.
+  await pressUntil(page, "Shift+Tab", page.locator("nav.sidebar a[href='/activity']"), 30);
+  await live(page, () => keys.press("Enter"));
+  await expect(title).toHaveText("Activity");
+  await skip();
+  await pressUntil(page, "Tab", page.getByRole("link", { name: "mentioned you" }), 4);
+  await live(page, () => keys.press("Enter"));
+  await expect(asked).toBeFocused();
+  await keys.press("Escape");
+  await expect(composer(page)).toBeFocused();
+  await keys.press("Control+k");
+  await expect(switcher).toBeFocused();
+  await keys.type("profile");
+  await live(page, () => keys.press("Enter"));
+  await expect(title).toHaveText("David");
+  await skip();
+  await pressUntil(page, "Tab", page.getByLabel("System"), 12);
+  for (const theme of ["Light", "Dark"]) {
+    await keys.press("ArrowRight");
+    await expect(page.getByLabel(theme)).toBeFocused();
+    await expect(page.locator("html")).toHaveAttribute("data-theme", theme.toLowerCase());
+  }
+  await pressUntil(page, "Tab", page.getByRole("button", { name: "Sign out" }), 2);
+  await keys.press("Enter");
+  await expect(page).toHaveURL("/session/new");
+  await pressUntil(page, "Tab", page.getByLabel("E-mail"), 2);
 });
 
 test("arrow keys walk through the messages, and Tab reaches their tools", async ({ david }) => {

@@ -1,12 +1,13 @@
 // Texts that want to run, through every field there is, and every page that shows them. The pages
 // are opened without their content security policy: it is the second wall, and these tests look at
 // the first. What hostile.txt contains and what counts as foreign stands in watch.ts.
-import { answered, edit, expect, inviteCode, openRoom, people, person, post } from "../campfire.ts";
-import { stored, test as base } from "../campfire.ts";
-import type { Message, Room, User } from "../campfire.ts";
-import { composer, enter, hydrated, live, say, texts, use } from "../chat.ts";
+import { answered, each, edit, expect, inviteCode, openRoom, people, person } from "../campfire.ts";
+import { post, reply, stored, test as base } from "../campfire.ts";
+import type { Room, User } from "../campfire.ts";
+import { composer, enter, hydrated, live, message, replyLine, say, texts, toast } from "../chat.ts";
+import { use } from "../chat.ts";
 import { payloads, strangeIn, strangeInAll, Watch } from "../watch.ts";
-import type { APIRequestContext, APIResponse, BrowserContextOptions, Page } from "@playwright/test";
+import type { APIResponse, BrowserContextOptions, Page } from "@playwright/test";
 import { get } from "node:http";
 
 interface Fixtures {
@@ -96,12 +97,23 @@ base("what these tests look with sees a script that runs", async ({ page, server
     const html = `<div class="message__text">${payloads[Number(at)]}</div>`;
     expect(await strangeIn(page, html), payloads[Number(at)]).not.toEqual([]);
   }
+  // So is a mark that does no harm, where none may be, and in a preview what may be in no message.
+  for (const html of [
+    `<a class="reply-ref"><span dir="auto"><b>quoted</b></span></a>`,
+    `<button class="reaction"><span dir="auto"><i>added</i></span></button>`,
+    `<div class="composer__context"><strong><em>somebody</em></strong></div>`,
+    `<span class="row__note" dir="auto"><b>an excerpt</b></span>`,
+    `<div class="composer__preview"><input></div>`,
+    `<div class="composer__preview"><a href="javascript:owned()">x</a></div>`,
+  ]) {
+    expect(await strangeIn(page, html), html).not.toEqual([]);
+  }
 });
 
 test("a message is text on every screen", async ({ david, jason, watched }) => {
   const storageState = await david.context().storageState();
   for (const page of [david, jason]) await page.goto("about:blank");
-  const sent = await postAll(jason.request, payloads);
+  const sent = await each(payloads, (text) => post(jason.request, 1, text));
   // Control characters go, and mentions are read by name.
   const kept = payloads.map((text) => text.replace(/[^\P{Cc}\n\t]/gu, "").trim());
   const read = (text: string): string => text.replace("<@1>", "@David").replace("<@2>", "@Jason");
@@ -136,7 +148,7 @@ test("a message is text on every screen", async ({ david, jason, watched }) => {
 
   // As they arrive while a page is live.
   await enter(open, "/rooms/1");
-  const late = await postAll(jason.request, some(payloads, 50));
+  const late = await each(some(payloads, 50), (text) => post(jason.request, 1, text));
   for (const { id } of late) await expect(open.locator(`#m-${id}`)).toBeAttached();
   await unharmed(open, "as they arrive");
 
@@ -156,16 +168,6 @@ test("a message is text on every screen", async ({ david, jason, watched }) => {
   expect(pages.length, "pages of hits").toBeGreaterThan(10);
   expect(await strangeInAll(open, pages)).toEqual([]);
 });
-
-/** Posts texts some at a time, because there are many; answers them in the order of `texts`. */
-async function postAll(api: APIRequestContext, texts: string[]): Promise<Message[]> {
-  const sent: Message[] = [];
-  for (let from = 0; from < texts.length; from += 16) {
-    const part = texts.slice(from, from + 16);
-    sent.push(...(await Promise.all(part.map((text) => post(api, 1, text)))));
-  }
-  return sent;
-}
 
 test("an edited message is text, and its source is what was typed", async ({
   david,
@@ -238,6 +240,266 @@ test("what is being written, waits or was refused is text", async ({ david, watc
     await composer(page).pressSequentially(start);
     await unharmed(page, start);
   }
+});
+
+test("a preview is text, and the same as the message it becomes", async ({ david, watched }) => {
+  const page = await watched({ storageState: await david.context().storageState() });
+  await enter(page, "/rooms/1");
+  await page.getByRole("button", { name: "Formatting" }).click();
+  const toggle = page.getByRole("toolbar").getByRole("button", { name: "Preview" });
+  const preview = page.getByRole("region", { name: "Preview" });
+  for (const body of [...bundles(5_000, "\n\n"), ...bundles(5_000, "\n")]) {
+    // With control characters and all, which no keys type.
+    await composer(page).evaluate((field: HTMLTextAreaElement, body) => {
+      field.value = body;
+      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    }, body);
+    const written = await composer(page).inputValue();
+    await toggle.click();
+    await expect(preview).toBeVisible();
+    await unharmed(page, `preview of ${body}`);
+    const shown = await preview.innerHTML();
+    const { id } = await post(david.request, 1, written);
+    await expect(page.locator(`#m-${id}`)).toBeAttached();
+    expect(await page.locator(`#m-${id} .message__text`).innerHTML()).toBe(shown);
+    await toggle.click();
+    await expect(composer(page)).toHaveValue(written);
+  }
+});
+
+test("reactions are text, on messages, in the picker and in activity", async ({
+  david,
+  jason,
+  watched,
+}) => {
+  // Whole ones, and how the others begin and end.
+  const cut = payloads.flatMap((text) => [[...text].slice(0, 16), [...text].slice(-16)]);
+  const typed = some([...new Set(cut.map((text) => text.join("").trim()))], 400);
+  const open = await watched({ storageState: await david.context().storageState() });
+  for (const page of [david, jason]) await page.goto("about:blank");
+  await enter(open, "/rooms/1");
+
+  // Twenty of one person on a message at most; refused is what is empty or of several lines.
+  const accepted: string[] = [];
+  const boosted: number[] = [];
+  for (let from = 0; from < typed.length; from += 20) {
+    const { id } = await post(david.request, 1, "Ready?");
+    boosted.push(id);
+    await each(typed.slice(from, from + 20), async (content) => {
+      const data = { content };
+      const answer = await jason.request.post(`/api/messages/${id}/boosts`, { data });
+      if (answer.status() === 201) accepted.push(content);
+      else expect(answer.status(), content).toBe(422);
+    });
+  }
+  expect(accepted.length, "reactions that are accepted").toBeGreaterThan(300);
+  const shown = open.locator("button.reaction > [dir]");
+  await expect(shown).toHaveCount(accepted.length);
+  await unharmed(open, "as they are added");
+  expect((await shown.allTextContents()).sort()).toEqual([...accepted].sort());
+  const plain = await watched({
+    storageState: await david.context().storageState(),
+    javaScriptEnabled: false,
+  });
+  await look(open, "/rooms/1");
+  expect((await shown.allTextContents()).sort()).toEqual([...accepted].sort());
+  await look(plain, "/rooms/1");
+  for (const id of some(boosted, 2)) await look(plain, `/rooms/1/messages/${id}/boosts`);
+
+  // As somebody types them, into the page that was just looked at.
+  const { id } = await post(david.request, 1, "By hand");
+  const row = open.locator(`#m-${id}`);
+  const short = lines.filter((text) => [...text].length <= 16 && text.trim() === text);
+  for (const [at, text] of some(short, 6).entries()) {
+    await use(row, "react");
+    await row.getByRole("textbox").fill(text);
+    await row.getByRole("textbox").press("Enter");
+    await expect(row.locator("button.reaction")).toHaveCount(at + 1);
+    await unharmed(open, `a reaction with ${text}`);
+  }
+  await use(row, "react");
+  await row.getByRole("textbox").fill("<img src=x onerror=owned()>");
+  await row.getByRole("textbox").press("Enter");
+  await expect(toast(open)).toContainText("at most 16 characters");
+  await unharmed(open, "a reaction that is too long");
+
+  const told = await activity(david);
+  await look(open, "/activity");
+  await look(plain, "/activity");
+  const added = told.flatMap(([, html]) => html.match(/ added /g) ?? []);
+  expect(added, "reactions in activity").toHaveLength(accepted.length);
+  expect(await strangeInAll(open, told)).toEqual([]);
+});
+
+/** All pages of what concerns somebody, as they are read. */
+async function activity(page: Page): Promise<[string, string][]> {
+  const pages: [string, string][] = [];
+  for (let next: string | undefined = "/activity"; next; ) {
+    const html = await (await page.request.get(next)).text();
+    pages.push([next, html]);
+    next = /href="(\/activity\?before=\d+)"/.exec(html)?.[1];
+  }
+  return pages;
+}
+
+test("what a reply quotes is text, wherever it is quoted", async ({ david, jason, watched }) => {
+  const storageState = await jason.context().storageState();
+  for (const page of [david, jason]) await page.goto("about:blank");
+  const quoted = some(payloads, 230);
+  const originals = await each(quoted, (text) => post(david.request, 1, text));
+  const answers = await each(originals, (original, at) =>
+    reply(jason.request, original, quoted.at(at - 1)!),
+  );
+  const excerpts = new Map(answers.map(({ id, reply_to }) => [String(id), reply_to!.excerpt]));
+
+  // As the server renders them: all as they are read, some as they are opened.
+  const [open, plain] = [
+    await watched({ storageState }),
+    await watched({ storageState, javaScriptEnabled: false }),
+  ];
+  const paths = Array.from(
+    { length: Math.ceil(answers.length / 51) },
+    (_, at) => `/rooms/1/@${answers[Math.min(25 + 51 * at, answers.length - 1)]!.id}`,
+  );
+  const pages: [string, string][] = [];
+  for (const path of paths) pages.push([path, await (await david.request.get(path)).text()]);
+  for (const path of some(paths, 2)) {
+    await look(open, path);
+    const quotes = await open.locator(".message:has(.reply-ref)").evaluateAll((rows) =>
+      rows.map((row) => {
+        const quote = row.querySelector(".reply-ref__what")?.textContent ?? "";
+        return [(row as HTMLElement).dataset.id ?? "", quote] as const;
+      }),
+    );
+    expect(quotes.length, path).toBeGreaterThan(40);
+    for (const [id, quote] of quotes) expect(quote).toBe(excerpts.get(id));
+  }
+  await look(plain, paths[0]!);
+  for (const { id } of some(originals, 2)) {
+    await look(plain, `/rooms/1/messages/${id}/boosts`);
+    await look(plain, `/rooms/1/@${id}?reply=1`);
+    await expect(replyLine(plain)).toBeVisible();
+  }
+
+  // The line above the composer, for whatever is about to be answered.
+  await enter(open, `/rooms/1/@${originals[60]!.id}`);
+  const rows = await open.locator(".message[data-id]").all();
+  for (const row of some(rows, 20)) {
+    await row.focus();
+    await open.keyboard.press("r");
+    await expect(composer(open)).toBeFocused();
+    await expect(replyLine(open)).toContainText("Replying to David");
+    await unharmed(open, `about to answer ${await row.textContent()}`);
+  }
+
+  // As they arrive, and as what they quote and whom changes.
+  await enter(open, "/rooms/1");
+  const before = await post(david.request, 1, "Before");
+  await reply(jason.request, before, "Answer to what changes");
+  const quote = message(open, "Answer to what changes").locator(".reply-ref");
+  await expect(quote).toContainText("Before");
+  for (const text of some(payloads.filter((text) => text.startsWith("<")), 12)) {
+    const { id } = await reply(jason.request, before, "Answer");
+    await expect(open.locator(`#m-${id} .reply-ref`)).toBeAttached();
+    const { body } = await edit(david.request, before.id, text);
+    await expect(quote).toContainText(body.trim().slice(0, 20));
+    await unharmed(open, `a quote that becomes ${text}`);
+  }
+  for (const name of some(names.filter((text) => text.startsWith("<")), 6)) {
+    await ok(david.request.patch("/api/me", { data: { ...person("David"), name } }));
+    await expect(quote.locator(".reply-ref__who")).toHaveText(name);
+    await unharmed(open, `quoted is ${name}`);
+  }
+
+  const told = await activity(david);
+  expect(told.length, "pages of activity").toBeGreaterThan(3);
+  expect(await strangeInAll(open, [...pages, ...told])).toEqual([]);
+  const answered = await watched({ storageState: await david.context().storageState() });
+  await look(answered, "/activity");
+  await expect(answered.locator("#activity .row")).toHaveCount(50);
+});
+
+test("what is played, picked, jumped to and looked for is text", async ({
+  david,
+  jason,
+  watched,
+  server,
+}) => {
+  const page = await watched({ storageState: await david.context().storageState() });
+  for (const page of [david, jason]) await page.goto("about:blank");
+  await enter(page, "/rooms/1");
+
+  // Sounds that there are not.
+  const sounds = some(lines, 80).flatMap((text) => [`/play ${text}`, `/play bell ${text}`]);
+  const played = await each(sounds, (text) => post(jason.request, 1, text));
+  for (const { id } of played) await expect(page.locator(`#m-${id}`)).toBeAttached();
+  await unharmed(page, "sounds as they arrive");
+  await look(page, "/rooms/1");
+  await expect(page.locator(".sound")).toHaveCount(0);
+  for (const text of some(lines, 6)) {
+    await composer(page).fill("");
+    await composer(page).pressSequentially(`/play ${text.slice(0, 12)}`);
+    await unharmed(page, `completing /play ${text}`);
+  }
+  await composer(page).fill("");
+
+  // Rooms and a person to find, by names that go round the page.
+  for (const name of some(names, 12)) await openRoom(david.request, name);
+  const name = names.find((name) => name.startsWith("<img"))!;
+  await ok(jason.request.patch("/api/me", { data: { ...person("Jason"), name } }));
+  await enter(page, "/rooms/1");
+  const choices = page.getByRole("listbox", { name: "Suggestions" });
+  for (const start of ["#", "@<"]) {
+    await composer(page).pressSequentially(start);
+    await expect(choices).toBeVisible();
+    await unharmed(page, `names offered for ${start}`);
+    await composer(page).fill("");
+  }
+  await page.keyboard.press("Control+k");
+  const switcher = page.getByRole("combobox", { name: "Room, person or action" });
+  const options = page.locator("#switcher-list [role=option]");
+  await expect(options.filter({ hasText: name })).not.toHaveCount(0);
+  await unharmed(page, "the switcher");
+  for (const text of [name, ...some(lines, 12)]) {
+    const found = page.waitForResponse(/\/api\/people\?/);
+    await switcher.fill(text);
+    await found;
+    await unharmed(page, `jumping to ${text}`);
+  }
+  await page.keyboard.press("Escape");
+
+  const emoji = page.getByRole("searchbox", { name: "Find an emoji" });
+  await page.getByRole("button", { name: "Emoji", exact: true }).click();
+  for (const text of some(lines, 12)) {
+    await emoji.fill(text);
+    await expect(page.locator(".emoji__title")).toHaveText(["Found"]);
+    await unharmed(page, `picking ${text}`);
+  }
+  await page.keyboard.press("Escape");
+  for (const text of some(lines, 6)) {
+    await page.getByRole("searchbox", { name: "Find a room" }).fill(text);
+    await unharmed(page, `finding ${text}`);
+  }
+
+  // What was searched for last: ten at a time.
+  const pages: [string, string][] = [];
+  const searches = bundles(280, " ", lines);
+  for (const [at, q] of searches.entries()) {
+    await ok(david.request.post("/searches", { form: { q }, headers: { origin: server.url } }));
+    if (at % 10 !== 9) continue;
+    const html = await (await david.request.get("/searches")).text();
+    pages.push([`searches up to ${q}`, html]);
+  }
+  expect(pages.length, "pages with recent searches").toBeGreaterThan(4);
+  expect(await strangeInAll(page, pages)).toEqual([]);
+  await look(page, "/searches");
+  const recent = page.getByRole("region", { name: "Recent searches" }).getByRole("link");
+  const kept = await recent.allTextContents();
+  expect(kept.length).toBeGreaterThan(5);
+  for (const text of kept) expect(searches.map((text) => text.trim())).toContain(text);
+  await live(page, () => recent.first().click());
+  await expect(page.getByRole("searchbox", { name: "Search messages" })).toHaveValue(kept[0]!);
+  await unharmed(page, "a search that is taken up again");
 });
 
 test("names of people, rooms and the account are text on every page", async ({

@@ -1,8 +1,9 @@
 // Moving and reading, by keyboard alone: the quick switcher, rooms and messages by arrow keys, the
 // unread line, rooms marked unread, and deleting with a moment to think better of it.
-import { edit, expect, line as numbered, lines, openRoom, post, postLines, test } from "../campfire.ts";
+import { answered, edit, expect, line as numbered, lines, openRoom, post } from "../campfire.ts";
+import { postLines, test } from "../campfire.ts";
 import { composer, enter, expectNoReload, heard, hears, line, live, mark, message } from "../chat.ts";
-import { pill, roomLink, say, scrollTo, texts, unreadPill } from "../chat.ts";
+import { pill, roomLink, say, scrollTo, texts, toast, unreadPill } from "../chat.ts";
 import type { Locator, Page } from "@playwright/test";
 
 const unread = /nav-item--unread/;
@@ -197,6 +198,27 @@ test("a line shows where one left off, and goes with the next visit", async ({ d
   await expect(message(jason, "Eight")).toBeVisible();
   await expect(line(jason), "everything is read").toHaveCount(0);
   await expectNoReload(jason);
+});
+
+test("marking unread in vain leaves the line where it was", async ({ david, jason, guard }) => {
+  guard.allow(answered(500));
+  const { id } = await openRoom(david.request, "Watercooler");
+  await postLines(david.request, id, 1, 3);
+  await enter(jason, `/rooms/${id}`);
+  await hears(jason, "read", 1);
+  await enter(jason, "/rooms/1");
+  await postLines(david.request, id, 4, 6);
+  await enter(jason, `/rooms/${id}`);
+  await hears(jason, "read", 1);
+  const below = line(jason).locator("xpath=following-sibling::*[1]");
+  await expect(below).toContainText(numbered(4));
+  await jason.route(/\/unread$/, (route) => route.fulfill({ status: 500, json: {} }));
+  await standOn(jason, numbered(2));
+  await jason.keyboard.press("u");
+  await expect(toast(jason)).toContainText("The server did not answer. Try again.");
+  await expect(below).toContainText(numbered(4));
+  await expect(roomLink(jason, "Watercooler")).not.toHaveClass(unread);
+  await expect(message(jason, numbered(2))).toBeFocused();
 });
 
 test("the line stands in the page without scripts, and far above a pill leads to it", async ({

@@ -1,21 +1,12 @@
 // Reactions, replies, and the page of what concerns somebody: on two screens, by mouse, keyboard
 // and thumb.
 import { expect, post, test } from "../campfire.ts";
-import { composer, enter, expectNoReload, heard, hears, mark, message, say } from "../chat.ts";
-import { texts } from "../chat.ts";
+import { composer, enter, expectNoReload, heard, hears, mark, message } from "../chat.ts";
+import { reaction, replyLine, say, texts, toast, use } from "../chat.ts";
 import type { Locator, Page } from "@playwright/test";
-
-const reaction = (row: Locator, content: string): Locator =>
-  row.locator(`button.reaction[value="${content}"]`);
 
 const activity = (page: Page): Locator =>
   page.locator("nav.sidebar a[href='/activity']");
-
-/** A tool of the message that the pointer is on. */
-async function tool(row: Locator, action: string): Promise<void> {
-  await row.hover();
-  await row.locator(`.message__tools [data-action=${action}]`).click();
-}
 
 test("a reaction shows on both screens, and one click joins in or takes it back", async ({
   david,
@@ -24,7 +15,7 @@ test("a reaction shows on both screens, and one click joins in or takes it back"
   await mark(david, jason);
   await say(david, "Ready?");
   const [his, hers] = [message(david, "Ready?"), message(jason, "Ready?")];
-  await tool(hers, "react");
+  await use(hers, "react");
   await hers.getByRole("button", { name: "React with thumbs up" }).click();
   for (const row of [his, hers]) await expect(reaction(row, "👍")).toContainText("1");
   await expect(reaction(hers, "👍")).toHaveAttribute("aria-pressed", "true");
@@ -44,7 +35,7 @@ test("a reaction shows on both screens, and one click joins in or takes it back"
   await expectNoReload(david, jason);
 
   // What was added while a page was being loaded is on it, and works.
-  await tool(hers, "react");
+  await use(hers, "react");
   await hers.getByRole("button", { name: "React with fire" }).click();
   await expect(reaction(his, "🔥")).toBeVisible();
   await enter(david, "/rooms/1");
@@ -93,24 +84,24 @@ test("emoji are found by name and words are added, by keyboard alone", async ({ 
   await david.keyboard.press("Enter");
   await david.keyboard.type("much too long for a reaction");
   await david.keyboard.press("Enter");
-  await expect(david.locator(".toast")).toContainText("at most 16 characters");
+  await expect(toast(david)).toContainText("at most 16 characters");
 });
 
 test("a reply keeps the draft, quotes its original and follows it", async ({ david, jason }) => {
   await say(david, "The harbour is empty");
   await expect(message(jason, "The harbour is empty")).toBeVisible();
   await composer(jason).fill("A draft");
-  await tool(message(jason, "The harbour is empty"), "reply");
-  await expect(jason.locator(".composer__context:visible")).toContainText("Replying to David");
+  await use(message(jason, "The harbour is empty"), "reply");
+  await expect(replyLine(jason)).toContainText("Replying to David");
   await expect(composer(jason)).toHaveValue("A draft");
   await expect(composer(jason)).toBeFocused();
   await jason.getByRole("button", { name: "Stop replying" }).click();
-  await expect(jason.locator(".composer__context:visible")).toHaveCount(0);
+  await expect(replyLine(jason)).toHaveCount(0);
   await expect(composer(jason)).toHaveValue("A draft");
 
-  await tool(message(jason, "The harbour is empty"), "reply");
+  await use(message(jason, "The harbour is empty"), "reply");
   await say(jason, "I can fill it");
-  await expect(jason.locator(".composer__context:visible")).toHaveCount(0);
+  await expect(replyLine(jason)).toHaveCount(0);
   const quote = message(david, "I can fill it").locator(".reply-ref");
   await expect(quote).toContainText("David");
   await expect(quote).toContainText("The harbour is empty");
@@ -119,7 +110,7 @@ test("a reply keeps the draft, quotes its original and follows it", async ({ dav
   await expect(message(david, "And this is no reply").locator(".reply-ref")).toHaveCount(0);
 
   const original = message(david, "The harbour is empty");
-  await tool(original, "edit");
+  await use(original, "edit");
   await david.getByRole("textbox", { name: "Message text" }).fill("The harbour is full");
   await david.keyboard.press("Enter");
   for (const page of [david, jason]) {
@@ -139,10 +130,10 @@ test("what concerns somebody is counted on every device until it is seen on one"
   const phone = await visitor({ storageState, viewport: { width: 390, height: 844 } });
   await enter(phone, "/rooms/1");
   await say(david, "Ready?");
-  await tool(message(jason, "Ready?"), "react");
+  await use(message(jason, "Ready?"), "react");
   await message(jason, "Ready?").getByRole("button", { name: "React with fire" }).click();
   await expect(activity(david)).toContainText("1");
-  await tool(message(jason, "Ready?"), "reply");
+  await use(message(jason, "Ready?"), "reply");
   await say(jason, "Yes");
   for (const page of [david, phone]) await expect(activity(page)).toContainText("2");
 
@@ -177,7 +168,7 @@ test("reactions and replies at 390 px, by touch", async ({ david, visitor }) => 
   expect(wide, "nothing sticks out").toBeLessThanOrEqual(390);
   await row.tap();
   await row.locator(".message__tools [data-action=reply]").tap();
-  await expect(phone.locator(".composer__context:visible")).toContainText("Replying to David");
+  await expect(replyLine(phone)).toContainText("Replying to David");
   await composer(phone).fill("Yes");
   await phone.locator(".send").tap();
   await expect(texts(phone)).toContainText(["Ready?", "Yes"]);

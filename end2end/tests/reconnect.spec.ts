@@ -3,7 +3,8 @@
 import { edit, expect, line, lines, openRoom, post, postLines, remove } from "../campfire.ts";
 import { serverIsDown, stored, test } from "../campfire.ts";
 import { banner, composer, enter, expectNoReload, heard, hears, mark, message } from "../chat.ts";
-import { pill, say, scrollTo, texts, typing } from "../chat.ts";
+import { line as unreadLine, pill, reaction, roomLink, say, scrollTo, texts } from "../chat.ts";
+import { toast, typing, use } from "../chat.ts";
 import type { Page } from "@playwright/test";
 
 /** Remembers whether the banner is ever seen from now on, however briefly. */
@@ -22,6 +23,14 @@ async function watchForBanner(page: Page): Promise<() => Promise<boolean>> {
 async function cutOff(page: Page, server: { restart: () => Promise<void> }): Promise<void> {
   await page.context().setOffline(true);
   await server.restart();
+}
+
+/** Reads the sentence that says what did not work, and puts it away. */
+async function acknowledge(page: Page, sentence: string): Promise<void> {
+  const notice = toast(page).filter({ hasText: sentence });
+  await expect(notice).toBeVisible();
+  await notice.getByRole("button", { name: "Close" }).click();
+  await expect(notice).toHaveCount(0);
 }
 
 test("while the server is gone people write on, and afterwards everything is said once", async ({
@@ -213,4 +222,119 @@ test("a quick restart shows the banner in none of a dozen tabs", async ({ david,
   await server.restart();
   for (const [at, tab] of tabs.entries()) await hears(tab, "welcome", welcomes[at]! + 1);
   expect(await Promise.all(seen.map((wasSeen) => wasSeen()))).toEqual(Array(12).fill(false));
+});
+
+test("what cannot be done while the server is gone is said, and done when it is back", async ({
+  david,
+  jason,
+  server,
+  guard,
+}) => {
+  guard.allow(serverIsDown);
+  const silence = "The server did not answer. Try again.";
+  await say(jason, "Ready?");
+  for (const text of ["Nearly", "Not yet"]) await say(david, text);
+  const asked = message(david, "Ready?");
+  await use(asked, "react");
+  await asked.getByRole("button", { name: "React with thumbs up" }).click();
+  await expect(reaction(message(jason, "Ready?"), "👍")).toBeVisible();
+  await expect(texts(jason)).toHaveText(["Ready?", "Nearly", "Not yet"]);
+  await mark(david, jason);
+  await server.kill();
+  await expect(banner(david)).toBeVisible();
+
+  await use(asked, "react");
+  await asked.getByRole("button", { name: "React with fire" }).click();
+  await acknowledge(david, silence);
+  await expect(reaction(asked, "🔥")).toHaveCount(0);
+  await reaction(asked, "👍").click();
+  await acknowledge(david, silence);
+  await expect(reaction(asked, "👍")).toHaveAttribute("aria-pressed", "true");
+
+  await composer(david).fill("**Half** a thought");
+  await david.getByRole("button", { name: "Formatting" }).click();
+  const toggle = david.getByRole("toolbar").getByRole("button", { name: "Preview" });
+  const preview = david.getByRole("region", { name: "Preview" });
+  await toggle.click();
+  await acknowledge(david, "The preview did not come. Try again.");
+  await expect(preview).toBeHidden();
+  await expect(composer(david)).toHaveValue("**Half** a thought");
+
+  await use(asked, "unread");
+  await acknowledge(david, silence);
+  await expect(unreadLine(david)).toHaveCount(0);
+  await expect(roomLink(david, "All Talk")).not.toHaveClass(/nav-item--unread/);
+
+  const undo = david.getByRole("button", { name: "Undo" });
+  await use(message(david, "Nearly"), "remove");
+  await expect(texts(david)).toHaveText(["Ready?", "Not yet"]);
+  await undo.click();
+  await expect(texts(david)).toHaveText(["Ready?", "Nearly", "Not yet"]);
+  // Deleting another one ends the moment of the first; its own lasts while somebody hesitates.
+  await use(message(david, "Nearly"), "remove");
+  await use(message(david, "Not yet"), "remove");
+  await undo.focus();
+  await expect(texts(david)).toHaveText(["Ready?", "Nearly"]);
+  await acknowledge(david, silence);
+  await acknowledge(david, silence);
+  await expect(texts(david)).toHaveText(["Ready?", "Nearly", "Not yet"]);
+  await expect(undo).toHaveCount(0);
+
+  await server.start();
+  for (const page of [david, jason]) {
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await expect(banner(page)).toBeHidden();
+    await expect(texts(page)).toHaveText(["Ready?", "Nearly", "Not yet"]);
+    await expect(page.locator("button.reaction")).toHaveText([/👍\s*1/]);
+  }
+  await use(asked, "react");
+  await asked.getByRole("button", { name: "React with fire" }).click();
+  await reaction(asked, "👍").click();
+  for (const page of [david, jason]) {
+    await expect(page.locator("button.reaction")).toHaveText([/🔥\s*1/]);
+  }
+  await toggle.click();
+  await expect(preview.locator("strong")).toHaveText("Half");
+  await toggle.click();
+  await use(asked, "unread");
+  await expect(unreadLine(david)).toHaveCount(1);
+  await expect(roomLink(david, "All Talk")).toHaveClass(/nav-item--unread/);
+  await use(message(david, "Nearly"), "remove");
+  await use(message(david, "Not yet"), "remove");
+  for (const page of [david, jason]) await expect(texts(page)).toHaveText(["Ready?"]);
+  await expect(composer(david)).toHaveValue("**Half** a thought");
+  await expect(toast(david)).toHaveCount(0);
+  await expectNoReload(david, jason);
+});
+
+test("what reached the server is done, though its answer was lost", async ({
+  david,
+  jason,
+  guard,
+}) => {
+  guard.allow(/net::ERR_FAILED/);
+  await say(jason, "Ready?");
+  await say(david, "Nearly");
+  await expect(texts(jason)).toHaveText(["Ready?", "Nearly"]);
+  const lost: string[] = [];
+  await david.route(/\/api\/messages\/\d+/, async (route) => {
+    lost.push(route.request().method());
+    await route.fetch();
+    await route.abort();
+  });
+  const silence = "The server did not answer. Try again.";
+  const asked = message(david, "Ready?");
+  await use(asked, "react");
+  await asked.getByRole("button", { name: "React with fire" }).click();
+  await acknowledge(david, silence);
+  for (const page of [david, jason]) {
+    await expect(page.locator("button.reaction")).toHaveText([/🔥\s*1/]);
+  }
+  await reaction(asked, "🔥").click();
+  await acknowledge(david, silence);
+  for (const page of [david, jason]) await expect(page.locator(".reaction")).toHaveCount(0);
+  await use(message(david, "Nearly"), "remove");
+  await acknowledge(david, silence);
+  for (const page of [david, jason]) await expect(texts(page)).toHaveText(["Ready?"]);
+  expect(lost).toEqual(["POST", "DELETE", "DELETE"]);
 });

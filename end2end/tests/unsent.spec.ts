@@ -2,7 +2,7 @@
 import { answered, expect, openRoom, people, serverIsDown, signIn, stored } from "../campfire.ts";
 import { test } from "../campfire.ts";
 import { banner, composer, enter, hydrated, live, message, overhear } from "../chat.ts";
-import { roomLink, say, texts } from "../chat.ts";
+import { replyLine, roomLink, say, texts, use } from "../chat.ts";
 import type { BrowserContext, Page } from "@playwright/test";
 import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -160,6 +160,42 @@ test("what is unsent when the page closes is sent once when it opens again", asy
   await expect(texts(again)).toHaveText(["From a dead network"]);
   expect(await stored(again.request, 1)).toHaveLength(1);
 });
+
+for (const way of ["once the connection is back", "by the next visit"]) {
+  test(`a reply written without a network is sent once, with its reference, ${way}`, async ({
+    david,
+    jason,
+    server,
+    guard,
+  }) => {
+    guard.allow(serverIsDown);
+    const context = david.context();
+    await say(jason, "The harbour is empty");
+    await expect(message(david, "The harbour is empty")).toBeVisible();
+    await server.kill();
+    await use(message(david, "The harbour is empty"), "reply");
+    await expect(replyLine(david)).toContainText("Replying to Jason: The harbour is empty");
+    await say(david, "I can fill it");
+    await expect(replyLine(david)).toHaveCount(0);
+    await say(david, "And this is no reply");
+    await expect(david.locator(".message--pending")).toHaveCount(2);
+    if (way === "by the next visit") await david.close();
+    await server.start();
+    const page = david.isClosed() ? await context.newPage() : david;
+    if (page !== david) await enter(page, "/rooms/1");
+
+    const said = ["The harbour is empty", "I can fill it", "And this is no reply"];
+    for (const one of [page, jason]) {
+      await expect(texts(one)).toHaveText(said, { timeout: 40_000 });
+      await expect(one.locator(".message--pending, .message--failed")).toHaveCount(0);
+      await expect(one.locator(".message:has(.reply-ref)")).toHaveCount(1);
+      const quote = message(one, "I can fill it").locator(".reply-ref");
+      await expect(quote).toContainText("The harbour is empty");
+    }
+    const [original, ...others] = await stored(page.request, 1);
+    expect(others.map(({ reply_to }) => reply_to?.id)).toEqual([original!.id, undefined]);
+  });
+}
 
 test("two tabs that close with something unsent lose neither", async ({ david, server, guard }) => {
   guard.allow(serverIsDown);

@@ -94,6 +94,31 @@ test("the preview shows what the message will be", async ({ david }) => {
   expect(await texts(david).first().innerHTML()).toBe(shown);
 });
 
+test("a preview that comes after its message was sent is not shown", async ({ david }) => {
+  let open = () => {};
+  const held = new Promise<void>((settle) => (open = settle));
+  await david.route(/\/preview$/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await david.getByRole("button", { name: "Formatting" }).click();
+  await composer(david).fill("**Bold**");
+  const answer = david.waitForResponse(/\/preview$/);
+  await toolbar(david).getByRole("button", { name: "Preview" }).click();
+  await composer(david).press("Control+Enter");
+  await expect(texts(david).locator("strong")).toHaveText("Bold");
+  open();
+  await (await answer).finished();
+  await david.evaluate(async () => {
+    for (let frame = 0; frame < 3; frame += 1) {
+      await new Promise((settle) => requestAnimationFrame(settle));
+    }
+  });
+  await expect(david.getByRole("region", { name: "Preview" })).toBeHidden();
+  await say(david, "And on");
+  await expect(message(david, "And on")).toBeVisible();
+});
+
 test("Enter sends, Shift+Enter breaks the line, Ctrl+Enter always sends", async ({ david, jason }) => {
   await composer(david).fill("one");
   await composer(david).press("Shift+Enter");

@@ -299,6 +299,8 @@ impl Writing {
         let text = self.chat.draft.get_untracked();
         spawn_local(async move {
             match browser::preview(room_id, &text).await {
+                // It would hide what was written since.
+                Ok(_) if self.chat.draft.get_untracked() != text => {}
                 Ok(html) => show_preview(Some(&html)),
                 Err(CallError::Refused(why)) => self.problem.set(Some(why.message)),
                 Err(_) => self.chat.notice.set(Some(texts::composer::PREVIEW_DID_NOT_COME.into())),

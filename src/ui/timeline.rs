@@ -445,10 +445,15 @@ impl Chat {
         let Some(room_id) = self.room_id() else {
             return;
         };
+        let stood = self.on(room_id, Timeline::left_off).flatten();
+        let stayed = self.stays_unread.get_untracked();
         self.move_line(room_id, Some(MessageId::new(id.get() - 1)));
         spawn_local(async move {
             if let Err(error) = browser::mark_unread(room_id, id).await {
-                self.move_line(room_id, None);
+                if self.room_id() == Some(room_id) {
+                    self.move_line(room_id, stood);
+                    set_if_changed(self.stays_unread, stayed);
+                }
                 self.tell(error);
             }
         });
