@@ -350,12 +350,11 @@ impl Writing {
 
     /// A press that must not take the focus from the field.
     fn pressed(self, event: &MouseEvent) {
-        let option = closest(event, "[data-text]");
-        if option.is_some() || closest(event, "#formatting").is_some() {
+        if closest(event, "[data-text], #formatting").is_some() {
             event.prevent_default();
         }
-        if option.is_some() {
-            self.take(option.as_ref());
+        if let Some(option) = closest(event, "[data-text]") {
+            self.take(Some(&option));
         }
     }
 }
