@@ -2,7 +2,7 @@
 // input methods, pasting, sounds.
 import { expect, openRoom, test } from "../campfire.ts";
 import { composer, enter, live, message, say, texts } from "../chat.ts";
-import type { Page } from "@playwright/test";
+import type { Page, Response } from "@playwright/test";
 
 const list = (page: Page) => page.getByRole("listbox", { name: "Suggestions" });
 const toolbar = (page: Page) => page.getByRole("toolbar", { name: "Formatting" });
@@ -25,6 +25,16 @@ async function paste(page: Page, text: string): Promise<void> {
     field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     document.execCommand("insertText", false, text);
   }, text);
+}
+
+/** Waits until an answer has come and the page has had time to show what it makes of it. */
+async function settled(page: Page, answer: Response): Promise<void> {
+  await answer.finished();
+  await page.evaluate(async () => {
+    for (let frame = 0; frame < 3; frame += 1) {
+      await new Promise((settle) => requestAnimationFrame(settle));
+    }
+  });
 }
 
 test("Markdown is shown to everybody, and edited as it was typed", async ({ david, jason }) => {
@@ -108,12 +118,7 @@ test("a preview that comes after its message was sent is not shown", async ({ da
   await composer(david).press("Control+Enter");
   await expect(texts(david).locator("strong")).toHaveText("Bold");
   open();
-  await (await answer).finished();
-  await david.evaluate(async () => {
-    for (let frame = 0; frame < 3; frame += 1) {
-      await new Promise((settle) => requestAnimationFrame(settle));
-    }
-  });
+  await settled(david, await answer);
   await expect(david.getByRole("region", { name: "Preview" })).toBeHidden();
   await say(david, "And on");
   await expect(message(david, "And on")).toBeVisible();
@@ -203,6 +208,24 @@ test("emoji are completed and picked, the last ones first", async ({ david }) =>
   await david.keyboard.press("Escape");
   await say(david, "👨‍👩‍👧🇩🇪1️⃣");
   await expect(message(david, "👨‍👩‍👧🇩🇪1️⃣")).toHaveClass(/message--emoji/);
+});
+
+test("emoji that come late are those for what is typed by then", async ({ david }) => {
+  let open = () => {};
+  const held = new Promise<void>((settle) => (open = settle));
+  let asked = 0;
+  await david.route(/emoji\.tsv/, async (route) => {
+    asked += 1;
+    if (asked === 1) await held;
+    await route.continue();
+  });
+  await david.getByRole("button", { name: "Emoji", exact: true }).click();
+  await david.getByRole("searchbox", { name: "Find an emoji" }).fill("rocket");
+  await expect(david.locator(".emoji__title")).toHaveText(["Found"]);
+  const late = david.waitForResponse(/emoji\.tsv/);
+  open();
+  await settled(david, await late);
+  await expect(david.locator(".emoji__title")).toHaveText(["Found"]);
 });
 
 test("pasted code is offered a block, other text is not", async ({ david }) => {

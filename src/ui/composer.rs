@@ -421,7 +421,7 @@ pub fn Composer(
     follow_draft(writing, waits);
     Effect::new(move || drop(window_event_listener(ev::click, move |event| room::act(chat, &event))));
     let input = move |event: Event| {
-        if is_in_field(&event) { writing.changed() } else { room::typed(&event) }
+        if is_in_field(&event) { writing.changed() } else { room::look_for_emoji() }
     };
     let key = move |event: KeyboardEvent| {
         if is_in_field(&event) { writing.keys(&event) } else { room::walk_emoji(&event) }

@@ -376,18 +376,16 @@ fn push_choice(html: &mut String, emoji: &str, name: &str) {
 pub fn open_emoji() {
     if let Some(field) = browser::find::<HtmlInputElement>("#emoji-picker input") {
         field.set_value("");
-        fill(String::new());
+        look_for_emoji();
     }
 }
 
-/// Somebody types into the picker.
-pub fn typed(event: &Event) {
-    fill(browser::typed(event));
-}
-
-fn fill(typed: String) {
+/// Shows the emoji that fit what stands in the picker's field once their table is there.
+pub fn look_for_emoji() {
     spawn_local(async move {
-        let html = grid(&table("emoji.tsv").await, &typed);
+        let emoji = table("emoji.tsv").await;
+        let field = browser::find::<HtmlInputElement>("#emoji-picker input");
+        let html = grid(&emoji, &field.map(|field| field.value()).unwrap_or_default());
         if let Some(list) = browser::find::<HtmlElement>("#emoji-picker .emoji__scroll") {
             list.set_inner_html(&html);
         }
