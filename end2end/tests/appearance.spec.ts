@@ -2,7 +2,7 @@
 import { answered, expect, inviteCode, openRoom, people, post, postLines } from "../campfire.ts";
 import { stored, test } from "../campfire.ts";
 import { composer, enter, history, line, live, message, pressUntil, reaction } from "../chat.ts";
-import { replyLine, roomLink, say, texts, use } from "../chat.ts";
+import { replyLine, roomLink, say, texts, toast, use } from "../chat.ts";
 import type { Page } from "@playwright/test";
 
 const ground = (page: Page) =>
@@ -236,6 +236,7 @@ test("a whole visit needs no mouse, and the focus is always where one goes on", 
   await keys.press("c");
   const copied = () => page.evaluate(() => navigator.clipboard.readText());
   await expect.poll(copied).toMatch(/^http.*\/rooms\/1\/@\d+#m-\d+$/);
+  await expect(toast(page)).toHaveText("Link copied");
   await expect(asked).toBeFocused();
   await keys.press("u");
   await expect(line(page)).toBeVisible();
@@ -278,8 +279,11 @@ test("a whole visit needs no mouse, and the focus is always where one goes on", 
   await keys.type("search");
   await live(page, () => keys.press("Enter"));
   await expect(title).toHaveText("Search");
-  await skip();
-  await pressUntil(page, "Tab", page.getByRole("searchbox", { name: "Search messages" }), 4);
+  const words = page.getByRole("searchbox", { name: "Search messages" });
+  await expect(words).toBeFocused();
+  await expect(words).toHaveValue('in:"Watercooler" ');
+  expect(await words.evaluate((it: HTMLInputElement) => it.selectionStart === it.value.length)).toBe(true);
+  await keys.press("Control+a");
   await keys.type("all");
   await live(page, () => keys.press("Enter"));
   await expect(page.locator(".result")).toHaveText([/Good morning to all!/]);

@@ -59,6 +59,10 @@ test("the switcher leads to rooms, people and actions", async ({ david, jason, k
   await expect(title(david)).toHaveText("Kevin");
   await expect(roomLink(kevin, "David")).toBeVisible();
   await david.keyboard.press("Control+k");
+  await david.keyboard.type("activity");
+  await live(david, () => david.keyboard.press("Enter"));
+  await expect(title(david)).toHaveText("Activity");
+  await david.keyboard.press("Control+k");
   await david.keyboard.type("sign out");
   await david.keyboard.press("Enter");
   await expect(david).toHaveURL(/\/session\/new/);

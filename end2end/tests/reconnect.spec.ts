@@ -251,6 +251,15 @@ test("what cannot be done while the server is gone is said, and done when it is 
   await acknowledge(david, silence);
   await expect(reaction(asked, "👍")).toHaveAttribute("aria-pressed", "true");
 
+  await use(asked, "react");
+  const words = asked.getByRole("textbox", { name: "Emoji name or a few words" });
+  await words.fill("ship it");
+  await words.press("Enter");
+  await acknowledge(david, silence);
+  await expect(words).toHaveValue("ship it");
+  await words.press("Escape");
+  await expect(words).toBeHidden();
+
   await composer(david).fill("**Half** a thought");
   await david.getByRole("button", { name: "Formatting" }).click();
   const toggle = david.getByRole("toolbar").getByRole("button", { name: "Preview" });

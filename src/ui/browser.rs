@@ -46,6 +46,11 @@ pub fn target<T: JsCast>(event: &web_sys::Event) -> Option<T> {
     event.target()?.dyn_into().ok()
 }
 
+/// What was clicked, or what it lies in, if it is one of these.
+pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
+    target::<Element>(event)?.closest(selector).ok().flatten()
+}
+
 /// What stands in the field of one line that an event concerns.
 pub fn typed(event: &web_sys::Event) -> String {
     target(event).map_or(String::new(), |field: web_sys::HtmlInputElement| field.value())
@@ -278,17 +283,10 @@ pub fn hide_popover(id: &str) {
     }
 }
 
-/// Copies text to the clipboard, where the browser allows it.
-pub fn copy(text: &str) {
-    if let Some(window) = window() {
-        let clipboard = Reflect::get(&window.navigator(), &"clipboard".into());
-        // Absent without TLS.
-        if let Ok(clipboard) = clipboard
-            && let Ok(clipboard) = clipboard.dyn_into::<web_sys::Clipboard>()
-        {
-            let _copied = clipboard.write_text(text);
-        }
-    }
+/// Copies text to the clipboard, where the browser has one: not without TLS.
+pub fn copy(text: &str) -> Option<Promise> {
+    let clipboard = Reflect::get(&window()?.navigator(), &"clipboard".into()).ok()?;
+    Some(clipboard.dyn_into::<web_sys::Clipboard>().ok()?.write_text(text))
 }
 
 /// The page's address up to the path.

@@ -10,7 +10,7 @@
 //! serve: as components they would weigh as much as the rest of the chat.
 
 use super::browser::{self, CallError};
-use super::controls::{closest, illustrated, live};
+use super::controls::{illustrated, live};
 use super::keys::{CHOICES, completions, is_composing, put_forward, sends};
 use super::live::Typing;
 use super::log;
@@ -303,7 +303,7 @@ impl Writing {
                 Ok(_) if self.chat.draft.get_untracked() != text => {}
                 Ok(html) => show_preview(Some(&html)),
                 Err(CallError::Refused(why)) => self.problem.set(Some(why.message)),
-                Err(_) => self.chat.notice.set(Some(texts::composer::PREVIEW_DID_NOT_COME.into())),
+                Err(_) => self.chat.complain(texts::composer::PREVIEW_DID_NOT_COME.to_owned()),
             }
         });
     }
@@ -318,15 +318,15 @@ impl Writing {
     }
 
     fn clicked(self, event: &MouseEvent) {
-        let format = closest(event, "[data-format]").and_then(|it| it.get_attribute("data-format"));
+        let format = browser::closest(event, "[data-format]").and_then(|it| it.get_attribute("data-format"));
         let format = format.and_then(|at| Format::ALL.get(at.parse::<usize>().ok()?));
         if let Some((format, _)) = format {
             return self.format(*format);
         }
-        if let Some(button) = closest(event, ".emoji__grid button") {
+        if let Some(button) = browser::closest(event, ".emoji__grid button") {
             return self.put_emoji(&button.text_content().unwrap_or_default());
         }
-        let wanted = closest(event, "[data-do]").and_then(|it| it.get_attribute("data-do"));
+        let wanted = browser::closest(event, "[data-do]").and_then(|it| it.get_attribute("data-do"));
         match wanted.as_deref() {
             Some("tools") => {
                 let shown = browser::element("formatting").is_some_and(|tools| tools.hidden());
@@ -350,10 +350,10 @@ impl Writing {
 
     /// A press that must not take the focus from the field.
     fn pressed(self, event: &MouseEvent) {
-        if closest(event, "[data-text], #formatting").is_some() {
+        if browser::closest(event, "[data-text], #formatting").is_some() {
             event.prevent_default();
         }
-        if let Some(option) = closest(event, "[data-text]") {
+        if let Some(option) = browser::closest(event, "[data-text]") {
             self.take(Some(&option));
         }
     }

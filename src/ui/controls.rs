@@ -5,15 +5,14 @@
 //! Nothing here knows about the chat's state.
 
 use super::{browser, log};
-use crate::domain::account::{UserRef, hue, initials};
+use crate::domain::account::{hue, initials};
 use crate::domain::error::Error;
-use crate::domain::{UserId, push_all, push_escaped};
+use crate::domain::{UserId, push_all};
 use crate::texts;
-use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use std::sync::OnceLock;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::HtmlElement;
 
 static ASSETS: OnceLock<String> = OnceLock::new();
 
@@ -23,9 +22,13 @@ pub fn set_asset_base(base: String) {
     let _already = ASSETS.set(base);
 }
 
+fn asset_base() -> &'static str {
+    ASSETS.get().map_or("", String::as_str)
+}
+
 /// The address of a built file.
 pub fn asset(name: &str) -> String {
-    [ASSETS.get().map_or("", String::as_str), "/", name].concat()
+    [asset_base(), "/", name].concat()
 }
 
 /// An icon of the sprite, decorative.
@@ -44,7 +47,7 @@ pub fn Icon(
 
 /// A symbol of the sprite, for the inside of an `<svg>`.
 pub fn symbol(name: &str) -> String {
-    ["<use href=\"", &asset("icons.svg"), "#", name, "\"></use>"].concat()
+    ["<use href=\"", asset_base(), "/icons.svg#", name, "\"></use>"].concat()
 }
 
 /// The campfire.
@@ -77,14 +80,6 @@ pub fn Avatar(
             {letters} {online.then(|| view! { <span class="presence"></span> })}
         </span>
     }
-}
-
-/// A face as HTML; see [`Avatar`].
-pub fn push_face(html: &mut String, class: &str, user: &UserRef, online: bool) {
-    let hue = hue(user.id).to_string();
-    push_all(html, &["<span class=\"", class, "\" aria-hidden=\"true\" data-hue=\"", &hue, "\">"]);
-    push_escaped(html, &initials(&user.name, if class.contains("--s") { 1 } else { 2 }));
-    html.push_str(if online { "<span class=\"presence\"></span></span>" } else { "</span>" });
 }
 
 /// The inside of an element whose pieces, elements as HTML, change: what it shows first. In the
@@ -468,14 +463,17 @@ pub fn Problem(
     }
 }
 
-/// What was clicked, or what it lies in, if it is one of these.
-pub fn closest(event: &MouseEvent, selector: &str) -> Option<Element> {
-    browser::target::<Element>(event)?.closest(selector).ok().flatten()
-}
-
 /// A drawing of the sprite, as HTML.
 pub fn svg(name: &str, class: &str) -> String {
-    ["<svg class=\"", class, "\" aria-hidden=\"true\">", &symbol(name), "</svg>"].concat()
+    let mut html = String::with_capacity(160);
+    push_svg(&mut html, name, class);
+    html
+}
+
+fn push_svg(html: &mut String, name: &str, class: &str) {
+    let start = ["<svg class=\"", class, "\" aria-hidden=\"true\"><use href=\"", asset_base()];
+    push_all(html, &start);
+    push_all(html, &["/icons.svg#", name, "\"></use></svg>"]);
 }
 
 /// A small icon.
@@ -490,8 +488,8 @@ pub fn illustrated(html: &str) -> String {
         let (name, rest) = part.split_once('}').filter(|_| at > 0).unwrap_or(("", part));
         match name.strip_prefix('=') {
             _ if name.is_empty() => {}
-            None => shown.push_str(&icon(name)),
-            Some(name) => shown.push_str(&svg(name, "icon")),
+            None => push_svg(&mut shown, name, "icon icon--s"),
+            Some(name) => push_svg(&mut shown, name, "icon"),
         }
         shown.push_str(rest);
     }

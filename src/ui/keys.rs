@@ -7,10 +7,11 @@
 //! its tools, so that a key does what its button does, and nothing where there is none.
 
 use super::browser::target;
-use super::controls::{asset, icon, push_face};
+use super::controls::{asset, icon};
 use super::message::id_of;
 use super::room;
 use super::room::choose_theme;
+use super::sidebar::push_face;
 use super::state::{Chat, is_own};
 use super::{Theme, browser, log};
 use crate::domain::account::{UserRef, Viewer};
@@ -91,20 +92,24 @@ fn pressed(chat: Chat, event: &KeyboardEvent) -> bool {
     }
 }
 
-/// What a key does on a message, or on its tools.
+/// What a key does on a message, or on its tools and its picker.
 pub fn pressed_on_row(chat: Chat, event: &KeyboardEvent) {
     let Some(row) = target::<Element>(event).and_then(|at| log::row_of(&at)) else {
         return;
     };
     let on_row = target::<Element>(event).is_some_and(|at| at == *row.as_ref());
     let key = event.key();
-    let ours = on_row || key == "Escape" && target::<Element>(event).is_some_and(|at| within(&at, "#tools"));
+    let leaves = key == "Escape" && target::<Element>(event).is_some_and(|at| within(&at, "#tools, #react"));
+    let ours = on_row || leaves;
     if !ours || event.ctrl_key() || event.meta_key() || event.alt_key() || is_composing(event) {
         return;
     }
     let next = match key.as_str() {
         "Escape" if on_row => browser::element("body"),
-        "Escape" => Some(row),
+        "Escape" => {
+            chat.stop_reacting(&row);
+            Some(row)
+        }
         "ArrowUp" => log::next_row(&row, false),
         "ArrowDown" => log::next_row(&row, true),
         "Enter" => tool(&row, ""),

@@ -251,7 +251,7 @@ impl Chat {
         let draft = match Draft::parse(body) {
             Ok(draft) => draft,
             Err(error) => {
-                self.notice.set(Some(error.to_string()));
+                self.complain(error.to_string());
                 return false;
             }
         };
@@ -420,13 +420,16 @@ impl Chat {
         });
     }
 
+    /// Says what did not work.
+    pub fn complain(self, sentence: String) {
+        self.notice.set(Some((browser::now(), sentence)));
+    }
+
     pub(super) fn tell(self, error: CallError) {
         match error {
-            CallError::Passing => {
-                self.notice.set(Some(texts::notice::THE_SERVER_DID_NOT_ANSWER.into()));
-            }
+            CallError::Passing => self.complain(texts::notice::THE_SERVER_DID_NOT_ANSWER.to_owned()),
             CallError::SignedOut => browser::go_to("/session/new"),
-            CallError::Refused(why) => self.notice.set(Some(why.message)),
+            CallError::Refused(why) => self.complain(why.message),
         }
     }
 

@@ -10,20 +10,14 @@
 
 use super::browser;
 use super::controls::{illustrated, symbol};
-use super::log;
 use super::push_permalink;
-use super::room;
-use super::state::{Chat, failure, is_own};
+use super::state::{failure, is_own};
 use crate::domain::account::{Viewer, hue, initials};
-use crate::domain::composing::{Boost, is_only_emoji};
+use crate::domain::composing::is_only_emoji;
 use crate::domain::message::{Message, Outgoing, Quote, Row, RowContent};
-use crate::domain::search::complete;
 use crate::domain::{MessageId, RoomId, Timestamp, UserId, push_all, push_escaped, push_padded};
 use crate::texts;
-use leptos::prelude::*;
 use std::sync::{Arc, OnceLock};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// What a server keeps of a message that it puts into many pages, made when it is first wanted.
 #[derive(Debug)]
@@ -405,96 +399,4 @@ pub fn reply_line(quote: &Quote) -> String {
     html.push_str("</span><input type=\"hidden\" name=\"reply_to\" value=\"");
     push_padded(&mut html, quote.id.get(), 1);
     html + &illustrated(include_str!(concat!(env!("OUT_DIR"), "/stop_reply.html")))
-}
-
-/// Emoji found for a reaction at most.
-const MAX_REACTIONS: usize = 16;
-
-fn reaction_field() -> Option<HtmlInputElement> {
-    browser::find("#react input")
-}
-
-fn show_reactions(html: &str) {
-    if let Some(found) = browser::find::<HtmlElement>("#react .picker__found") {
-        found.set_inner_html(html);
-    }
-}
-
-impl Chat {
-    /// Adds a boost to a message of the room on screen; with `toggle`, takes it back if the viewer
-    /// has added it before.
-    pub fn boost(self, id: MessageId, content: &str, toggle: bool) {
-        let boost = match Boost::parse(content) {
-            Ok(boost) => boost,
-            Err(error) => return self.notice.set(Some(error.to_string())),
-        };
-        let own = self.viewer.with_value(|viewer| viewer.id);
-        let is_own = |message: &Arc<Message>| {
-            let mut all = message.boosts.iter();
-            all.any(|one| one.content == boost.content() && one.is_by(own))
-        };
-        let has = self
-            .room_id()
-            .and_then(|room_id| self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own)));
-        let wanted = !(toggle && has == Some(true));
-        spawn_local(async move {
-            match browser::boost(id, boost.content(), wanted).await {
-                Ok(message) => {
-                    self.change(message.room_id, |timeline| timeline.acknowledge(&message));
-                }
-                Err(error) => self.tell(error),
-            }
-        });
-    }
-
-    /// Opens the picker of reactions in a message's row.
-    pub fn start_reacting(self, row: &HtmlElement) {
-        log::lend("react", row);
-        if let Some(field) = reaction_field() {
-            field.set_value("");
-            log::focus(&field);
-        }
-        show_reactions("");
-    }
-
-    /// Closes it; whoever was in it goes on with the message.
-    pub fn stop_reacting(self, row: &HtmlElement) {
-        let picker = browser::element("react");
-        let stood = browser::focused().zip(picker).filter(|(at, picker)| picker.contains(Some(at)));
-        log::park("react");
-        if stood.is_some() {
-            log::focus(row);
-        }
-    }
-
-    /// Somebody types into the picker: shows the emoji that fit. The table comes from the
-    /// browser's cache after the first time.
-    pub fn look_for_reaction(self, at: Option<Element>) {
-        let field = reaction_field().filter(|field| at.as_ref() == Some(field.as_ref()));
-        let Some(field) = field else {
-            return;
-        };
-        spawn_local(async move {
-            let typed = field.value();
-            let table = room::table("emoji.tsv").await;
-            // What has been typed since has its own turn.
-            if field.value() == typed {
-                show_reactions(&room::choices(&complete(&table, &typed, MAX_REACTIONS)));
-            }
-        });
-    }
-
-    /// The picker's form was sent: adds what is typed. False if it was another form.
-    pub fn add_typed_reaction(self, at: Option<Element>) -> bool {
-        let field = reaction_field().filter(|field| at.is_some_and(|at| at.contains(Some(field))));
-        let Some((row, field)) = field.and_then(|field| Some((log::row_of(&field)?, field))) else {
-            return false;
-        };
-        let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
-        if let Some(id) = id.filter(|_| !field.value().trim().is_empty()) {
-            self.boost(id, &field.value(), false);
-            self.stop_reacting(&row);
-        }
-        true
-    }
 }

@@ -28,7 +28,7 @@ use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote};
 use crate::domain::room::{Room, SidebarRoom, Waiting};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_all, push_escaped, push_padded};
 use crate::texts;
-use controls::{asset, closest, illustrated, live};
+use controls::{asset, illustrated, live};
 use gloo_timers::future::TimeoutFuture;
 use leptos::either::Either;
 use leptos::ev;
@@ -41,6 +41,7 @@ use state::{Chat, Link};
 use std::sync::Arc;
 use std::{io, mem};
 use wasm_bindgen_futures::spawn_local;
+use web_sys::HtmlInputElement;
 
 /// Everything a signed-in page is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,8 +212,10 @@ pub fn App(
         }
     };
     let toasts = live("toasts", move || {
-        let notice = chat.notice.with(|text| text.as_deref().map(notice));
-        notice.into_iter().chain(chat.removal.get().map(|_| removal())).collect()
+        let notice = chat.notice.with(|said| said.as_ref().map(|(at, text)| notice(*at, text)));
+        let removal = chat.removal.get().map(|_| illustrated(REMOVAL));
+        let copied = chat.copied.get().map(|_| illustrated(COPIED));
+        [notice, removal, copied].into_iter().flatten().collect()
     });
     view! {
         {InertElement::new(include_str!(concat!(env!("OUT_DIR"), "/skip.html")))}
@@ -221,7 +224,7 @@ pub fn App(
             {sheet}
         </div>
         <div class="toasts" id="toasts" role="status" aria-live="polite" inner_html=toasts
-            on:click=move |event| match closest(&event, "button") {
+            on:click=move |event| match browser::closest(&event, "button") {
                 Some(button) if button.id() == "undo" => drop(chat.undo()),
                 Some(_) => chat.notice.set(None),
                 None => {}
@@ -230,8 +233,9 @@ pub fn App(
 }
 
 /// Something that did not work.
-fn notice(text: &str) -> String {
-    let mut html = illustrated("<div class=\"toast\">{warning}<span class=\"grow\">");
+fn notice(at: Timestamp, text: &str) -> String {
+    let start = format!("<div class=\"toast\" data-at=\"{}\">", at.ms());
+    let mut html = illustrated(&(start + "{warning}<span class=\"grow\">"));
     push_escaped(&mut html, text);
     let button = "</span><button type=\"button\" class=\"button button--s\">";
     push_all(&mut html, &[button, texts::button::CLOSE, "</button></div>"]);
@@ -239,9 +243,9 @@ fn notice(text: &str) -> String {
 }
 
 /// A message that can still be brought back.
-fn removal() -> String {
-    illustrated(include_str!(concat!(env!("OUT_DIR"), "/removal.html")))
-}
+const REMOVAL: &str = include_str!(concat!(env!("OUT_DIR"), "/removal.html"));
+/// A link that lies in the clipboard.
+const COPIED: &str = include_str!(concat!(env!("OUT_DIR"), "/copied.html"));
 
 /// The data a page was rendered from, read back from the page. `None` where there is none.
 pub fn embedded_boot() -> Option<Arc<Boot>> {
@@ -262,6 +266,10 @@ pub fn embedded_boot() -> Option<Arc<Boot>> {
 /// Everything that begins once the page is live, in the order a person notices it.
 fn come_alive(chat: Chat, found: Option<MessageId>) {
     chat.come_alive();
+    if let Some(field) = browser::find::<HtmlInputElement>("input[autofocus]") {
+        // One goes on where the text ends.
+        let _at_the_end = field.set_selection_range(u32::MAX, u32::MAX);
+    }
     if let Some(id) = found {
         log::show_found(id);
     }
@@ -355,7 +363,7 @@ fn ConnectionBanner(
     view! {
         <div class="banner" role="status" hidden=move || !shown.get() inner_html=illustrated(GONE)
             on:click=move |event| {
-                if closest(&event, "button").is_some() {
+                if browser::closest(&event, "button").is_some() {
                     chat.wake();
                 }
             }></div>

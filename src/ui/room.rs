@@ -1,23 +1,24 @@
 //! The sheet beside the sidebar: a room (bar, message list, composer) or a quieter screen; and what
-//! belongs to a room beside words: emoji to choose from, and sounds. Their tables are built files,
+//! belongs to a room beside words: emoji to choose from, reactions, and sounds. Their tables are built files,
 //! fetched when they are first looked at and from then on in the browser's cache.
 
-use super::browser::CallError;
 use super::composer::Composer;
-use super::controls::{asset, closest, icon, illustrated, live, svg};
-use super::sidebar::menu_button;
+use super::controls::{asset, icon, illustrated, live, svg};
+use super::log;
+use super::sidebar::{RoomBar, menu_button};
 use super::state::Chat;
 use super::timeline::{MessageList, UnreadPill};
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
-use crate::domain::composing::QUICK_BOOSTS;
-use crate::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
+use crate::domain::composing::{Boost, QUICK_BOOSTS};
+use crate::domain::message::Message;
 use crate::domain::search::{Emoji, Sound, complete, folded};
-use crate::domain::{RoomId, push_all, push_escaped};
+use crate::domain::{MessageId, RoomId, push_all, push_escaped};
 use crate::texts;
 use js_sys::Uint8Array;
-use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
+use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use std::cell::RefCell;
+use std::sync::Arc;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AudioBuffer, AudioContext, Element, HtmlElement, HtmlInputElement};
@@ -83,137 +84,6 @@ fn gone() -> String {
     illustrated(include_str!(concat!(env!("OUT_DIR"), "/room_gone.html")))
 }
 
-/// What the room on screen is called, and what can be done with it.
-#[component]
-fn RoomBar(chat: Chat) -> impl IntoView {
-    let title = live("bar-title", move || chat.room.with(|room| room.iter().flat_map(title).collect()));
-    let actions = live("bar-actions", move || {
-        let entry = entry(chat);
-        chat.room.with(|room| room.iter().flat_map(|room| actions(room, entry.as_ref())).collect())
-    });
-    view! {
-        <header class="bar">
-            <div class="beside" id="menu-button" inner_html=menu_button(chat)></div>
-            <div class="beside" id="bar-title" inner_html=title></div>
-            <div class="bar__actions" id="bar-actions" hidden=move || chat.gone.get()
-                inner_html=actions on:submit=move |event| submitted(chat, &event)></div>
-        </header>
-    }
-}
-
-fn title(room: &Room) -> Vec<String> {
-    let icon = match room.kind {
-        RoomKind::Closed => "{=lock}",
-        RoomKind::Direct => "{=user}",
-        RoomKind::Open => "{=hash}",
-    };
-    let mut name = "<h1 class=\"bar__title\">".to_owned() + &illustrated(icon);
-    name.push_str("<span class=\"bar__name truncate\" dir=\"auto\">");
-    push_escaped(&mut name, &room.name);
-    let name = name + "</span></h1>";
-    if room.topic.is_empty() {
-        return vec![name];
-    }
-    let mut topic = "<p class=\"bar__topic truncate\" dir=\"auto\" title=\"".to_owned();
-    push_escaped(&mut topic, &room.topic);
-    topic.push_str("\">");
-    push_escaped(&mut topic, &room.topic);
-    vec![name, topic + "</p>"]
-}
-
-/// What can be done with a room. The bell leads from one level of involvement to the next.
-fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
-    let id = room.id;
-    let level = entry.map_or(Involvement::Invisible, |entry| entry.involvement);
-    let next = level.next_in(room.kind).as_str();
-    let (bell, label) = match level {
-        Involvement::Everything => ("bell-all", texts::room::NOTIFICATIONS_EVERYTHING),
-        Involvement::Mentions => ("bell-mentions", texts::room::NOTIFICATIONS_MENTIONS),
-        Involvement::Nothing => ("bell-none", texts::room::NOTIFICATIONS_NOTHING),
-        Involvement::Invisible => ("bell-hidden", texts::room::NOTIFICATIONS_INVISIBLE),
-    };
-    let starred = entry.is_some_and(|entry| entry.starred);
-    let star = if starred { texts::room::REMOVE_STAR } else { texts::room::STAR_THIS_ROOM };
-    let (read, search, settings) =
-        (texts::room::MARK_AS_READ, texts::room::SEARCH, texts::room::ROOM_SETTINGS);
-    let unstarred = !starred;
-    [
-        format!(
-            "<form class=\"without-scripts\" action=\"/rooms/{id}/read\" method=\"post\"><button \
-             type=\"submit\" class=\"button button--s\">{read}</button></form>"
-        ),
-        format!(
-            "<a class=\"icon-button\" href=\"/searches?in={id}\" aria-label=\"{search}\" \
-             title=\"{search}\">{{=search}}</a>"
-        ),
-        format!(
-            "<form class=\"optional\" action=\"/rooms/{id}/star\" method=\"post\"><input \
-             type=\"hidden\" name=\"starred\" value=\"{unstarred}\"><button type=\"submit\" \
-             class=\"icon-button\" id=\"star\" aria-label=\"{star}\" title=\"{star}\" \
-             aria-pressed=\"{starred}\">{{=bookmark}}</button></form>"
-        ),
-        format!(
-            "<form action=\"/rooms/{id}/involvement\" method=\"post\"><input type=\"hidden\" \
-             name=\"involvement\" value=\"{next}\"><button type=\"submit\" class=\"icon-button\" \
-             id=\"bell\" aria-label=\"{label}\" title=\"{label}\">{{={bell}}}</button></form>"
-        ),
-        format!(
-            "<a class=\"icon-button\" href=\"/rooms/{id}/edit\" aria-label=\"{settings}\" \
-             title=\"{settings}\">{{=gear}}</a>"
-        ),
-    ]
-    .map(|html| illustrated(&html))
-}
-
-/// A form of the bar: what it wants is shown at once, and taken back if the server refuses.
-fn submitted(chat: Chat, event: &SubmitEvent) {
-    let wanted =
-        browser::target::<Element>(event).and_then(|form| form.query_selector("input").ok().flatten());
-    let wanted = wanted.and_then(|input| input.dyn_into::<HtmlInputElement>().ok());
-    let (Some(wanted), Some(room_id)) = (wanted, chat.room_id()) else {
-        return;
-    };
-    event.prevent_default();
-    let before = chat.sidebar.with_untracked(|sidebar| sidebar.room(room_id).cloned());
-    let level = Involvement::parse(&wanted.value());
-    let starred = wanted.value() == "true";
-    chat.sidebar.update(|sidebar| {
-        sidebar.change(room_id, |entry| match level {
-            Some(level) => entry.involvement = level,
-            None => entry.starred = starred,
-        });
-    });
-    spawn_local(async move {
-        let done = match level {
-            Some(level) => browser::change_involvement(room_id, level).await,
-            None => browser::star_room(room_id, starred).await,
-        };
-        chat.settle(done, before);
-    });
-}
-
-/// How the viewer's list knows the room on screen; nothing when it leaves the room out.
-fn entry(chat: Chat) -> Option<SidebarRoom> {
-    let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id))?;
-    chat.sidebar.with(|sidebar| sidebar.room(room_id).cloned())
-}
-
-impl Chat {
-    /// What was shown ahead of the server's answer stays, or is taken back with a word.
-    fn settle(self, done: Result<(), CallError>, before: Option<SidebarRoom>) {
-        let problem = match done {
-            Ok(()) => return,
-            Err(CallError::SignedOut) => return browser::go_to("/session/new"),
-            Err(CallError::Passing) => texts::notice::THAT_DID_NOT_REACH_THE_SERVER.to_owned(),
-            Err(CallError::Refused(why)) => why.message,
-        };
-        self.notice.set(Some(problem));
-        if let Some(before) = before {
-            self.sidebar.update(|sidebar| sidebar.upsert_room(before, browser::by_name));
-        }
-    }
-}
-
 /// Settings and forms: the server's HTML beside the live sidebar, left as it is.
 #[component]
 pub fn QuietSheet(
@@ -249,9 +119,9 @@ pub fn QuietSheet(
 
 /// A button with `data-copy` copies that text, and says so.
 pub fn copied(event: &MouseEvent) {
-    let button = closest(event, "[data-copy]");
+    let button = browser::closest(event, "[data-copy]");
     if let Some(button) = button {
-        browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
+        let _copying = browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
         // A title that cannot be set leaves the old one, which is true as well.
         let _told = button.set_attribute("aria-label", texts::page::COPIED);
         let _told = button.set_attribute("title", texts::page::COPIED);
@@ -296,13 +166,13 @@ pub fn choose_theme(theme: Theme) {
 
 /// A click on a sound plays it; one on a link to a room of the viewer's shows it in place.
 pub fn act(chat: Chat, event: &MouseEvent) {
-    if let Some(name) = closest(event, ".sound").and_then(|it| it.get_attribute("data-sound")) {
+    if let Some(name) = browser::closest(event, ".sound").and_then(|it| it.get_attribute("data-sound")) {
         spawn_local(play(name));
         return;
     }
     let plain = event.button() == 0
         && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
-    let link = closest(event, ".rich a.mention").filter(|_| plain && chat.room_id().is_some());
+    let link = browser::closest(event, ".rich a.mention").filter(|_| plain && chat.room_id().is_some());
     let path = link.and_then(|link| link.get_attribute("href")).unwrap_or_default();
     let known = |id: &RoomId| chat.sidebar.with_untracked(|sidebar| sidebar.room(*id).is_some());
     if let Some(room_id) = super::room_of_path(&path).filter(known) {
@@ -370,6 +240,112 @@ fn push_choice(html: &mut String, emoji: &str, name: &str) {
     let (before, after) = texts::message::REACT_WITH;
     push_all(html, &[emoji, "\" title=\"", name, "\" aria-label=\"", before, name, after, "\">"]);
     push_all(html, &[emoji, "</button>"]);
+}
+
+/// Emoji found for a reaction at most.
+const MAX_REACTIONS: usize = 16;
+
+fn reaction_field() -> Option<HtmlInputElement> {
+    browser::find("#react input")
+}
+
+fn show_reactions(html: &str) {
+    if let Some(found) = browser::find::<HtmlElement>("#react .picker__found") {
+        found.set_inner_html(html);
+    }
+}
+
+impl Chat {
+    /// Adds a boost to a message of the room on screen, or takes it back if the viewer has added it.
+    pub fn toggle_boost(self, id: MessageId, content: String) {
+        spawn_local(async move {
+            self.boost(id, &content, true).await;
+        });
+    }
+
+    /// The same; adds it in any case without `toggle`. Whether it was done.
+    pub async fn boost(self, id: MessageId, content: &str, toggle: bool) -> bool {
+        let boost = match Boost::parse(content) {
+            Ok(boost) => boost,
+            Err(error) => {
+                self.complain(error.to_string());
+                return false;
+            }
+        };
+        let own = self.viewer.with_value(|viewer| viewer.id);
+        let is_own = |message: &Arc<Message>| {
+            let mut all = message.boosts.iter();
+            all.any(|one| one.content == boost.content() && one.is_by(own))
+        };
+        let has = self
+            .room_id()
+            .and_then(|room_id| self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own)));
+        let wanted = !(toggle && has == Some(true));
+        match browser::boost(id, boost.content(), wanted).await {
+            Ok(message) => {
+                self.change(message.room_id, |timeline| timeline.acknowledge(&message));
+                true
+            }
+            Err(error) => {
+                self.tell(error);
+                false
+            }
+        }
+    }
+
+    /// Opens the picker of reactions in a message's row.
+    pub fn start_reacting(self, row: &HtmlElement) {
+        log::lend("react", row);
+        if let Some(field) = reaction_field() {
+            field.set_value("");
+            log::focus(&field);
+        }
+        show_reactions("");
+    }
+
+    /// Closes it; whoever was in it goes on with the message.
+    pub fn stop_reacting(self, row: &HtmlElement) {
+        let picker = browser::element("react");
+        let stood = browser::focused().zip(picker).filter(|(at, picker)| picker.contains(Some(at)));
+        log::park("react");
+        if stood.is_some() {
+            log::focus(row);
+        }
+    }
+
+    /// Somebody types into the picker: shows the emoji that fit. The table comes from the
+    /// browser's cache after the first time.
+    pub fn look_for_reaction(self, at: Option<Element>) {
+        let field = reaction_field().filter(|field| at.as_ref() == Some(field.as_ref()));
+        let Some(field) = field else {
+            return;
+        };
+        spawn_local(async move {
+            let typed = field.value();
+            let table = table("emoji.tsv").await;
+            // What has been typed since has its own turn.
+            if field.value() == typed {
+                show_reactions(&choices(&complete(&table, &typed, MAX_REACTIONS)));
+            }
+        });
+    }
+
+    /// The picker's form was sent: adds what is typed. False if it was another form.
+    pub fn add_typed_reaction(self, at: Option<Element>) -> bool {
+        let field = reaction_field().filter(|field| at.is_some_and(|at| at.contains(Some(field))));
+        let Some((row, field)) = field.and_then(|field| Some((log::row_of(&field)?, field))) else {
+            return false;
+        };
+        let id = row.get_attribute("data-id").and_then(|id| id.parse().ok()).map(MessageId::new);
+        if let Some(id) = id.filter(|_| !field.value().trim().is_empty()) {
+            spawn_local(async move {
+                if self.boost(id, &field.value(), false).await {
+                    self.stop_reacting(&row);
+                }
+            });
+        }
+        true
+    }
 }
 
 /// The picker is about to be seen: everything is in it again.

@@ -1,19 +1,22 @@
-//! The sidebar: rooms in sections, who is online, you. A drawer that needs no script on small
-//! screens. Lines are HTML like the rows of messages, and compared as such: a change draws what it
+//! The sidebar: rooms in sections, who is online, you; a drawer that needs no script on small
+//! screens. And the bar above a room: its name, and what can be done with it. Lines are HTML like the rows of messages, and compared as such: a change draws what it
 //! concerns. As components they would weigh 12 kB more, and hundreds of rooms would be hundreds of
 //! things to bring to life before anything else is.
 
 use super::browser;
-use super::controls::{closest, icon, illustrated, live, push_face, svg};
+use super::browser::CallError;
+use super::controls::{icon, illustrated, live, svg};
 use super::state::Chat;
-use crate::domain::account::{UserRef, Viewer, hue};
+use crate::domain::account::{UserRef, Viewer, hue, initials};
 use crate::domain::event::{MAX_ONLINE, Sidebar};
-use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
+use crate::domain::room::{Involvement, Room, RoomKind, SidebarRoom};
 use crate::domain::search::{folded, sort};
 use crate::domain::{RoomId, push_all, push_escaped};
 use crate::texts;
-use leptos::ev::{KeyboardEvent, MouseEvent};
+use leptos::ev::{KeyboardEvent, MouseEvent, SubmitEvent};
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlInputElement};
 
 /// A section of the list.
@@ -223,6 +226,14 @@ fn push_name(html: &mut String, name: &str) {
     html.push_str("</span>");
 }
 
+/// A face as HTML; see [`Avatar`](super::controls::Avatar).
+pub fn push_face(html: &mut String, class: &str, user: &UserRef, online: bool) {
+    let hue = hue(user.id).to_string();
+    push_all(html, &["<span class=\"", class, "\" aria-hidden=\"true\" data-hue=\"", &hue, "\">"]);
+    push_escaped(html, &initials(&user.name, if class.contains("--s") { 1 } else { 2 }));
+    html.push_str(if online { "<span class=\"presence\"></span></span>" } else { "</span>" });
+}
+
 /// What stands before a room's name: its kind, or the face of whom one writes to.
 fn push_room_face(html: &mut String, entry: &SidebarRoom, you: &UserRef) {
     match (entry.kind, entry.people.as_slice()) {
@@ -242,13 +253,13 @@ fn push_room_face(html: &mut String, entry: &SidebarRoom, you: &UserRef) {
 
 /// Shows a room in place; other clicks, and clicks meant for a new tab, are the browser's.
 fn clicked(chat: Chat, event: &MouseEvent) {
-    let details = closest(event, "summary").and_then(|summary| summary.parent_element());
+    let details = browser::closest(event, "summary").and_then(|summary| summary.parent_element());
     if let Some(details) = details {
         return remember_section(&details);
     }
     let plain = event.button() == 0
         && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key());
-    let room_id = closest(event, "[data-room]").and_then(|link| link.get_attribute("data-room"));
+    let room_id = browser::closest(event, "[data-room]").and_then(|link| link.get_attribute("data-room"));
     let Some(room_id) = room_id.and_then(|id| id.parse().ok()).map(RoomId::new) else {
         return;
     };
@@ -319,4 +330,135 @@ pub fn menu_button(chat: Chat) -> String {
              id=\"menu\" aria-label=\"{label}\">{{=menu}}{pip}</button>"
         ))]
     })
+}
+
+/// What the room on screen is called, and what can be done with it.
+#[component]
+pub fn RoomBar(chat: Chat) -> impl IntoView {
+    let title = live("bar-title", move || chat.room.with(|room| room.iter().flat_map(title).collect()));
+    let actions = live("bar-actions", move || {
+        let entry = entry(chat);
+        chat.room.with(|room| room.iter().flat_map(|room| actions(room, entry.as_ref())).collect())
+    });
+    view! {
+        <header class="bar">
+            <div class="beside" id="menu-button" inner_html=menu_button(chat)></div>
+            <div class="beside" id="bar-title" inner_html=title></div>
+            <div class="bar__actions" id="bar-actions" hidden=move || chat.gone.get()
+                inner_html=actions on:submit=move |event| submitted(chat, &event)></div>
+        </header>
+    }
+}
+
+fn title(room: &Room) -> Vec<String> {
+    let icon = match room.kind {
+        RoomKind::Closed => "{=lock}",
+        RoomKind::Direct => "{=user}",
+        RoomKind::Open => "{=hash}",
+    };
+    let mut name = "<h1 class=\"bar__title\">".to_owned() + &illustrated(icon);
+    name.push_str("<span class=\"bar__name truncate\" dir=\"auto\">");
+    push_escaped(&mut name, &room.name);
+    let name = name + "</span></h1>";
+    if room.topic.is_empty() {
+        return vec![name];
+    }
+    let mut topic = "<p class=\"bar__topic truncate\" dir=\"auto\" title=\"".to_owned();
+    push_escaped(&mut topic, &room.topic);
+    topic.push_str("\">");
+    push_escaped(&mut topic, &room.topic);
+    vec![name, topic + "</p>"]
+}
+
+/// What can be done with a room. The bell leads from one level of involvement to the next.
+fn actions(room: &Room, entry: Option<&SidebarRoom>) -> [String; 5] {
+    let id = room.id;
+    let level = entry.map_or(Involvement::Invisible, |entry| entry.involvement);
+    let next = level.next_in(room.kind).as_str();
+    let (bell, label) = match level {
+        Involvement::Everything => ("bell-all", texts::room::NOTIFICATIONS_EVERYTHING),
+        Involvement::Mentions => ("bell-mentions", texts::room::NOTIFICATIONS_MENTIONS),
+        Involvement::Nothing => ("bell-none", texts::room::NOTIFICATIONS_NOTHING),
+        Involvement::Invisible => ("bell-hidden", texts::room::NOTIFICATIONS_INVISIBLE),
+    };
+    let starred = entry.is_some_and(|entry| entry.starred);
+    let star = if starred { texts::room::REMOVE_STAR } else { texts::room::STAR_THIS_ROOM };
+    let (read, search, settings) =
+        (texts::room::MARK_AS_READ, texts::room::SEARCH, texts::room::ROOM_SETTINGS);
+    let unstarred = !starred;
+    [
+        format!(
+            "<form class=\"without-scripts\" action=\"/rooms/{id}/read\" method=\"post\"><button \
+             type=\"submit\" class=\"button button--s\">{read}</button></form>"
+        ),
+        format!(
+            "<a class=\"icon-button\" href=\"/searches?in={id}\" aria-label=\"{search}\" \
+             title=\"{search}\">{{=search}}</a>"
+        ),
+        format!(
+            "<form class=\"optional\" action=\"/rooms/{id}/star\" method=\"post\"><input \
+             type=\"hidden\" name=\"starred\" value=\"{unstarred}\"><button type=\"submit\" \
+             class=\"icon-button\" id=\"star\" aria-label=\"{star}\" title=\"{star}\" \
+             aria-pressed=\"{starred}\">{{=bookmark}}</button></form>"
+        ),
+        format!(
+            "<form action=\"/rooms/{id}/involvement\" method=\"post\"><input type=\"hidden\" \
+             name=\"involvement\" value=\"{next}\"><button type=\"submit\" class=\"icon-button\" \
+             id=\"bell\" aria-label=\"{label}\" title=\"{label}\">{{={bell}}}</button></form>"
+        ),
+        format!(
+            "<a class=\"icon-button\" href=\"/rooms/{id}/edit\" aria-label=\"{settings}\" \
+             title=\"{settings}\">{{=gear}}</a>"
+        ),
+    ]
+    .map(|html| illustrated(&html))
+}
+
+/// A form of the bar: what it wants is shown at once, and taken back if the server refuses.
+fn submitted(chat: Chat, event: &SubmitEvent) {
+    let wanted =
+        browser::target::<Element>(event).and_then(|form| form.query_selector("input").ok().flatten());
+    let wanted = wanted.and_then(|input| input.dyn_into::<HtmlInputElement>().ok());
+    let (Some(wanted), Some(room_id)) = (wanted, chat.room_id()) else {
+        return;
+    };
+    event.prevent_default();
+    let before = chat.sidebar.with_untracked(|sidebar| sidebar.room(room_id).cloned());
+    let level = Involvement::parse(&wanted.value());
+    let starred = wanted.value() == "true";
+    chat.sidebar.update(|sidebar| {
+        sidebar.change(room_id, |entry| match level {
+            Some(level) => entry.involvement = level,
+            None => entry.starred = starred,
+        });
+    });
+    spawn_local(async move {
+        let done = match level {
+            Some(level) => browser::change_involvement(room_id, level).await,
+            None => browser::star_room(room_id, starred).await,
+        };
+        chat.settle(done, before);
+    });
+}
+
+/// How the viewer's list knows the room on screen; nothing when it leaves the room out.
+fn entry(chat: Chat) -> Option<SidebarRoom> {
+    let room_id = chat.room.with(|room| room.as_ref().map(|room| room.id))?;
+    chat.sidebar.with(|sidebar| sidebar.room(room_id).cloned())
+}
+
+impl Chat {
+    /// What was shown ahead of the server's answer stays, or is taken back with a word.
+    fn settle(self, done: Result<(), CallError>, before: Option<SidebarRoom>) {
+        let problem = match done {
+            Ok(()) => return,
+            Err(CallError::SignedOut) => return browser::go_to("/session/new"),
+            Err(CallError::Passing) => texts::notice::THAT_DID_NOT_REACH_THE_SERVER.to_owned(),
+            Err(CallError::Refused(why)) => why.message,
+        };
+        self.complain(problem);
+        if let Some(before) = before {
+            self.sidebar.update(|sidebar| sidebar.upsert_room(before, browser::by_name));
+        }
+    }
 }

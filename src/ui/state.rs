@@ -16,10 +16,15 @@ use crate::domain::message::{self, Outgoing, Progress, Quote, Row, RowChange, Ro
 use crate::domain::room::{Room, SidebarRoom};
 use crate::domain::timeline::Timeline;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
+use crate::texts;
 use futures::channel::mpsc::UnboundedSender;
+use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use std::collections::HashMap;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+/// How long it says that a link was copied.
+const COPIED_MS: u32 = 3_000;
 
 /// How the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +80,10 @@ pub struct Chat {
     pub replying: RwSignal<Option<(RoomId, Quote)>>,
     /// How much of what concerns the viewer is new to them.
     pub activity: RwSignal<u32>,
-    /// A sentence about the last thing that did not work.
-    pub notice: RwSignal<Option<String>>,
+    /// A sentence about the last thing that did not work, and when that was: said again, it is news.
+    pub notice: RwSignal<Option<(Timestamp, String)>>,
+    /// When a link was copied, for as long as that is worth a word.
+    pub copied: RwSignal<Option<Timestamp>>,
     /// Whether the unread line is worth a jump: above what is in sight, and not seen yet.
     pub line_above: RwSignal<bool>,
     pub(super) line_seen: StoredValue<bool>,
@@ -117,6 +124,7 @@ impl Chat {
             replying: RwSignal::new(None),
             activity: RwSignal::new(0),
             notice: RwSignal::new(None),
+            copied: RwSignal::new(None),
             line_above: RwSignal::new(false),
             line_seen: StoredValue::new(false),
             stays_unread: RwSignal::new(false),
@@ -329,6 +337,26 @@ impl Chat {
         log::localise();
         self.alive.set(true);
         self.refresh();
+    }
+
+    /// Copies a link, and says for a moment that it did.
+    pub fn copy_link(self, link: &str) {
+        let copying = browser::copy(link);
+        spawn_local(async move {
+            let copied = match copying {
+                Some(copying) => JsFuture::from(copying).await.is_ok(),
+                None => false,
+            };
+            if !copied {
+                return self.complain(texts::notice::NOT_COPIED.to_owned());
+            }
+            let now = browser::now();
+            self.copied.set(Some(now));
+            TimeoutFuture::new(COPIED_MS).await;
+            if self.copied.get_untracked() == Some(now) {
+                self.copied.set(None);
+            }
+        });
     }
 
     // Inside.

@@ -12,7 +12,7 @@
 //! both ends, going back to the newest message, starting afresh.
 
 use super::browser;
-use super::controls::{closest, icon, live};
+use super::controls::{icon, live};
 use super::log;
 use super::message;
 use super::push_permalink;
@@ -83,7 +83,7 @@ fn approached(chat: Chat, event: &Event) {
 
 /// One listener serves every row: `data-action` says what, the row's data says which.
 fn clicked(chat: Chat, event: &MouseEvent) {
-    let Some(button) = closest(event, "[data-action]") else {
+    let Some(button) = browser::closest(event, "[data-action]") else {
         return;
     };
     let Some(row) = log::row_of(&button) else {
@@ -98,7 +98,7 @@ fn clicked(chat: Chat, event: &MouseEvent) {
         ("unread", _, Some(id)) => chat.mark_unread(id),
         ("boost", _, Some(id)) => {
             event.prevent_default();
-            chat.boost(id, &button.get_attribute("value").unwrap_or_default(), true);
+            chat.toggle_boost(id, button.get_attribute("value").unwrap_or_default());
             chat.stop_reacting(&row);
         }
         ("react", _, Some(_)) => {
@@ -112,7 +112,7 @@ fn clicked(chat: Chat, event: &MouseEvent) {
             if let Some(room_id) = chat.room_id() {
                 let mut link = browser::origin();
                 push_permalink(&mut link, room_id, id);
-                browser::copy(&link);
+                chat.copy_link(&link);
             }
         }
         ("retry", Some(key), _) => chat.retry(key),

@@ -74,9 +74,11 @@ pub(super) async fn search(
     let more = more.map(|filter| (filter, address(&format!("{text} {filter}"), None))).collect();
     let newest = before.is_some().then(|| address(&text, None));
     let hits = found.hits.into_iter().map(|hit| shown(hit, &query)).collect();
+    // Who has not said any word yet is about to.
+    let begins = query.terms.is_empty() && before.is_none();
     let html = ui::fragment(move || {
         view! {
-            <SearchPage text=text chips=chips more=more verdict=verdict hits=hits
+            <SearchPage text=text begins=begins chips=chips more=more verdict=verdict hits=hits
                 around=(newest, older) recent=recent/>
         }
     });
@@ -154,6 +156,8 @@ pub(super) struct ShownHit {
 pub(super) fn SearchPage(
     /// What was typed.
     text: String,
+    /// Whether to go on typing at once.
+    begins: bool,
     /// Its filters, and the address without each.
     chips: Vec<(String, String)>,
     /// Filters it could have, and the address with each.
@@ -181,6 +185,7 @@ pub(super) fn SearchPage(
         view! { <a class="hint" href=href>{label}</a> }
     });
     let guide = text.is_empty().then(|| view! { <Guide/> });
+    let typed = if begins && !text.is_empty() { text + " " } else { text };
     // A heading for each run of hits of one room: the order stays that of time.
     let sections = hits.chunk_by(|a, b| a.room_id == b.room_id).map(|run| {
         view! { <Run hits=run.to_vec()/> }
@@ -195,7 +200,7 @@ pub(super) fn SearchPage(
             <form class="input-group" action="/searches" method="post">
                 <Icon name="search" class="icon icon--s"/>
                 <input class="input" type="search" name="q" aria-label=texts::search::SEARCH_MESSAGES
-                    autofocus=text.is_empty() value=text autocomplete="off" dir="auto"
+                    autofocus=begins value=typed autocomplete="off" dir="auto"
                     maxlength=MAX_QUERY.to_string()/>
                 <button class="button button--primary" type="submit">{texts::search::TITLE}</button>
             </form>
