@@ -77,7 +77,7 @@ fn tombstone() -> Message {
 /// An answer to another message, with boosts.
 fn reacted() -> Message {
     let boosts = reactions([("👍".to_owned(), david()), ("ship it".to_owned(), david())]);
-    let reply_to = Some(Quote::new(MessageId::new(41), david(), "Is anybody  here?"));
+    let reply_to = Some(Quote::new(MessageId::new(41), david(), ("", "<p>Is <em>anybody</em>  here?</p>")));
     Message { seq: Seq::new(102), boosts, reply_to, ..message() }
 }
 

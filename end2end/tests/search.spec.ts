@@ -25,7 +25,7 @@ for (const width of [1440, 390]) {
       const page = await visitor({ storageState, viewport, javaScriptEnabled });
       await page.goto(`/rooms/${design.id}`);
       await page.getByRole("link", { name: "Search", exact: true }).click();
-      await expect(field(page)).toHaveValue('in:"Design"');
+      await expect(field(page)).toHaveValue('in:"Design" ');
       await expect(hits(page)).toHaveCount(2);
 
       await field(page).fill('in:"Design" legend');

@@ -139,10 +139,12 @@ pub struct Quote {
 }
 
 impl Quote {
-    /// The quote of a message whose text is `body`.
-    pub fn new(id: MessageId, creator: UserRef, body: &str) -> Self {
+    /// The quote of a message: as its HTML reads, without marks. A sound is quoted as it was typed.
+    pub fn new(id: MessageId, creator: UserRef, (body, body_html): (&str, &str)) -> Self {
+        let typed = body_html.is_empty() || body.starts_with("/play ");
+        let text = if typed { body.to_owned() } else { plain_text(body_html) };
         let mut excerpt = String::new();
-        for word in body.split_whitespace() {
+        for word in text.split_whitespace() {
             if !excerpt.is_empty() {
                 excerpt.push(' ');
             }
@@ -166,7 +168,7 @@ impl Quote {
         let answers =
             |reply: &&mut Arc<Message>| reply.reply_to.as_ref().is_some_and(|quote| quote.id == original.id);
         for reply in replies.filter(answers) {
-            let quote = Self::new(original.id, original.creator.clone(), &original.body);
+            let quote = Self::new(original.id, original.creator.clone(), original.texts());
             if reply.reply_to.as_ref() != Some(&quote) {
                 Arc::make_mut(reply).reply_to = Some(quote);
             }
@@ -210,6 +212,11 @@ impl Message {
                     || self.body_html.contains(&format!("{MENTION}{user_id}\"")))
     }
 
+    /// What was typed, and its HTML.
+    pub fn texts(&self) -> (&str, &str) {
+        (&self.body, &self.body_html)
+    }
+
     /// Roughly how much memory it takes.
     pub fn weight(&self) -> usize {
         let boosts = self.boosts.iter().map(|one| 160 + one.user_ids.len() * 8);
@@ -245,6 +252,25 @@ pub const MENTION: &str = "<span class=\"mention\" data-user=\"";
 
 /// The HTML of a mention of everybody in the room.
 pub const EVERYONE: &str = "<span class=\"mention\" data-user=\"everyone\"";
+
+/// The text of sanitised HTML, as people see it.
+pub fn plain_text(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    for (at, piece) in html.split('<').enumerate() {
+        let (tag, words) = if at == 0 { ("", piece) } else { piece.split_once('>').unwrap_or(("", piece)) };
+        let name = tag.trim_start_matches('/');
+        let inline = ["a", "code", "del", "em", "s", "span", "strong"];
+        if at > 0 && !inline.contains(&name.split(' ').next().unwrap_or_default()) {
+            text.push('\n');
+        }
+        text.push_str(words);
+    }
+    if text.contains('&') {
+        text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+        text = text.replace("&#39;", "'").replace("&nbsp;", " ").replace("&amp;", "&");
+    }
+    text.trim().to_owned()
+}
 
 /// Whether a message's HTML mentions anybody.
 pub fn has_mentions(body_html: &str) -> bool {

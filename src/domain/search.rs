@@ -11,6 +11,7 @@
 //! [`FACET`], which no text can contain: so the index alone answers every filter, and what a viewer
 //! may not read costs them nothing.
 
+use super::message::plain_text;
 use super::room::SidebarRoom;
 use super::{MessageId, RoomId, UserId, civil_from_days, days_from_civil};
 use std::cmp::Ordering;
@@ -156,25 +157,6 @@ pub fn indexed(body_html: &str, room_id: RoomId, creator_id: UserId) -> String {
     text.push(' ');
     text.push_str(&spaced(&plain_text(body_html)));
     text
-}
-
-/// The text of sanitised HTML, as people see it.
-pub fn plain_text(html: &str) -> String {
-    let mut text = String::with_capacity(html.len());
-    for (at, piece) in html.split('<').enumerate() {
-        let (tag, words) = if at == 0 { ("", piece) } else { piece.split_once('>').unwrap_or(("", piece)) };
-        let name = tag.trim_start_matches('/');
-        let inline = ["a", "code", "del", "em", "s", "span", "strong"];
-        if at > 0 && !inline.contains(&name.split(' ').next().unwrap_or_default()) {
-            text.push('\n');
-        }
-        text.push_str(words);
-    }
-    if text.contains('&') {
-        text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-        text = text.replace("&#39;", "'").replace("&nbsp;", " ").replace("&amp;", "&");
-    }
-    text.trim().to_owned()
 }
 
 /// The words of a text: where each begins and ends. A character of a script without spaces, and a

@@ -339,7 +339,7 @@ impl Chat {
         let quote = room_id.and_then(|room_id| {
             self.on(room_id, |timeline| {
                 let message = timeline.message(id)?;
-                Some(Quote::new(id, message.creator.clone(), &message.body))
+                Some(Quote::new(id, message.creator.clone(), message.texts()))
             })?
         });
         self.set_reply(room_id.zip(quote));

@@ -48,7 +48,7 @@ fn reactions_hold_every_booster_once_in_the_order_of_coming() {
 #[test]
 fn an_excerpt_is_short_on_one_line_and_begins_the_message() {
     check(file!(), 256, &"[a-c \n\té👍]{0,400}", |body| {
-        let quote = Quote::new(MessageId::new(1), user(1), &body);
+        let quote = Quote::new(MessageId::new(1), user(1), (&body, ""));
         let words = body.split_whitespace().collect::<Vec<_>>().join(" ");
         prop_assert!(quote.excerpt.chars().count() <= 141);
         match quote.excerpt.strip_suffix('…') {

@@ -4,7 +4,8 @@
 use crate::harness::TestApp;
 use crate::harness::person::{Answer, Person};
 use crate::{check, same};
-use campfire::domain::search::{Query, indexed, plain_text};
+use campfire::domain::message::plain_text;
+use campfire::domain::search::{Query, indexed};
 use campfire::domain::{MessageId, RoomId, Timestamp, UserId};
 use campfire::server::rich_text::excerpt;
 use proptest::collection::vec;

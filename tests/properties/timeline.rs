@@ -34,7 +34,7 @@ impl Server {
         let id = self.messages.len() as i64 + 1;
         // Some answer an earlier one, as that one is now.
         let original = self.messages.get(&(id / 2)).filter(|one| id % 3 > 0 && !one.deleted);
-        let reply_to = original.map(|one| Quote::new(one.id, one.creator.clone(), &one.body));
+        let reply_to = original.map(|one| Quote::new(one.id, one.creator.clone(), one.texts()));
         self.store(Message {
             id: MessageId::new(id),
             seq: Seq::new(self.seq),

@@ -395,7 +395,7 @@ pub(super) fn ReactForm(
 ) -> impl IntoView {
     let base = format!("/rooms/{}/messages/{}/boosts", message.room_id, message.id);
     let place = format!("/rooms/{}/@{}", message.room_id, message.id);
-    let quote = Quote::new(message.id, message.creator, &message.body);
+    let quote = Quote::new(message.id, message.creator.clone(), message.texts());
     let quick = QUICK_BOOSTS.map(|(emoji, name)| {
         view! {
             <button class="icon-button" name="content" value=emoji title=name

@@ -140,7 +140,7 @@ async fn show_room(by: &Visitor, shown: Shown) -> Answer {
     let page = found.page;
     let found = found_id;
     let answered = page.messages.iter().find(|one| answering && Some(one.id) == found);
-    let reply = answered.map(|one| Quote::new(one.id, one.creator.clone(), &one.body));
+    let reply = answered.map(|one| Quote::new(one.id, one.creator.clone(), one.texts()));
     let screen = RoomScreen { room, page, has_newer, welcome, unsent, found, reply };
     let page = chat_page(by, Screen::Room(Box::new(screen))).await?;
     Ok((status, remember, page).into_response())

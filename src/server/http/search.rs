@@ -8,8 +8,9 @@ use super::request::{FormBody, JsonBody, Signed, Visitor};
 use crate::domain::account::UserRef;
 use crate::domain::error::Error;
 use crate::domain::message::PAGE_SIZE;
+use crate::domain::message::plain_text;
 use crate::domain::room::{Activity, ActivityKind, RoomKind};
-use crate::domain::search::{MAX_QUERY, Query, plain_text};
+use crate::domain::search::{MAX_QUERY, Query};
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, push_escaped};
 use crate::server::rich_text::excerpt;
 use crate::server::store::search::Hit;
@@ -185,7 +186,8 @@ pub(super) fn SearchPage(
         view! { <a class="hint" href=href>{label}</a> }
     });
     let guide = text.is_empty().then(|| view! { <Guide/> });
-    let typed = if begins && !text.is_empty() { text + " " } else { text };
+    // Ready for a word after the filters.
+    let typed = if begins && chips.len() > 0 { text + " " } else { text };
     // A heading for each run of hits of one room: the order stays that of time.
     let sections = hits.chunk_by(|a, b| a.room_id == b.room_id).map(|run| {
         view! { <Run hits=run.to_vec()/> }

@@ -61,7 +61,7 @@ struct Packed(
 pub(super) type PackedQuote = (MessageId, UserId, String, String, String);
 
 pub(super) fn unpack_quote((id, creator, name, body, html): PackedQuote) -> Quote {
-    Quote::new(id, UserRef { id: creator, name }, &plain_body(body, &html))
+    Quote::new(id, UserRef { id: creator, name }, (&plain_body(body, &html), &html))
 }
 
 impl Packed {

@@ -291,7 +291,7 @@ fn activity(row: ActivityRow) -> Activity {
         seq: Seq::new(seq),
         room_id: RoomId::new(room_id),
         message_id,
-        excerpt: Quote::new(message_id, user.clone(), &plain_body(body, &html)).excerpt,
+        excerpt: Quote::new(message_id, user.clone(), (&plain_body(body, &html), &html)).excerpt,
         user,
         content,
         created_at: Timestamp::from_ms(at),
