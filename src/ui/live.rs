@@ -255,16 +255,7 @@ impl Chat {
                 return false;
             }
         };
-        match browser::edit_message(id, draft.body()).await {
-            Ok(message) => {
-                self.change(message.room_id, |timeline| timeline.acknowledge(&message));
-                true
-            }
-            Err(error) => {
-                self.tell(error);
-                false
-            }
-        }
+        self.acknowledge(browser::edit_message(id, draft.body()).await)
     }
 
     /// Deletes a message that is not shown any more.

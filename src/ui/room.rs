@@ -2,6 +2,7 @@
 //! belongs to a room beside words: emoji to choose from, reactions, and sounds. Their tables are built files,
 //! fetched when they are first looked at and from then on in the browser's cache.
 
+use super::browser::CallError;
 use super::composer::Composer;
 use super::controls::{asset, icon, illustrated, live, svg};
 use super::log;
@@ -281,7 +282,12 @@ impl Chat {
             .room_id()
             .and_then(|room_id| self.on(room_id, |timeline| timeline.message(id).is_some_and(is_own)));
         let wanted = !(toggle && has == Some(true));
-        match browser::boost(id, boost.content(), wanted).await {
+        self.acknowledge(browser::boost(id, boost.content(), wanted).await)
+    }
+
+    /// Shows what a message is now, or says why it did not change. Whether it did.
+    pub fn acknowledge(self, answer: Result<Arc<Message>, CallError>) -> bool {
+        match answer {
             Ok(message) => {
                 self.change(message.room_id, |timeline| timeline.acknowledge(&message));
                 true
