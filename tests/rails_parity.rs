@@ -109,7 +109,7 @@ async fn test_message_flow_end_to_end() {
     assert!(!jason.sidebar(ALL_TALK).await.unread);
     let room = Answer::read(jason.browses(Method::GET, "/rooms/1")).await.text();
     assert!(room.contains("How is everybody?"));
-    let found = "SELECT rowid FROM message_search WHERE message_search MATCH 'everybody'";
+    let found = "SELECT rowid FROM message_search WHERE message_search MATCH 'everybodi'";
     assert_eq!(app.sql().await.numbers(found).await, [message.id.get()]);
 }
 

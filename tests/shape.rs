@@ -11,13 +11,14 @@ const MAX_FILES: usize = 50;
 const MAX_LINES: usize = 500;
 
 /// Migrations that people's databases may have been through: never changed, only followed.
-const RELEASED_MIGRATIONS: [(&str, &str); 6] = [
+const RELEASED_MIGRATIONS: [(&str, &str); 7] = [
     ("0001_initial.sql", "4de42a35cd3f5a7f14011cf92f6192ea870b6696423f8fb3e26ab167ad9cab4b"),
     ("0002_people.sql", "8a598c0d717e15114487d05e9406133c8114675df067be34005ff85860350b58"),
     ("0003_rooms.sql", "a28e47ebe9f5fa8d65ef5a08bf4a23ac39a4bee282669c704e600d2490b96ee1"),
     ("0004_search.sql", "d78a87a39026d4242184905a70514df02ca0ae61072e00bd658892d726f8b14f"),
     ("0005_boosts.sql", "0fd537aeadd22cb8cbbd14cd2a004a04394ce3a4e91eca80b03c0c10a4bdc06d"),
     ("0006_unread.sql", "cfffbb418ae5fe7841fbc2f9ad9da59a033d6186d0ef04df78290d3ba5f5a906"),
+    ("0007_search_words.sql", "5da6d3c5d31298b497d53f8b10f9d4fd26911fc55f0105a16bad759fd0665bae"),
 ];
 
 /// Files of `domain` in the order in which they may build on each other.

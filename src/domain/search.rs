@@ -5,7 +5,8 @@
 //! also a beginning; `"words in order"`; `from:`, `in:`, `has:`, `before:` and `after:` narrow. What
 //! looks like a filter and is none is ordinary text.
 //!
-//! The index splits text at spaces. Scripts without spaces are found by substring because each of
+//! What a word is, is said here and nowhere else: the index gets [stems](stem) with spaces between
+//! them and splits at those only. Scripts without spaces are found by substring because each of
 //! their characters goes in as a word of its own, a private character in its place; a run of them
 //! is looked for as a phrase. Room, author and kind of a message are words too, marked by
 //! [`FACET`], which no text can contain: so the index alone answers every filter, and what a viewer
@@ -14,12 +15,15 @@
 use super::message::plain_text;
 use super::room::SidebarRoom;
 use super::{MessageId, RoomId, UserId, civil_from_days, days_from_civil};
+use rust_stemmers::{Algorithm, Stemmer};
 use std::cmp::Ordering;
 
 /// Longest query that is looked at, in characters.
 pub const MAX_QUERY: usize = 300;
 /// Shorter last words are whole words: their beginnings are in every other message.
 pub const MIN_PREFIX: usize = 3;
+/// Longer words are no English ones; they are their own stem.
+const MAX_STEMMED: usize = 64;
 /// Marks the words that say where a message stands, by whom and of what kind.
 pub const FACET: char = '\u{e000}';
 /// What the HTML of a message with each kind of content contains. People's own `<` is escaped.
@@ -65,6 +69,17 @@ pub struct Chip {
     pub rest: String,
 }
 
+/// A word that may go on: a message has its stem, or a stem that begins as it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// What stands before it in its phrase, as indexed; with a space behind it, if anything does.
+    pub before: String,
+    /// Its stem.
+    pub stem: String,
+    /// As typed, without case and marks.
+    pub beginning: String,
+}
+
 impl Query {
     /// Reads any text.
     pub fn parse(text: &str) -> Self {
@@ -94,14 +109,25 @@ impl Query {
         !self.terms.is_empty() || !self.chips.is_empty()
     }
 
-    /// The words and contents, in the language of the index. Empty if there are none.
+    /// The words and contents, in the language of the index, all but an unfinished word. Empty if
+    /// there are none.
     pub fn expression(&self) -> String {
-        let term = |term: &Term| {
-            let star = if term.prefix { " *" } else { "" };
-            format!("\"{}\"{star}", spaced(&term.text).replace('"', " "))
-        };
+        let terms = self.terms.iter().filter(|term| !term.prefix);
+        let terms = terms.map(|term| format!("\"{}\"", stems(&term.text)));
         let contents = self.contents.iter().map(|what| format!("{FACET}{what}"));
-        self.terms.iter().map(term).chain(contents).collect::<Vec<_>>().join(" AND ")
+        terms.chain(contents).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The word that may go on, if there is one.
+    pub fn unfinished(&self) -> Option<Unfinished> {
+        let text = &self.terms.iter().find(|term| term.prefix)?.text;
+        let (start, end) = words(text).last()?;
+        let word = part(text, start, end);
+        let mut before = stems(part(text, 0, start));
+        if !before.is_empty() {
+            before.push(' ');
+        }
+        Some(Unfinished { before, stem: stem(word), beginning: folded(word) })
     }
 
     fn add(&mut self, text: &str, quoted: bool) {
@@ -155,8 +181,16 @@ pub fn indexed(body_html: &str, room_id: RoomId, creator_id: UserId) -> String {
         text.push_str(name);
     }
     text.push(' ');
-    text.push_str(&spaced(&plain_text(body_html)));
+    text.push_str(&stems(&plain_text(body_html)));
     text
+}
+
+/// What the index holds of a word: no case, no marks, and of an English one its stem, so that
+/// `Running` is `run`.
+pub fn stem(word: &str) -> String {
+    let word = folded(word);
+    let is_english = word.len() <= MAX_STEMMED && word.bytes().all(|b| b.is_ascii_lowercase());
+    if is_english { Stemmer::create(Algorithm::English).stem(&word).into_owned() } else { word }
 }
 
 /// The words of a text: where each begins and ends. A character of a script without spaces, and a
@@ -190,25 +224,30 @@ fn is_word_alone(c: char) -> bool {
     )
 }
 
-/// Text as the index splits it: private characters, each by itself, for those that are words
-/// alone. A rare one from beyond the first plane becomes two, its plane and its place.
-fn spaced(text: &str) -> String {
-    let mut spaced = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_word_alone(c) {
-            let (plane, place) = (u32::from(c) >> 16, u32::from(c) & 0xffff);
-            for code in [plane, place].into_iter().filter(|code| *code > 3 || plane > 0) {
-                spaced.push(' ');
-                spaced.extend(char::from_u32(0xf_0000 | code));
+/// The words of a text as the index holds them, with spaces between them. A character that is a
+/// word alone is a private one; a rare one from beyond the first plane becomes two, its plane and
+/// its place.
+fn stems(text: &str) -> String {
+    let mut stems = String::with_capacity(text.len());
+    for (start, end) in words(text) {
+        let word = part(text, start, end);
+        match word.chars().next().filter(|c| is_word_alone(*c)).map(u32::from) {
+            None => push_word(&mut stems, &stem(word)),
+            Some(code) => {
+                let planes = [code >> 16, code & 0xffff].into_iter().skip(usize::from(code <= 0xffff));
+                let signs = planes.filter_map(|code| char::from_u32(0xf_0000 | code));
+                signs.for_each(|sign| push_word(&mut stems, sign.encode_utf8(&mut [0; 4])));
             }
-            spaced.push(' ');
-        } else if matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..) {
-            spaced.push(' ');
-        } else {
-            spaced.push(c);
         }
     }
-    spaced
+    stems
+}
+
+fn push_word(words: &mut String, word: &str) {
+    if !words.is_empty() {
+        words.push(' ');
+    }
+    words.push_str(word);
 }
 
 fn clean(text: &str) -> String {
@@ -272,13 +311,18 @@ fn first_day(text: &str) -> Option<i64> {
     (text.len() <= 10 && civil_from_days(day) == date).then_some(day)
 }
 
-/// What the letters from U+00C0 to U+017F are without marks; a full stop for those that have none.
+/// What the letters from U+00C0 to U+0233 are without marks; a full stop for those that have none.
 const LATIN: &str = "\
     aaaaaa.ceeeeiiiidnooooo.ouuuuy..aaaaaa.ceeeeiiiidnooooo.ouuuuy.yaaaaaaccccccccddddeeeeee\
     eeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooo..rrrrrrssssssssttttttuuuuuuuu\
-    uuuuwwyyyzzzzzzs";
-/// Likewise from U+1EA0 to U+1EF9.
-const VIETNAMESE: &str = "\
+    uuuuwwyyyzzzzzzs\
+    ................................oo.............uu............................aaiioouuuuu\
+    uuuuu.aaaa....ggkkoooo..j...gg..nnaa....aaaaeeeeiiiioooorrrruuuusstt..hh......aaeeoooooo\
+    ooyy";
+/// Likewise from U+1E00 to U+1EF9.
+const TRANSCRIBED: &str = "\
+    aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooooooopppp\
+    rrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwy......\
     aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuuuuyyyyyy\
     yy";
 
@@ -300,8 +344,8 @@ pub fn folded(text: &str) -> String {
 
 fn unmarked(c: char) -> char {
     let (first, letters) = match c {
-        '\u{c0}'..='\u{17f}' => ('\u{c0}', LATIN),
-        '\u{1ea0}'..='\u{1ef9}' => ('\u{1ea0}', VIETNAMESE),
+        '\u{c0}'..='\u{233}' => ('\u{c0}', LATIN),
+        '\u{1e00}'..='\u{1ef9}' => ('\u{1e00}', TRANSCRIBED),
         _ => return c,
     };
     let at = usize::try_from(u32::from(c) - u32::from(first)).unwrap_or(usize::MAX);

@@ -9,7 +9,7 @@
 use super::markdown::{Page, code_in, is_plain, lies_in, paragraphs};
 use crate::domain::account::UserRef;
 use crate::domain::message::Draft;
-use crate::domain::search::{Query, Term, played, words};
+use crate::domain::search::{self, Query, Term, played, stem, words};
 use crate::domain::{RoomId, UserId, push_all, push_escaped};
 use crate::texts;
 use ammonia::{Builder, UrlRelative};
@@ -339,12 +339,6 @@ pub fn sanitize(html: &str) -> String {
 /// Characters of an excerpt, and those before its first mark.
 const EXCERPT: usize = 240;
 const LEAD: usize = 60;
-/// What may follow the common beginning of two forms of one English word.
-const ENDINGS: [&str; 36] = [
-    "", "s", "es", "e", "ed", "ing", "ings", "y", "ies", "ied", "i", "ly", "er", "ers", "or", "ors", "al",
-    "ally", "ion", "ions", "ate", "ated", "ates", "ating", "ation", "ations", "ment", "ments", "ness", "ful",
-    "able", "ably", "ive", "ize", "ized", "izing",
-];
 
 /// The part of a text where a query's words stand first, as HTML with each of them marked.
 pub fn excerpt(text: &str, query: &Query) -> String {
@@ -379,20 +373,20 @@ pub fn excerpt(text: &str, query: &Query) -> String {
 
 /// Where the words of terms stand in a text, in order; those that touch are one.
 fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
-    let fold = |(start, end)| (start, end, as_compared(text.get(start..end).unwrap_or_default()));
-    let said: Vec<(usize, usize, String)> = words(text).map(fold).collect();
+    let said: Vec<((usize, usize), String)> =
+        words(text).map(|place| (place, stem(part(text, place)))).collect();
     let mut found = Vec::new();
     for term in terms {
-        let wanted: Vec<String> = words(&term.text)
-            .map(|(start, end)| as_compared(term.text.get(start..end).unwrap_or_default()))
-            .collect();
-        for place in said.windows(wanted.len().max(1)) {
-            let last = wanted.len().saturating_sub(1);
-            let fits = place.iter().zip(&wanted).enumerate().all(|(at, ((.., said), wanted))| {
-                is_form_of(said, wanted) || term.prefix && at == last && said.starts_with(wanted)
+        let stems: Vec<String> = words(&term.text).map(|place| stem(part(&term.text, place))).collect();
+        let last = words(&term.text).last().filter(|_| term.prefix);
+        let beginning = last.map(|place| search::folded(part(&term.text, place)));
+        for place in said.windows(stems.len().max(1)) {
+            let fits = place.iter().zip(&stems).enumerate().all(|(at, ((_, said), wanted))| {
+                let begun = beginning.as_ref().filter(|_| at + 1 == stems.len());
+                said == wanted || begun.is_some_and(|begun| said.starts_with(begun))
             });
             if fits {
-                found.extend(place.iter().map(|(start, end, _)| (*start, *end)));
+                found.extend(place.iter().map(|(place, _)| *place));
             }
         }
     }
@@ -407,18 +401,6 @@ fn marks(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
     })
 }
 
-fn as_compared(word: &str) -> String {
-    folded(word).into_iter().collect()
-}
-
-/// Whether two words are likely to have one stem. The index knows exactly; this only marks.
-fn is_form_of(said: &str, wanted: &str) -> bool {
-    let same = said.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
-    let ends = |word: &str| {
-        // A consonant may be doubled: run, running.
-        let doubled = word.get(same..).and_then(|rest| rest.strip_prefix(word.get(same - 1..same)?));
-        word.get(same..).is_some_and(|rest| ENDINGS.contains(&rest))
-            || doubled.is_some_and(|rest| !rest.is_empty() && ENDINGS.contains(&rest))
-    };
-    said == wanted || same >= 3 && ends(said) && ends(wanted)
+fn part(text: &str, (start, end): (usize, usize)) -> &str {
+    text.get(start..end).unwrap_or_default()
 }

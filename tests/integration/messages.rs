@@ -7,6 +7,7 @@ use campfire::domain::account::UserRef;
 use campfire::domain::error::Error;
 use campfire::domain::event::ServerFrame;
 use campfire::domain::message::{Draft, Message, MessagePage};
+use campfire::domain::search::stem;
 use campfire::domain::{MessageId, RoomId, Seq};
 use campfire::server::rich_text;
 use futures::future::join_all;
@@ -17,7 +18,8 @@ use std::collections::BTreeSet;
 const ALL_TALK: RoomId = RoomId::new(1);
 
 async fn search_hits(sql: &mut Sql, word: &str) -> Vec<i64> {
-    sql.numbers(&format!("SELECT rowid FROM message_search WHERE message_search MATCH '{word}'")).await
+    sql.numbers(&format!("SELECT rowid FROM message_search WHERE message_search MATCH '{}'", stem(word)))
+        .await
 }
 
 async fn head_of(sql: &mut Sql, room_id: RoomId) -> Vec<i64> {

@@ -68,6 +68,49 @@ async fn words_are_found_by_their_stem_and_the_last_one_by_its_beginning() {
 }
 
 #[tokio::test]
+async fn an_unfinished_word_is_found_whatever_it_goes_on_to() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    says(&david, ALL_TALK, &["contrasts", "a contraption", "contra dancing", "contra", "Kontra"]).await;
+    for (query, found) in [
+        ("contra", vec![4, 3, 2, 1]),
+        ("contras", vec![4, 3, 1]),
+        ("contrasting", vec![1]),
+        ("contradict", vec![]),
+        ("a contrap", vec![2]),
+        ("contra danc", vec![3]),
+        ("\"contra dan\"", vec![]),
+        ("\"contra dances\"", vec![3]),
+    ] {
+        assert_eq!(hits(&david, query).await, found, "{query}");
+    }
+    // More endings than are followed one by one.
+    let many: Vec<String> = (0..30).map(|number| format!("contra{number}")).collect();
+    says(&david, ALL_TALK, &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    says(&david, ALL_TALK, &["contrast"]).await;
+    assert_eq!(hits(&david, "contra2").await, (26..=35).rev().chain([8]).collect::<Vec<_>>());
+    assert_eq!(hits(&david, "contra").await, (12..=36).rev().collect::<Vec<_>>(), "the newest page");
+    assert_eq!(hits(&david, "contrasts").await, [36, 1]);
+}
+
+#[tokio::test]
+async fn marks_on_letters_do_not_matter() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    says(&david, ALL_TALK, &["nǐ hǎo", "Muḥammad", "Ölfarben", "ol\u{30a}", "Straße", "जल पानी"]).await;
+    for (query, found) in [
+        ("ni hao", vec![1]),
+        ("muham", vec![2]),
+        ("ÖLFARB", vec![3]),
+        ("\"ól\"", vec![4]),
+        ("strasse", vec![5]),
+        ("पानी", vec![6]),
+    ] {
+        assert_eq!(hits(&david, query).await, found, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn scripts_without_spaces_are_found_by_any_part() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;

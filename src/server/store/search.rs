@@ -27,6 +27,9 @@ use std::collections::HashMap;
 /// Recent searches kept for each person (Campfire's value).
 const RECENT: i64 = 10;
 const DAY_MS: i64 = 86_400_000;
+/// Stems that begin as an unfinished word does, looked up to follow their lists instead of gathering
+/// all their messages: some 50 us each to look up and 50 to follow. Beyond that they are gathered.
+const MAX_ENDINGS: i64 = 24;
 /// Messages indexed in one transaction when the index is made anew.
 const BACKLOG_STEP: i64 = 2_000;
 
@@ -70,7 +73,8 @@ struct Packed(i64, i64, String, String, i64, String, String, i64);
 
 /// ?1 viewer, ?2 words, ?3 names of people, ?4 whether the viewer is meant too, ?5 names of rooms,
 /// ?6 facet mark, ?7 before this id, ?8 after and ?9 before these days, ?10 hits at most,
-/// ?11 recent searches.
+/// ?11 recent searches, ?12 words before an unfinished one, ?13 its stem, ?14 its beginning, ?15
+/// stems looked up at most.
 const SEARCH: &str = include_str!("sql/search_search.sql");
 
 /// Who can be named in a place.
@@ -97,6 +101,8 @@ impl Store {
         let names = |names: &[String]| (!names.is_empty()).then(|| names_expression(names));
         // One more than wanted tells whether there are more.
         let probe = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let unfinished = query.unfinished();
+        let unfinished = unfinished.as_ref();
         let (knows_people, knows_rooms, recent, hits): (bool, bool, String, String) = sqlx::query_as(SEARCH)
             .bind(viewer.get())
             .bind(query.asks_something().then(|| query.expression()))
@@ -109,6 +115,10 @@ impl Store {
             .bind(query.before.map(|day| day * DAY_MS))
             .bind(probe)
             .bind(RECENT)
+            .bind(unfinished.map(|word| &word.before))
+            .bind(unfinished.map(|word| &word.stem))
+            .bind(unfinished.map(|word| &word.beginning))
+            .bind(MAX_ENDINGS)
             .fetch_one(self.reader())
             .await
             .map_err(read_failed)?;

@@ -9,8 +9,21 @@ places(id) AS MATERIALIZED (
                   WHERE user_search MATCH coalesce(?5, ?6) AND s.rowid <> ?1)),
 people(id) AS MATERIALIZED (
     SELECT rowid FROM user_search WHERE user_search MATCH coalesce(?3, ?6) UNION SELECT ?1 WHERE ?4),
+endings(stem, number) AS MATERIALIZED (
+    SELECT CASE WHEN length(?14) > 3 THEN
+        (SELECT term FROM message_terms WHERE term >= ?14 ORDER BY term LIMIT 1) END, 1
+    UNION ALL
+    SELECT (SELECT term FROM message_terms WHERE term >= e.stem || char(1) ORDER BY term LIMIT 1), number + 1
+    FROM endings e WHERE e.stem < ?14 || char(1114111) AND number <= ?15),
+unfinished(expression) AS MATERIALIZED (
+    SELECT '("' || ?12 || CASE WHEN length(?14) > 3 AND (SELECT count(*) FROM endings) <= ?15
+        THEN (SELECT group_concat(stem, '" OR "' || ?12)
+              FROM (SELECT ?13 AS stem UNION SELECT stem FROM endings WHERE stem < ?14 || char(1114111)))
+            || '")'
+        ELSE ?13 || '" OR "' || ?12 || ?14 || '" *)' END),
 wanted(expression) AS MATERIALIZED (
     SELECT ?2 || CASE ?2 WHEN '' THEN '' ELSE ' AND ' END
+        || coalesce((SELECT expression FROM unfinished) || ' AND ', '')
         || '(' || coalesce((SELECT group_concat(?6 || 'r' || id, ' OR ') FROM places), ?6) || ')'
         || CASE WHEN ?3 IS NULL AND NOT ?4 THEN '' ELSE ' AND (' || coalesce(
             (SELECT group_concat(?6 || 'u' || id, ' OR ') FROM people), ?6) || ')' END)
