@@ -13,13 +13,14 @@ use crate::domain::event::{Ending, PRESENCE_TTL_MS, ServerFrame};
 use crate::domain::message::Message;
 use crate::domain::room::{Involvement, RoomKind, SidebarRoom};
 use crate::domain::{RoomId, SessionId, UserId};
-use axum::extract::ws::Utf8Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// So long somebody stays present after their last tab has gone (Campfire's value).
 pub const LEAVING: Duration = Duration::from_secs(5);
@@ -29,18 +30,19 @@ const SILENCE: Duration = Duration::from_millis(PRESENCE_TTL_MS);
 pub const QUEUE: usize = 256;
 /// People announced in one sweep; a fraction of a tab's queue.
 const ANNOUNCEMENTS: usize = 50;
-/// Tabs of one user at once. Beyond, new ones are refused while limits are on.
-pub const MAX_TABS: usize = 20;
 
 /// One tab: the so many-th that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub(super) u64);
 
+/// A frame as it travels to every tab: one WebSocket text frame, header and JSON.
+pub type EncodedFrame = Arc<[u8]>;
+
 /// What waits for a tab.
 #[derive(Clone, Debug)]
 pub enum Parcel {
     /// A frame, encoded once for everybody.
-    Frame(Utf8Bytes),
+    Frame(EncodedFrame),
     /// A room that stands otherwise for each member: the tab's task looks at it when its turn has
     /// come, and tells what it finds.
     Room(RoomId),
@@ -111,16 +113,15 @@ impl Connections {
         let id = ConnectionId(registry.last_id);
         let (frames, frames_here) = mpsc::channel(QUEUE);
         let (ending, ending_here) = oneshot::channel();
-        let user_id = user.id;
-        let tab = Tab { greeted: false, user_id, session_id, room_id: None, frames, ending };
+        let tab = Tab { greeted: false, user_id: user.id, session_id, room_id: None, frames, ending };
         registry.tabs.insert(id, tab);
-        if !registry.users.contains_key(&user_id) {
-            registry.announcements.push_back((user_id, user.name.clone(), true));
+        if !registry.users.contains_key(&user.id) {
+            registry.announcements.push_back((user.id, user.name.clone(), true));
             registry.online = None;
         }
         let (name, last_heard) = (user.name.clone(), Instant::now());
         let new = Present { name, rooms: <_>::default(), tabs: <_>::default(), last_heard };
-        let present = registry.users.entry(user_id).or_insert(new);
+        let present = registry.users.entry(user.id).or_insert(new);
         present.tabs.insert(id);
         present.last_heard = last_heard;
         metrics::gauge!("campfire_connections").set(registry.tabs.len() as f64);
@@ -210,9 +211,9 @@ impl Connections {
         let mut registry = self.lock();
         // By the name they have now; a tab may have been opened under another.
         let name = registry.users.get(&user.id).map_or(&user.name, |present| &present.name);
-        let now = UserRef { id: user.id, name: name.clone() };
+        let user = UserRef { id: user.id, name: name.clone() };
         let to = registry.watchers(room_id, Some(user.id));
-        registry.tell(to, &ServerFrame::Typing { room_id, user: now, active });
+        registry.tell(to, &ServerFrame::Typing { room_id, user, active });
     }
 
     /// Tells everybody concerned what the writer has committed.
@@ -437,8 +438,7 @@ impl Registry {
     }
 
     fn tell_all(&mut self, frame: &ServerFrame) {
-        let all: Vec<ConnectionId> = self.tabs.keys().copied().collect();
-        self.tell(all, frame);
+        self.tell(self.tabs.keys().copied().collect(), frame);
     }
 
     fn tell_room(&mut self, room_id: RoomId, frame: &ServerFrame) {
@@ -483,10 +483,18 @@ impl Registry {
 }
 
 /// A frame as every tab receives it.
-pub fn encode(frame: &ServerFrame) -> Option<Utf8Bytes> {
-    let json = serde_json::to_string(frame).inspect_err(|error| {
+pub fn encode(frame: &ServerFrame) -> Option<EncodedFrame> {
+    let encoded = || -> Result<EncodedFrame, Box<dyn std::error::Error>> {
+        let json = serde_json::to_vec(frame)?;
+        let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+        let mut bytes = Vec::with_capacity(header.len(json.len() as u64) + json.len());
+        header.format(json.len() as u64, &mut bytes)?;
+        bytes.extend_from_slice(&json);
+        Ok(bytes.into())
+    };
+    let failed = |error: &_| {
         Gap::WireFormat.record("a frame could not be encoded");
-        tracing::error!(%error, "a frame could not be encoded");
-    });
-    json.ok().map(Utf8Bytes::from)
+        tracing::error!(error, "a frame could not be encoded");
+    };
+    encoded().inspect_err(|error| failed(error.as_ref())).ok()
 }

@@ -4,10 +4,15 @@
 //! then the room is watched, then everything after the cursor is read and sent, and only then
 //! queued live frames go out. What arrives twice is ignored by seq. Whatever is ready goes out in
 //! one write.
+//!
+//! Frames that are the same for many tabs come with their WebSocket header and are written past
+//! the WebSocket library, which would copy them into a buffer of its own for every tab and keep
+//! it: half of what an idle tab weighed. Between two of its own frames that is safe, and those are
+//! flushed first. Everything else (reading, pings, closing) is the library's.
 
 use super::App;
 use super::auth::Auth;
-use super::connections::{ConnectionId, Connections, Parcel, Registered, encode};
+use super::connections::{ConnectionId, Connections, EncodedFrame, Parcel, Registered, encode};
 use super::operation::Gap;
 use super::store::account::Session;
 use super::store::messages::Position;
@@ -20,25 +25,30 @@ use crate::domain::message::MessagePage;
 use crate::domain::room::SidebarRoom;
 use crate::domain::{RoomId, Seq};
 use crate::texts;
-use axum::extract::ws::{CloseFrame, Message as WsMessage, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::body::Body;
+use axum::extract::Request;
 use axum::response::Response;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message as WsMessage, Utf8Bytes};
 
 /// The largest frame a tab may send. The longest message fits many times over.
 const MAX_INBOUND: usize = 64 * 1024;
-/// axum's own buffer (128 KiB, zero-filled) costs 20 times the memory and 6 times the CPU.
-const READ_BUFFER: usize = 1024;
-const WRITE_BUFFER: usize = 4 * 1024;
-/// A single frame beyond this would end the connection; the largest, `welcome` and `changes`, are
-/// kept far below it.
-const MAX_OUTBOUND: usize = 8 << 20;
+/// What tabs say is short. The library's own buffer (128 KiB, zero-filled) costs 20 times the
+/// memory and 6 times the CPU.
+const READ_BUFFER: usize = 256;
 /// Changes with more text than this are not replayed: a fresh page is smaller.
 const MAX_CHANGES_BYTES: usize = 512 * 1024;
 /// A tab that takes longer to accept a write is cut.
@@ -54,15 +64,26 @@ const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 const COMMAND_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// Turns an authenticated request into a tab's connection.
-pub fn upgrade(app: App, token: String, session: Arc<Session>, upgrade: WebSocketUpgrade) -> Response {
+///
+/// # Errors
+/// [`Error::Malformed`] when it does not ask for a WebSocket.
+pub fn upgrade(
+    app: App,
+    token: String,
+    session: Arc<Session>,
+    mut request: Request,
+) -> Result<Response, Error> {
+    let malformed = || Error::Malformed(texts::errors::WEB_SOCKET);
+    let answer = create_response_with_body(&request, Body::empty).map_err(|_| malformed())?;
+    let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(malformed)?;
     let tracker = app.tracker.clone();
-    upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(MAX_OUTBOUND)
-        .max_message_size(MAX_INBOUND)
-        .max_frame_size(MAX_INBOUND)
-        .on_upgrade(move |socket| tracker.track_future(serve(app, token, session, socket)))
+    tracker.spawn(async move {
+        // A connection that is gone before it has become a tab's is nobody's.
+        if let Ok(upgraded) = upgrading.await {
+            serve(app, token, session, TokioIo::new(upgraded)).await;
+        }
+    });
+    Ok(answer)
 }
 
 /// Removes the tab from the registry however its task ends.
@@ -83,7 +104,7 @@ struct Tab {
     token: String,
     user: UserRef,
     id: ConnectionId,
-    socket: WebSocket,
+    socket: WebSocketStream<TokioIo<Upgraded>>,
     /// The room whose membership was proved when it was opened.
     room: Option<RoomId>,
     greeted: bool,
@@ -93,17 +114,22 @@ struct Tab {
 /// The connection is over: closed by the tab, cut, or broken.
 struct Over;
 
-async fn serve(app: App, token: String, session: Arc<Session>, socket: WebSocket) {
+async fn serve(app: App, token: String, session: Arc<Session>, io: TokioIo<Upgraded>) {
     let user = session.viewer.as_author();
     let registered = app.connections.register(&user, session.id);
     let _registration = Registration { connections: Arc::clone(&app.connections), id: registered.id };
     let quota = Quota::per_second(COMMANDS_PER_SECOND).allow_burst(COMMAND_BURST);
     let commands = app.auth.has_limits().then(|| RateLimiter::direct(quota));
     let id = registered.id;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(MAX_INBOUND))
+        .max_frame_size(Some(MAX_INBOUND));
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let mut tab = Tab { app, token, user, id, socket, room: None, greeted: false, commands };
     // Signed out between the upgrade and the registration: nobody would have told this tab.
     if !Box::pin(tab.is_signed_in()).await {
-        tab.say_goodbye(Ending::SignedOut).await;
+        Box::pin(tab.say_goodbye(Ending::SignedOut)).await;
         return;
     }
     if let Err(Over) = tab.run(registered).await {
@@ -125,14 +151,14 @@ impl Tab {
             tokio::select! {
                 biased;
                 why = &mut ending => {
-                    self.say_goodbye(why.unwrap_or(Ending::Restart)).await;
+                    Box::pin(self.say_goodbye(why.unwrap_or(Ending::Restart))).await;
                     return Ok(());
                 }
                 () = &mut stopping => {
-                    self.say_goodbye(Ending::Restart).await;
+                    Box::pin(self.say_goodbye(Ending::Restart)).await;
                     return Ok(());
                 }
-                heard = self.socket.recv() => {
+                heard = self.socket.next() => {
                     last_heard = Instant::now();
                     // Rare and large, with all that reads and writes the database: apart, so that
                     // the thousands of tabs that only listen do not keep room for it.
@@ -144,7 +170,7 @@ impl Tab {
                 () = &mut silence => {
                     let deadline = last_heard + Duration::from_millis(PRESENCE_TTL_MS);
                     if !self.greeted || deadline <= Instant::now() {
-                        self.say_goodbye(Ending::Silent).await;
+                        Box::pin(self.say_goodbye(Ending::Silent)).await;
                         return Ok(());
                     }
                     silence.as_mut().reset(deadline);
@@ -160,8 +186,7 @@ impl Tab {
             self.say_goodbye(Ending::SignedOut).await;
             return Err(Over);
         }
-        self.feed_message(WsMessage::Ping(bytes::Bytes::new())).await?;
-        self.flush().await
+        in_time(self.socket.send(WsMessage::Ping(bytes::Bytes::new()))).await
     }
 
     async fn is_signed_in(&mut self) -> bool {
@@ -170,7 +195,7 @@ impl Tab {
         !matches!(auth.authenticate(&self.token).await, Err(Error::Unauthenticated))
     }
 
-    async fn hear(&mut self, heard: Option<Result<WsMessage, axum::Error>>) -> Result<(), Over> {
+    async fn hear(&mut self, heard: Option<Result<WsMessage, tungstenite::Error>>) -> Result<(), Over> {
         let message = match heard {
             Some(Ok(message)) => message,
             Some(Err(error)) => {
@@ -193,7 +218,7 @@ impl Tab {
             WsMessage::Text(text) => self.obey(&text).await,
             WsMessage::Binary(_) => self.refuse(&Error::Malformed(texts::errors::TEXT_FRAMES)).await,
             WsMessage::Close(_) => Err(Over),
-            WsMessage::Ping(_) | WsMessage::Pong(_) => Ok(()),
+            WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => Ok(()),
         }
     }
 
@@ -250,10 +275,9 @@ impl Tab {
             online: everybody.iter().take(MAX_ONLINE).cloned().collect(),
             online_count: everybody.len(),
         };
-        self.feed(encode(&welcome).ok_or(Over)?).await?;
+        let welcome = encode(&welcome).ok_or(Over)?;
         let activity = self.activity_frame().await?;
-        self.feed(activity).await?;
-        self.flush().await?;
+        self.write(&[welcome, activity]).await?;
         match room_id {
             Some(room_id) if same => self.open_room(room_id, cursor).await,
             Some(room_id) => {
@@ -281,7 +305,7 @@ impl Tab {
     }
 
     /// How a room stands for this user, now.
-    async fn room_frame(&mut self, room_id: RoomId) -> Result<Utf8Bytes, Over> {
+    async fn room_frame(&mut self, room_id: RoomId) -> Result<EncodedFrame, Over> {
         let frame = match self.app.find_room(self.user.id, room_id).await {
             Ok(Some(room)) => ServerFrame::Room { room },
             Ok(None) => {
@@ -296,7 +320,7 @@ impl Tab {
     }
 
     /// How much is new to this user, now.
-    async fn activity_frame(&mut self) -> Result<Utf8Bytes, Over> {
+    async fn activity_frame(&mut self) -> Result<EncodedFrame, Over> {
         match self.app.store.count_activity(self.user.id).await {
             Ok(unread) => encode(&ServerFrame::Activity { unread }).ok_or(Over),
             Err(error) => self.give_up(&error).await,
@@ -376,56 +400,47 @@ impl Tab {
     }
 
     async fn close(&mut self, code: u16, reason: &'static str) {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
         // The tab may be gone already; there is nobody left to tell.
-        let _gone = self.feed_message(WsMessage::Close(Some(frame))).await;
-        let _gone = self.flush().await;
+        let _gone = in_time(self.socket.send(WsMessage::Close(Some(frame)))).await;
     }
 
     async fn say(&mut self, frame: &ServerFrame) -> Result<(), Over> {
-        let bytes = encode(frame).ok_or(Over)?;
-        self.feed(bytes).await?;
-        self.flush().await
+        let frame = encode(frame).ok_or(Over)?;
+        self.write(&[frame]).await
     }
 
     /// Writes a frame and those that wait behind it in one go, up to a limit: commands and pings
     /// have their turn in between.
     async fn write_ready(&mut self, first: Parcel, waiting: &mut mpsc::Receiver<Parcel>) -> Result<(), Over> {
-        let (mut next, mut left) = (Some(first), MAX_BATCH);
-        while let Some(parcel) = next.take() {
-            let frame = match parcel {
-                Parcel::Frame(bytes) => bytes,
+        let (mut next, mut ready) = (Some(first), Vec::new());
+        while let Some(parcel) = next {
+            ready.push(match parcel {
+                Parcel::Frame(frame) => frame,
                 Parcel::Room(room_id) => self.room_frame(room_id).await?,
                 Parcel::Activity => self.activity_frame().await?,
-            };
-            let socket = &mut self.socket;
-            next = in_time(async {
-                socket.feed(WsMessage::Text(frame)).await?;
-                while left > 1 {
-                    left -= 1;
-                    match waiting.try_recv() {
-                        Ok(Parcel::Frame(frame)) => socket.feed(WsMessage::Text(frame)).await?,
-                        Ok(room) => return Ok(Some(room)),
-                        Err(_) => break,
-                    }
-                }
-                SinkExt::<WsMessage>::flush(socket).await.map(|()| None)
-            })
-            .await?;
+            });
+            next = if ready.len() < MAX_BATCH { waiting.try_recv().ok() } else { None };
         }
-        Ok(())
+        self.write(&ready).await
     }
 
-    async fn feed(&mut self, bytes: Utf8Bytes) -> Result<(), Over> {
-        self.feed_message(WsMessage::Text(bytes)).await
-    }
-
-    async fn feed_message(&mut self, message: WsMessage) -> Result<(), Over> {
-        in_time(self.socket.feed(message)).await
-    }
-
-    async fn flush(&mut self) -> Result<(), Over> {
-        in_time(SinkExt::<WsMessage>::flush(&mut self.socket)).await
+    /// Writes encoded frames past the WebSocket, once its own are out.
+    async fn write(&mut self, frames: &[EncodedFrame]) -> Result<(), Over> {
+        let joined;
+        let bytes: &[u8] = match frames {
+            [one] => one,
+            several => {
+                joined = several.concat();
+                &joined
+            }
+        };
+        let socket = &mut self.socket;
+        in_time(async {
+            socket.flush().await?;
+            Ok(socket.get_mut().write_all(bytes).await?)
+        })
+        .await
     }
 }
 
@@ -434,7 +449,7 @@ fn is_heavy(page: &MessagePage) -> bool {
     text.sum::<usize>() > MAX_CHANGES_BYTES
 }
 
-async fn in_time<T>(write: impl Future<Output = Result<T, axum::Error>>) -> Result<T, Over> {
+async fn in_time<T>(write: impl Future<Output = Result<T, tungstenite::Error>>) -> Result<T, Over> {
     match timeout(WRITE_TIMEOUT, write).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) => Err(Over),

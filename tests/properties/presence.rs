@@ -9,9 +9,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
 use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, advance};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 
 const TTL: Duration = Duration::from_millis(PRESENCE_TTL_MS);
 
@@ -137,11 +139,14 @@ async fn is_announced_truthfully(steps: Vec<Step>) -> TestCaseResult {
                 connections.heard(observer_is.id);
             }
         }
-        while let Ok(text) = observer.frames.try_recv() {
-            let Parcel::Frame(text) = text else {
+        while let Ok(parcel) = observer.frames.try_recv() {
+            let Parcel::Frame(bytes) = parcel else {
                 panic!("presence concerns no room");
             };
-            let frame = ServerFrame::parse(&text).unwrap();
+            let mut from = Cursor::new(&*bytes);
+            let (_, length) = FrameHeader::parse(&mut from).unwrap().unwrap();
+            let text = std::str::from_utf8(&bytes[bytes.len() - usize::try_from(length).unwrap()..]).unwrap();
+            let frame = ServerFrame::parse(text).unwrap();
             let Some(ServerFrame::Presence { user_id, online, .. }) = frame else {
                 continue;
             };

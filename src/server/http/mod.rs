@@ -16,17 +16,14 @@ pub mod request;
 mod rooms;
 mod search;
 
-use super::connections::MAX_TABS;
 use super::operation::{self, Gap};
 use super::store::{counting_statements, styles_name};
 use super::{App, Stop};
 use crate::domain::Timestamp;
 use crate::domain::error::Error;
-use crate::texts;
 use crate::ui;
 use axum::body::{Body, Bytes};
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -52,6 +49,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{And, NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 use tower_http::timeout::TimeoutLayer;
+
+/// Tabs of one user at once. Beyond, new ones are refused while limits are on.
+const MAX_TABS: usize = 20;
 
 /// The step at which every other page is compressed: a room page becomes a seventh.
 const BROTLI_QUALITY: u32 = 4;
@@ -340,20 +340,24 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     response
 }
 
+/// On every answer.
+static SECURITY: [(HeaderName, HeaderValue); 6] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=()"),
+    ),
+];
+
 fn secure(headers: &mut HeaderMap, tls: bool) {
-    let fixed = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), geolocation=(), microphone=(), payment=()",
-        ),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+    // At once what would otherwise be grown into twice.
+    headers.reserve(SECURITY.len() + 3);
+    for (name, value) in &SECURITY {
+        headers.insert(name, value.clone());
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     if tls {
@@ -377,19 +381,15 @@ async fn refuse_cross_site(State(app): State<App>, request: Request, next: Next)
 /// `GET /ws`.
 /// Errors: As JSON: 401 without a session, 403 from another site, 400 when it is no upgrade.
 async fn socket(by: Signed, request: Request) -> Result<Response, Error> {
-    let (mut parts, _) = request.into_parts();
-    if !may_open_socket(&by.app.config, &parts.headers) {
+    if !may_open_socket(&by.app.config, request.headers()) {
         return Err(Error::CrossSite);
     }
     let open = by.app.connections.tabs_of(by.viewer().id);
     if by.app.auth.has_limits() && open >= MAX_TABS {
         return Err(Error::RateLimited { retry_after_s: 10 });
     }
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &by.app)
-        .await
-        .map_err(|_| Error::Malformed(texts::errors::WEB_SOCKET))?;
     let Signed { app, session, token } = by;
-    Ok(super::socket::upgrade(app, token, session, upgrade))
+    super::socket::upgrade(app, token, session, request)
 }
 
 /// How the server is.
