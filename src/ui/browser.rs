@@ -211,7 +211,7 @@ pub fn stored_keys(prefix: &str) -> Vec<String> {
     keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect()
 }
 
-/// Remembers a choice for a year, readable by the server.
+/// Remembers a choice for a year, readable by the server. Waits for another process of the browser.
 pub fn set_cookie(name: &str, value: &str) {
     let document = document().and_then(|document| document.dyn_into::<web_sys::HtmlDocument>().ok());
     if let Some(document) = document {
@@ -294,11 +294,15 @@ pub fn origin() -> String {
     window().and_then(|window| window.location().origin().ok()).unwrap_or_default()
 }
 
-/// Does something once the browser has drawn what is in the document now.
+/// Does something once the browser has drawn what is in the document now, and had a frame for
+/// whatever waited for that: a task right behind the first frame would hold it up.
 pub fn after_next_frame(then: impl FnOnce() + 'static) {
-    // The frame's own callback runs before it is drawn.
-    let _asked = request_animation_frame(move || {
+    let behind_it = move || {
         let _set = set_timeout(then, Duration::ZERO);
+    };
+    // A frame's own callback runs before it is drawn.
+    let _asked = request_animation_frame(move || {
+        let _asked = request_animation_frame(behind_it);
     });
 }
 
