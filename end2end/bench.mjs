@@ -1,7 +1,11 @@
 // What a person waits for, measured inside the pages with their own clocks. Started by the
 // benchmark with a running server and two sessions in its environment; prints one line of JSON,
-// `{name, samples}` in milliseconds, for each row. Frames are not held back to a screen's 60 a
+// `{name, samples, limits}` in milliseconds, for each row. Frames are not held back to a screen's 60 a
 // second: a sample is the work until the frame that shows the result, not the wait for a screen.
+// Limits are what the same browser needs for the same page without a program: plain HTML and CSS from
+// memory, rows put in by one assignment, words passed on by a server that does nothing else.
+import { createServer, request } from "node:http";
+import { brotliCompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 
 const url = process.env.CAMPFIRE_URL;
@@ -96,32 +100,119 @@ async function newest(room) {
   return (await answer.json()).messages.at(-1).id;
 }
 
-function print(name, samples) {
-  if (samples.some((sample) => !(sample > 0))) throw new Error(`${name}: ${samples}`);
-  console.log(JSON.stringify({ name, samples }));
+function print(name, samples, limits = []) {
+  if ([...samples, ...limits].some((sample) => !(sample > 0))) throw new Error(`${name}: ${samples}`);
+  console.log(JSON.stringify({ name, samples, limits }));
 }
 
-/** First contentful paint and hydration of a first visit. */
-async function loads() {
-  const [paints, hydrations] = [[], []];
-  for (let load = 0; load < loadsPerRound * rounds; load += 1) {
-    const page = await person(tokens[load % 2]);
-    await open(page, rooms[load % rooms.length]);
-    const [paint, hydrated] = await page.evaluate(async () => {
-      const painted = new Promise((settle) =>
+/** An answer of the product as it travels. */
+function fetched(path) {
+  return new Promise((settle, fail) => {
+    const headers = { cookie: `session_token=${tokens[0]}`, "accept-encoding": "br" };
+    const asked = request(`${url}${path}`, { headers }, (answer) => {
+      const parts = [];
+      answer.on("data", (part) => parts.push(part));
+      answer.on("end", () => settle({ headers: answer.headers, body: Buffer.concat(parts) }));
+    });
+    asked.on("error", fail).end();
+  });
+}
+
+/** Room pages without their program, what they link to, and a place to pass words on. */
+async function bareServer() {
+  const kept = new Map();
+  const listening = new Set();
+  for (const room of rooms) {
+    const html = await (await fetch(`${url}/rooms/${room}`, { headers: { cookie: `session_token=${tokens[0]}` } })).text();
+    const bare = html.replace(/<script[^>]*>.*?<\/script>|<link rel="(?:modulepreload|preload)"[^>]*>/gs, "");
+    if (bare.includes("<script") || bare.length > html.length) throw new Error("A program is left.");
+    const headers = { "content-type": "text/html; charset=utf-8", "content-encoding": "br" };
+    kept.set(`/rooms/${room}`, { headers, body: brotliCompressSync(bare) });
+  }
+  const server = createServer(async (asked, answer) => {
+    if (asked.url === "/heard") {
+      answer.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      listening.add(answer);
+      return answer.on("close", () => listening.delete(answer));
+    }
+    if (asked.method === "POST") {
+      for await (const words of asked) listening.forEach((one) => one.write(`data: ${words}\n\n`));
+      return answer.writeHead(204).end();
+    }
+    if (!kept.has(asked.url)) kept.set(asked.url, await fetched(asked.url));
+    const { headers, body } = kept.get(asked.url);
+    const { "content-type": type, "content-encoding": coding } = headers;
+    const described = { "content-type": type, ...(coding && { "content-encoding": coding }) };
+    answer.writeHead(200, { ...described, "content-length": body.length }).end(body);
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { address: `http://127.0.0.1:${server.address().port}`, stop };
+}
+
+/** When a page first showed anything. */
+function firstPaint(page) {
+  return page.evaluate(
+    () =>
+      new Promise((settle) =>
         new PerformanceObserver((list) => {
           const paint = list.getEntriesByName("first-contentful-paint")[0];
           if (paint) settle(paint.startTime);
         }).observe({ type: "paint", buffered: true }),
-      );
-      return [await painted, await window.bench.hydrated];
-    });
-    paints.push(paint);
-    hydrations.push(hydrated);
+      ),
+  );
+}
+
+/** First contentful paint and hydration of a first visit. */
+async function loads(bare) {
+  const [paints, hydrations, limits] = [[], [], []];
+  for (let load = 0; load < loadsPerRound * rounds; load += 1) {
+    const room = rooms[load % rooms.length];
+    const page = await person(tokens[load % 2]);
+    await open(page, room);
+    paints.push(await firstPaint(page));
+    hydrations.push(await page.evaluate(() => window.bench.hydrated));
     await page.context().close();
+    const plain = await person(tokens[load % 2]);
+    await plain.goto(`${bare.address}/rooms/${room}`);
+    limits.push(await firstPaint(plain));
+    await plain.context().close();
   }
-  print("browser-first-paint", paints);
+  print("browser-first-paint", paints, limits);
   print("browser-hydrated", hydrations);
+}
+
+/** What a switch costs when nothing but the rows of a screenful changes. */
+async function bareSwitches(bare) {
+  const page = await person(tokens[0]);
+  await page.goto(`${bare.address}/rooms/2`);
+  const times = await page.evaluate(
+    async ([rooms, laps]) => {
+      const list = document.getElementById("rows");
+      const shown = Math.ceil(innerHeight / (list.scrollHeight / list.children.length));
+      const screens = [];
+      for (const room of rooms) {
+        const text = await (await fetch(`/rooms/${room}`)).text();
+        const parsed = new DOMParser().parseFromString(text, "text/html").getElementById("rows");
+        screens.push([...parsed.children].slice(-shown).map((row) => row.outerHTML).join(""));
+      }
+      const times = [];
+      for (let lap = 0; lap < laps; lap += 1) {
+        await new Promise((settle) => setTimeout(settle, 5 + Math.random() * 20));
+        const clicked = performance.now();
+        list.innerHTML = screens[lap % screens.length];
+        list.lastElementChild.scrollIntoView();
+        times.push((await window.bench.afterFrame()) - clicked);
+      }
+      return times;
+    },
+    [[3, 4], 12 * rounds],
+  );
+  await page.context().close();
+  return times;
 }
 
 /** Milliseconds from the click on a room to the frame that shows its newest message. */
@@ -144,7 +235,7 @@ function switchTo(page, room, message) {
 }
 
 /** Rooms seen for the first time come from the server, after that from memory. */
-async function switches() {
+async function switches(bare) {
   const [fromServer, fromMemory] = [[], []];
   const last = new Map();
   for (const room of rooms) last.set(room, await newest(room));
@@ -160,16 +251,48 @@ async function switches() {
     }
     await page.context().close();
   }
-  print("browser-switch-cached", fromMemory);
+  print("browser-switch-cached", fromMemory, await bareSwitches(bare));
   print("browser-switch-server", fromServer);
 }
 
+/** What two pages can do that send what was written and add a row for what they hear. */
+function bareChat() {
+  const list = document.getElementById("rows");
+  const field = document.getElementById("body");
+  const add = (text) => {
+    const row = list.lastElementChild.cloneNode(true);
+    row.querySelector(".message__text").textContent = text;
+    list.append(row);
+    row.scrollIntoView();
+  };
+  new EventSource("/heard").onmessage = ({ data }) => data !== list.dataset.said && add(data);
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    list.dataset.said = field.value;
+    add(field.value);
+    fetch("/said", { method: "POST", body: field.value });
+  });
+}
+
 /** From the key that sends to the frame in which somebody else sees the message. */
-async function messages() {
-  const samples = [];
-  const [writer, reader] = [await person(tokens[0]), await person(tokens[1])];
+async function messages(bare) {
+  const two = async () => [await person(tokens[0]), await person(tokens[1])];
+  const [writer, reader] = await two();
   await open(writer, 5);
   await open(reader, 5);
+  const samples = await exchange(writer, reader);
+  const plain = await two();
+  for (const page of plain) {
+    await page.goto(`${bare.address}/rooms/5`);
+    await page.evaluate(bareChat);
+  }
+  print("browser-enter-visible", samples, await exchange(...plain));
+}
+
+/** Has one page write what the other one hears, and closes both. */
+async function exchange(writer, reader) {
+  const samples = [];
   await writer.evaluate(() =>
     document.addEventListener(
       "keydown",
@@ -193,7 +316,8 @@ async function messages() {
     // The first two also connect the sockets and warm the pages.
     if (number >= 2) samples.push(took);
   }
-  print("browser-enter-visible", samples);
+  for (const page of [writer, reader]) await page.context().close();
+  return samples;
 }
 
 /**
@@ -234,9 +358,11 @@ try {
   if (process.argv[2] === "sidebar") {
     await sidebar();
   } else {
-    await loads();
-    await switches();
-    await messages();
+    const bare = await bareServer();
+    await loads(bare);
+    await switches(bare);
+    await messages(bare);
+    bare.stop();
   }
 } finally {
   await browser.close();

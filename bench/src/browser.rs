@@ -5,7 +5,7 @@
 //! Browser and server share all processors, as they do on a developer's machine.
 
 use super::process::expect_success;
-use super::report::{Budget, Failure, Row, broken, median, percentile};
+use super::report::{Budget, Failure, Row, broken, percentile};
 use super::run::Run;
 use super::seed::{Shape, token};
 use campfire::server::operation::Durability;
@@ -20,11 +20,12 @@ const SCRIPT: &str = "end2end/bench.mjs";
 /// A whole browser measurement; it takes well under a minute.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// The samples of one row, in milliseconds.
+/// The samples of one row and of the same page without a program, in milliseconds.
 #[derive(Deserialize)]
 struct Line {
     name: String,
     samples: Vec<f64>,
+    limits: Vec<f64>,
 }
 
 /// The `browser-` rows of a team.
@@ -95,10 +96,16 @@ fn rows_of(line: &Line) -> Vec<Row> {
         None => row,
     };
     if is_action {
-        let late = percentile(&line.samples, 0.95);
-        let p95 = Row::new(format!("{name}-p95"), "ms", vec![late]).note(note);
-        vec![Row::new(format!("{name}-p50"), "ms", vec![median(&line.samples)]), judged(p95)]
+        let at = |samples: &[f64], rank| match samples {
+            [] => Vec::new(),
+            samples => vec![percentile(samples, rank)],
+        };
+        let row = |end, rank| {
+            Row::new(format!("{name}-{end}"), "ms", at(&line.samples, rank)).limits(at(&line.limits, rank))
+        };
+        vec![row("p50", 0.5), judged(row("p95", 0.95).note(note))]
     } else {
-        vec![judged(Row::new(name, "ms", line.samples.clone()).note(note))]
+        let row = Row::new(name, "ms", line.samples.clone()).limits(line.limits.clone());
+        vec![judged(row.note(note))]
     }
 }

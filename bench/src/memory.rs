@@ -44,12 +44,13 @@ pub async fn idle(run: &Run) -> Result<Vec<Row>, Failure> {
     Ok(vec![Row::new("memory-idle", "MB", samples).budget(Budget::AtMost(15.0))])
 }
 
-/// `memory-socket-1000` and `memory-socket-5000`: idle sockets of a thousand people.
+/// `memory-socket-1000` and `memory-socket-5000`: idle sockets of a thousand people, after a hundred
+/// others have paid for code and for connections to the database.
 ///
 /// # Errors
 /// [`Failure`] of a check or of the machinery.
 pub async fn sockets(run: &Run) -> Result<Vec<Row>, Failure> {
-    ensure_files(5_000)?;
+    ensure_files(5_100)?;
     let data = run.fresh(Shape::Crowd).await?;
     let mut database = Database::open(data.path()).await?;
     let (_, cursor) = database.head().await?;
@@ -57,6 +58,8 @@ pub async fn sockets(run: &Run) -> Result<Vec<Row>, Failure> {
     let product = run.product(data.path(), Durability::Full).await?;
     // Who has been here before is another row.
     visit_all(&product, data.path(), Shape::Crowd.users()).await?;
+    let others = audience(product.addr, 100, cursor).await?;
+    others.board.settle().await?;
     sleep(SETTLE).await;
     let before = product.pss()?;
     let first = audience(product.addr, 1_000, cursor).await?;
@@ -66,7 +69,7 @@ pub async fn sockets(run: &Run) -> Result<Vec<Row>, Failure> {
     more.board.settle().await?;
     let five = (product.pss()? - before) / 5_000.0;
     first.board.ensure_sound()?;
-    drop((first, more));
+    drop((others, first, more));
     product.stop().await?;
     let row = |name, bytes: f64| Row::new(name, "kB", vec![bytes / 1_000.0]).budget(Budget::AtMost(10.0));
     Ok(vec![row("memory-socket-1000", one), row("memory-socket-5000", five)])
