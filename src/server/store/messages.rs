@@ -13,7 +13,8 @@ use crate::domain::message::{ClientMessageId, Message, MessagePage, Quote, plain
 use crate::domain::room::RoomHead;
 use crate::domain::search::indexed;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use sqlx::QueryBuilder;
 use std::sync::Arc;
 
 /// Which messages of a room are wanted.
@@ -223,7 +224,7 @@ fn unpack_all(packed: &str, room_id: RoomId) -> Result<Vec<Arc<Message>>, Error>
 }
 
 /// A message on its way into the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
     /// Given by the writer.
     pub id: MessageId,
@@ -238,20 +239,18 @@ pub struct NewMessage {
     /// The text as people read it, which is also what is searched.
     pub body: String,
     /// The text with mentions by id, where it has any.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The sanitised HTML.
     pub body_html: String,
     /// The message it answers; forgotten unless that one stands in the same room.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to_id: Option<MessageId>,
     /// Who is mentioned.
-    #[serde(skip)]
     pub mentions: Vec<UserId>,
 }
 
-/// Inserts what may be inserted, set-based: authors who are active members, client ids that are new in
-/// their room. Returns the ids that went in; search rows and room heads go with them.
+/// Inserts what may be inserted, many rows in a statement: authors who are active members, client
+/// ids that are new in their room. Returns the ids that went in; search rows and room heads go with
+/// them.
 ///
 /// # Errors
 /// Whatever SQLite says; then nothing of the transaction may be kept.
@@ -260,38 +259,50 @@ pub async fn insert_messages(
     messages: &[NewMessage],
     now: Timestamp,
 ) -> sqlx::Result<Vec<MessageId>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "INSERT INTO messages
-             (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at,
-              reply_to_id)
-         SELECT j.value ->> 'id', j.value ->> 'seq', ms.room_id, ms.user_id,
-                j.value ->> 'client_message_id', coalesce(j.value ->> 'source', j.value ->> 'body'),
-                j.value ->> 'body_html', ?2,
-                (SELECT o.id FROM messages o WHERE o.id = j.value ->> 'reply_to_id'
-                 AND o.room_id = ms.room_id AND o.deleted_at IS NULL)
-         FROM json_each(?1) j CROSS JOIN memberships ms
-             ON ms.user_id = j.value ->> 'creator_id' AND ms.room_id = j.value ->> 'room_id'
-         CROSS JOIN users u ON u.id = ms.user_id AND u.active = 1
-         WHERE true
-         ON CONFLICT (client_message_id, room_id) DO NOTHING RETURNING id",
-    )
-    .bind(to_json(messages)?)
-    .bind(now.ms())
-    .fetch_all(&mut *tx)
-    .await?;
-    let inserted: Vec<MessageId> = rows.into_iter().map(|(id,)| MessageId::new(id)).collect();
+    let mut inserted = Vec::with_capacity(messages.len());
+    for some in messages.chunks(MOST_ROWS) {
+        let mut statement = QueryBuilder::new(
+            "INSERT INTO messages
+                 (id, seq, room_id, creator_id, client_message_id, body, body_html, created_at, reply_to_id)
+             SELECT n.column1, n.column2, ms.room_id, ms.user_id, n.column5, n.column6, n.column7, n.column8,
+                    (SELECT o.id FROM messages o WHERE o.id = n.column9
+                     AND o.room_id = ms.room_id AND o.deleted_at IS NULL)
+             FROM (",
+        );
+        statement.push_values(filled_up(some), |mut row, one| {
+            row.push_bind(one.map(|one| one.id.get()))
+                .push_bind(one.map(|one| one.seq.get()))
+                .push_bind(one.map(|one| one.room_id.get()))
+                .push_bind(one.map(|one| one.creator_id.get()))
+                .push_bind(one.map(|one| one.client_message_id.to_string()))
+                .push_bind(one.map(|one| one.source.as_ref().unwrap_or(&one.body)))
+                .push_bind(one.map(|one| &one.body_html))
+                .push_bind(now.ms())
+                .push_bind(one.and_then(|one| one.reply_to_id).map(MessageId::get));
+        });
+        statement.push(
+            ") n CROSS JOIN memberships ms ON ms.user_id = n.column4 AND ms.room_id = n.column3
+             CROSS JOIN users u ON u.id = ms.user_id AND u.active = 1
+             WHERE true
+             ON CONFLICT (client_message_id, room_id) DO NOTHING RETURNING id",
+        );
+        let rows: Vec<(i64,)> = statement.build_query_as().fetch_all(&mut *tx).await?;
+        inserted.extend(rows.into_iter().map(|(id,)| MessageId::new(id)));
+    }
     let stored: Vec<&NewMessage> = messages.iter().filter(|message| inserted.contains(&message.id)).collect();
+    for some in stored.chunks(MOST_ROWS) {
+        let mut statement =
+            QueryBuilder::new("INSERT INTO message_search (rowid, body) SELECT n.column1, n.column2 FROM (");
+        statement.push_values(filled_up(some), |mut row, one| {
+            let text = one.map(|one| indexed(&one.body_html, one.room_id, one.creator_id));
+            row.push_bind(one.map(|one| one.id.get())).push_bind(text);
+        });
+        statement.push(") n WHERE n.column1 IS NOT NULL");
+        statement.build().execute(&mut *tx).await?;
+    }
     if stored.is_empty() {
         return Ok(inserted);
     }
-    let text = |one: &&NewMessage| (one.id, indexed(&one.body_html, one.room_id, one.creator_id));
-    sqlx::query(
-        "INSERT INTO message_search (rowid, body)
-         SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j",
-    )
-    .bind(to_json(&stored.iter().map(text).collect::<Vec<_>>())?)
-    .execute(&mut *tx)
-    .await?;
     // Ids rise within the group, so the last row of a room is its newest.
     let mut newest: Vec<(i64, i64, i64)> = Vec::new();
     for message in &stored {
@@ -309,6 +320,16 @@ pub async fn insert_messages(
     .execute(tx)
     .await?;
     Ok(inserted)
+}
+
+/// Rows of one statement at most: a group of the writer's.
+const MOST_ROWS: usize = 64;
+
+/// Rows, and nothings up to a power of two: so few statements are planned, each once, and one is
+/// enough for any group.
+fn filled_up<T>(rows: &[T]) -> impl Iterator<Item = Option<&T>> {
+    let missing = rows.len().next_power_of_two() - rows.len();
+    rows.iter().map(Some).chain(std::iter::repeat_n(None, missing))
 }
 
 /// The message that already carries a client id in a room.

@@ -441,7 +441,7 @@ impl WriterTask {
     }
 }
 
-/// Applies a group, runs of messages set-based.
+/// Applies a group, runs of messages at once.
 async fn apply_all(
     group: &mut Group<'_>,
     commands: &[&Command],
