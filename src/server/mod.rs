@@ -140,9 +140,7 @@ impl App {
             }
         };
         self.connections.mark_online(&mut rooms);
-        rooms.sort_by(|one, other| {
-            lowercase(&one.name).cmp(lowercase(&other.name)).then(one.id.cmp(&other.id))
-        });
+        rooms.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.id));
         Ok(rooms)
     }
 
@@ -297,11 +295,6 @@ impl App {
             }
         }
     }
-}
-
-/// Without a copy: most names differ in their first letters.
-fn lowercase(name: &str) -> impl Iterator<Item = char> {
-    name.chars().flat_map(char::to_lowercase)
 }
 
 /// A server that is listening.
