@@ -18,8 +18,9 @@ use super::{MessageId, RoomId, UserId, civil_from_days, days_from_civil};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::cmp::Ordering;
 
-/// Longest query that is looked at, in characters.
+/// Longest query that is looked at, in characters, and its words: each is a list to follow.
 pub const MAX_QUERY: usize = 300;
+const MAX_WORDS: usize = 32;
 /// Shorter last words are whole words: their beginnings are in every other message.
 pub const MIN_PREFIX: usize = 3;
 /// Longer words are no English ones; they are their own stem.
@@ -131,14 +132,15 @@ impl Query {
     }
 
     fn add(&mut self, text: &str, quoted: bool) {
-        if words(text).next().is_none() {
-            return;
-        }
+        let taken: usize = self.terms.iter().map(|term| words(&term.text).count()).sum();
+        let room = MAX_WORDS.saturating_sub(taken);
+        let Some((_, end)) = words(text).take(room).last() else { return };
+        let text = if words(text).nth(room).is_some() { part(text, 0, end) } else { text };
         // Only the last word is unfinished.
         self.terms.iter_mut().for_each(|term| term.prefix = false);
         let last = words(text).last().map_or("", |(start, end)| part(text, start, end));
         let prefix = !quoted
-            && last.chars().count() >= MIN_PREFIX
+            && folded(last).chars().count() >= MIN_PREFIX
             && text.ends_with(|c: char| is_of_word(c) && !is_word_alone(c));
         self.terms.push(Term { text: text.to_owned(), prefix });
     }
@@ -198,7 +200,8 @@ pub fn stem(word: &str) -> String {
 pub fn words(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut chars = text.char_indices().peekable();
     std::iter::from_fn(move || {
-        let (start, first) = chars.by_ref().find(|(_, c)| is_word_alone(*c) || is_of_word(*c))?;
+        let begins = |c: char| is_word_alone(c) || is_of_word(c) && !is_mark(c);
+        let (start, first) = chars.by_ref().find(|(_, c)| begins(*c))?;
         let mut end = start + first.len_utf8();
         if !is_word_alone(first) {
             while let Some((at, c)) = chars.next_if(|(_, c)| is_of_word(*c) && !is_word_alone(*c)) {
@@ -210,7 +213,11 @@ pub fn words(text: &str) -> impl Iterator<Item = (usize, usize)> {
 }
 
 fn is_of_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}')
+    c.is_alphanumeric() || is_mark(c)
+}
+
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
 }
 
 /// Chinese, Japanese and Korean; Thai, Lao, Tibetan, Burmese and Khmer; pictures.
@@ -228,26 +235,16 @@ fn is_word_alone(c: char) -> bool {
 /// word alone is a private one; a rare one from beyond the first plane becomes two, its plane and
 /// its place.
 fn stems(text: &str) -> String {
-    let mut stems = String::with_capacity(text.len());
-    for (start, end) in words(text) {
+    let indexed = |(start, end)| {
         let word = part(text, start, end);
-        match word.chars().next().filter(|c| is_word_alone(*c)).map(u32::from) {
-            None => push_word(&mut stems, &stem(word)),
-            Some(code) => {
-                let planes = [code >> 16, code & 0xffff].into_iter().skip(usize::from(code <= 0xffff));
-                let signs = planes.filter_map(|code| char::from_u32(0xf_0000 | code));
-                signs.for_each(|sign| push_word(&mut stems, sign.encode_utf8(&mut [0; 4])));
-            }
-        }
-    }
-    stems
-}
-
-fn push_word(words: &mut String, word: &str) {
-    if !words.is_empty() {
-        words.push(' ');
-    }
-    words.push_str(word);
+        let Some(code) = word.chars().next().filter(|c| is_word_alone(*c)).map(u32::from) else {
+            return stem(word);
+        };
+        let planes = [code >> 16, code & 0xffff].into_iter().skip(usize::from(code <= 0xffff));
+        let signs = planes.filter_map(|code| char::from_u32(0xf_0000 | code));
+        signs.map(String::from).collect::<Vec<_>>().join(" ")
+    };
+    words(text).map(indexed).collect::<Vec<_>>().join(" ")
 }
 
 fn clean(text: &str) -> String {
@@ -313,11 +310,10 @@ fn first_day(text: &str) -> Option<i64> {
 
 /// What the letters from U+00C0 to U+0233 are without marks; a full stop for those that have none.
 const LATIN: &str = "\
-    aaaaaa.ceeeeiiiidnooooo.ouuuuy..aaaaaa.ceeeeiiiidnooooo.ouuuuy.yaaaaaaccccccccddddeeeeee\
-    eeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooo..rrrrrrssssssssttttttuuuuuuuu\
-    uuuuwwyyyzzzzzzs\
-    ................................oo.............uu............................aaiioouuuuu\
-    uuuuu.aaaa....ggkkoooo..j...gg..nnaa....aaaaeeeeiiiioooorrrruuuusstt..hh......aaeeoooooo\
+    aaaaaa.ceeeeiiiidnooooo.ouuuuy..aaaaaa.ceeeeiiiidnooooo.ouuuuy.yaaaaaaccccccccddddeeeeeeeeee\
+    gggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooo..rrrrrrssssssssttttttuuuuuuuuuuuuwwyy\
+    yzzzzzzs................................oo.............uu............................aaiioou\
+    uuuuuuuuu.aaaa....ggkkoooo..j...gg..nnaa....aaaaeeeeiiiioooorrrruuuusstt..hh......aaeeoooooo\
     ooyy";
 /// Likewise from U+1E00 to U+1EF9.
 const TRANSCRIBED: &str = "\
@@ -331,7 +327,8 @@ pub fn folded(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars().flat_map(char::to_lowercase) {
         match c {
-            '\u{300}'..='\u{36f}' => {}
+            c if is_mark(c) => {}
+            'ς' => plain.push('σ'),
             'ß' => plain.push_str("ss"),
             'æ' => plain.push_str("ae"),
             'œ' => plain.push_str("oe"),

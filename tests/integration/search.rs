@@ -97,7 +97,8 @@ async fn an_unfinished_word_is_found_whatever_it_goes_on_to() {
 async fn marks_on_letters_do_not_matter() {
     let app = TestApp::start().await;
     let david = app.first_run("david").await;
-    says(&david, ALL_TALK, &["nǐ hǎo", "Muḥammad", "Ölfarben", "ol\u{30a}", "Straße", "जल पानी"]).await;
+    let texts = ["nǐ hǎo", "Muḥammad", "Ölfarben", "ol\u{30a}", "Straße", "जल पानी", "Οδός ΟΔΌΣ"];
+    says(&david, ALL_TALK, &texts).await;
     for (query, found) in [
         ("ni hao", vec![1]),
         ("muham", vec![2]),
@@ -105,9 +106,32 @@ async fn marks_on_letters_do_not_matter() {
         ("\"ól\"", vec![4]),
         ("strasse", vec![5]),
         ("पानी", vec![6]),
+        ("\"οδός οδός\"", vec![7]),
+        // A mark is no word, and no letter of an unfinished one.
+        ("\u{301} hao", vec![1]),
+        ("ol\u{301}", vec![4]),
     ] {
         assert_eq!(hits(&david, query).await, found, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_long_query_is_looked_for_by_its_first_words() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let long: Vec<String> = (0..50).map(|number| format!("w{number}")).collect();
+    says(&david, ALL_TALK, &[&long.join(" "), "w0 w1", &long[..32].join("-")]).await;
+    assert_eq!(hits(&david, &long.join(" ")).await, [3, 1], "the first 32");
+    assert_eq!(hits(&david, &long.join("-")).await, [3, 1], "and of a phrase");
+    assert_eq!(
+        hits(&david, &format!("{} contrast", long[..31].join(" "))).await,
+        Vec::<i64>::new(),
+        "no fewer"
+    );
+    // Behind many words of a phrase the beginning is looked for in another way.
+    assert_eq!(hits(&david, "w0-w1-w2-w3-w4").await, [3, 1]);
+    says(&david, ALL_TALK, &["one two three four fivefold"]).await;
+    assert_eq!(hits(&david, "one-two-three-four-five").await, [4]);
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ const DAY_MS: i64 = 86_400_000;
 /// Stems that begin as an unfinished word does, looked up to follow their lists instead of gathering
 /// all their messages: some 50 us each to look up and 50 to follow. Beyond that they are gathered.
 const MAX_ENDINGS: i64 = 24;
+/// So many words may stand before it in its phrase; behind more of them messages are gathered.
+const MAX_BEFORE: usize = 3;
 /// Messages indexed in one transaction when the index is made anew.
 const BACKLOG_STEP: i64 = 2_000;
 
@@ -103,6 +105,9 @@ impl Store {
         let probe = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let unfinished = query.unfinished();
         let unfinished = unfinished.as_ref();
+        // What stands before the word is followed once for each ending.
+        let is_long = unfinished.is_some_and(|word| word.before.matches(' ').count() > MAX_BEFORE);
+        let endings = if is_long { 0 } else { MAX_ENDINGS };
         let (knows_people, knows_rooms, recent, hits): (bool, bool, String, String) = sqlx::query_as(SEARCH)
             .bind(viewer.get())
             .bind(query.asks_something().then(|| query.expression()))
@@ -118,7 +123,7 @@ impl Store {
             .bind(unfinished.map(|word| &word.before))
             .bind(unfinished.map(|word| &word.stem))
             .bind(unfinished.map(|word| &word.beginning))
-            .bind(MAX_ENDINGS)
+            .bind(endings)
             .fetch_one(self.reader())
             .await
             .map_err(read_failed)?;

@@ -16,7 +16,7 @@ endings(stem, number) AS MATERIALIZED (
     SELECT (SELECT term FROM message_terms WHERE term >= e.stem || char(1) ORDER BY term LIMIT 1), number + 1
     FROM endings e WHERE e.stem < ?14 || char(1114111) AND number <= ?15),
 unfinished(expression) AS MATERIALIZED (
-    SELECT '("' || ?12 || CASE WHEN length(?14) > 3 AND (SELECT count(*) FROM endings) <= ?15
+    SELECT '("' || ?12 || CASE WHEN length(?14) > 3 AND (SELECT count(*) FROM endings WHERE stem < ?14 || char(1114111)) <= ?15
         THEN (SELECT group_concat(stem, '" OR "' || ?12)
               FROM (SELECT ?13 AS stem UNION SELECT stem FROM endings WHERE stem < ?14 || char(1114111)))
             || '")'
