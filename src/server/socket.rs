@@ -217,7 +217,11 @@ impl Tab {
         match message {
             WsMessage::Text(text) => self.obey(&text).await,
             WsMessage::Binary(_) => self.refuse(&Error::Malformed(texts::errors::TEXT_FRAMES)).await,
-            WsMessage::Close(_) => Err(Over),
+            WsMessage::Close(_) => {
+                // The library's answer to it waits to be written. The tab may not wait for it.
+                let _gone = in_time(self.socket.flush()).await;
+                Err(Over)
+            }
             WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_) => Ok(()),
         }
     }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 const ALL_TALK: RoomId = RoomId::new(1);
 
@@ -696,4 +698,15 @@ async fn gap(app: &TestApp, id: &str) -> u64 {
     let metrics = app.get_as_nobody("/metrics").await.text();
     let line = metrics.lines().find(|line| line.contains(id)).unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_tab_that_closes_is_answered() {
+    let app = TestApp::start().await;
+    let david = app.first_run("david").await;
+    let mut tab = david.watches(ALL_TALK).await;
+    let leaving = CloseFrame { code: CloseCode::Away, reason: "".into() };
+    tab.sends(WsMessage::Close(Some(leaving))).await;
+    let (said, end) = tab.ends().await;
+    assert!(said.is_none() && matches!(end, End::Closed(1_001)), "{said:?} {end:?}");
 }
