@@ -25,8 +25,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, broadcast};
 
-/// The product's own buffers; see `server::socket`.
-const READ_BUFFER: usize = 1024;
+/// What the product reads with; see `server::socket`.
+const READ_BUFFER: usize = 256;
+/// The library's for what it writes, which the product goes past.
 const WRITE_BUFFER: usize = 4 * 1024;
 /// Frames a socket may lag behind: as many as the product queues for a tab.
 const QUEUE: usize = 256;

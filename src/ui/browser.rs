@@ -211,7 +211,7 @@ pub fn stored_keys(prefix: &str) -> Vec<String> {
     keys.filter_map(|key| key.strip_prefix(prefix).map(str::to_owned)).collect()
 }
 
-/// Remembers a choice for a year, readable by the server. Waits for another process of the browser.
+/// Remembers a choice for a year, readable by the server.
 pub fn set_cookie(name: &str, value: &str) {
     let document = document().and_then(|document| document.dyn_into::<web_sys::HtmlDocument>().ok());
     if let Some(document) = document {

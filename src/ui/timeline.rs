@@ -170,6 +170,7 @@ impl Chat {
         self.unseen.set(0);
         self.sidebar.update(Sidebar::clear_typing);
         self.draft.set(browser::stored(&self.draft_key(room_id)).unwrap_or_default());
+        browser::set_cookie("last_room", &room_id.to_string());
         self.hold_room(room_id);
         self.begin_visit(room_id);
         // What is in sight first: laying out the rest takes longer than a frame may.
@@ -182,7 +183,6 @@ impl Chat {
             spawn_local(self.start_afresh(room_id));
         }
         browser::after_next_frame(move || {
-            browser::set_cookie("last_room", &room_id.to_string());
             if is_loaded && self.room_id() == Some(room_id) {
                 self.refresh();
                 self.look_around();
