@@ -149,9 +149,10 @@ impl<'a> Page<'a> {
                     None if typed.starts_with('&') && typed.ends_with(';') => {
                         self.text.push_str(typed);
                     }
-                    None => self.text.push_str(&piece),
+                    None => self.text.push_str(&unescaped(&piece, &range)),
                 },
-                // Shown as text; in it, and in code, a backslash of ours would be one more letter.
+                // Shown as text; in it, in code and between `<` and `>`, a backslash of ours would
+                // be one more letter.
                 Event::Html(piece) | Event::InlineHtml(piece) => {
                     self.text.push_str(&unescaped(&piece, &range));
                 }
@@ -167,7 +168,15 @@ impl<'a> Page<'a> {
                     self.shows = true;
                     self.add("<hr>");
                 }
-                Event::Start(tag) => self.start(&tag, typed),
+                Event::Start(mut tag) => {
+                    let between = [LinkType::Autolink, LinkType::Email];
+                    if let Tag::Link { link_type, dest_url, .. } = &mut tag
+                        && between.contains(link_type)
+                    {
+                        *dest_url = unescaped(dest_url, &range).into();
+                    }
+                    self.start(&tag, typed);
+                }
                 Event::End(_) => self.end(typed),
                 _ => {}
             }
