@@ -15,11 +15,11 @@ endings(stem, number) AS MATERIALIZED (
     UNION ALL
     SELECT (SELECT term FROM message_terms WHERE term >= e.stem || char(1) ORDER BY term LIMIT 1), number + 1
     FROM endings e WHERE e.stem < ?14 || char(1114111) AND number <= ?15),
+fitting(stem) AS MATERIALIZED (SELECT stem FROM endings WHERE stem < ?14 || char(1114111)),
 unfinished(expression) AS MATERIALIZED (
-    SELECT '("' || ?12 || CASE WHEN length(?14) > 3 AND (SELECT count(*) FROM endings WHERE stem < ?14 || char(1114111)) <= ?15
+    SELECT '("' || ?12 || CASE WHEN length(?14) > 3 AND (SELECT count(*) FROM fitting) <= ?15
         THEN (SELECT group_concat(stem, '" OR "' || ?12)
-              FROM (SELECT ?13 AS stem UNION SELECT stem FROM endings WHERE stem < ?14 || char(1114111)))
-            || '")'
+              FROM (SELECT ?13 AS stem UNION SELECT stem FROM fitting)) || '")'
         ELSE ?13 || '" OR "' || ?12 || ?14 || '" *)' END),
 wanted(expression) AS MATERIALIZED (
     SELECT ?2 || CASE ?2 WHEN '' THEN '' ELSE ' AND ' END
