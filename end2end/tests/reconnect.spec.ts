@@ -27,8 +27,10 @@ async function cutOff(page: Page, server: { restart: () => Promise<void> }): Pro
 
 /** Reads the sentence that says what did not work, and puts it away. */
 async function acknowledge(page: Page, sentence: string): Promise<void> {
-  const notice = toast(page).filter({ hasText: sentence });
-  await expect(notice).toBeVisible();
+  const said = toast(page).filter({ hasText: sentence });
+  // By when it was said, because the same may be said again at any moment.
+  const at = await said.getAttribute("data-at");
+  const notice = page.locator(`.toast[data-at="${at}"]`);
   await notice.getByRole("button", { name: "Close" }).click();
   await expect(notice).toHaveCount(0);
 }
@@ -232,9 +234,11 @@ test("what cannot be done while the server is gone is said, and done when it is 
 }) => {
   guard.allow(serverIsDown);
   const silence = "The server did not answer. Try again.";
-  await say(jason, "Ready?");
-  for (const text of ["Nearly", "Not yet"]) await say(david, text);
   const asked = message(david, "Ready?");
+  await say(jason, "Ready?");
+  // An answer comes after the question on every screen only if it has been read first.
+  await expect(asked).toBeVisible();
+  for (const text of ["Nearly", "Not yet"]) await say(david, text);
   await use(asked, "react");
   await asked.getByRole("button", { name: "React with thumbs up" }).click();
   await expect(reaction(message(jason, "Ready?"), "👍")).toBeVisible();
@@ -323,6 +327,7 @@ test("what reached the server is done, though its answer was lost", async ({
 }) => {
   guard.allow(/net::ERR_FAILED/);
   await say(jason, "Ready?");
+  await expect(message(david, "Ready?")).toBeVisible();
   await say(david, "Nearly");
   await expect(texts(jason)).toHaveText(["Ready?", "Nearly"]);
   const lost: string[] = [];
