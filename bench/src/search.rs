@@ -36,7 +36,8 @@ impl Worker for Searcher {
     }
 }
 
-/// `search-200k` or `search-2m`, and the same with `-rare`, `-prefix` and `-outsider`.
+/// `search-200k` or `search-2m`, and the same with `-rare`, `-prefix`, `-tickets`
+/// and `-outsider`.
 ///
 /// # Errors
 /// [`Failure`] of a check or of the machinery.
@@ -57,8 +58,13 @@ pub async fn search(run: &Run, shape: Shape, names: &'static [&'static str]) -> 
     let posted = connection.call(&post("/api/rooms/1/messages", &token(1), &body)).await?;
     posted.expect_status(201)?;
     let common = ["coffee", "lunch+thanks", "%22the+build%22", "deploy+in%3A%22All+Talk%22"];
-    let kinds: [(i64, &[&str]); 4] =
-        [(1, &common), (1, &[RARE]), (1, &["cof", "thi"]), (OUTSIDER, &["coffee", "lunch"])];
+    let kinds: [(i64, &[&str]); 5] = [
+        (1, &common),
+        (1, &[RARE]),
+        (1, &["cof", "thi"]),
+        (1, &["ticke", "fine+ticket"]),
+        (OUTSIDER, &["coffee", "lunch"]),
+    ];
     let mut rows = Vec::new();
     for (name, (user, queries)) in names.iter().zip(kinds) {
         let mut loads: Vec<Load> = Vec::new();

@@ -30,6 +30,12 @@ const ROOM: usize = 131;
 const SINGLE: usize = 200;
 /// Different texts; each is rendered once.
 const TEXTS: usize = 1_024;
+/// Texts more that name tickets: words that begin alike, more than a search follows one by one.
+const TICKETS: usize = 200;
+/// In long histories so many messages apart.
+const TICKET_EVERY: u64 = 50;
+/// Messages without any, so that short histories have the same pages as ever.
+const TICKETS_AFTER: u64 = 10_000;
 /// People who write; everybody else reads.
 const AUTHORS: u64 = 40;
 /// Messages of one transaction: the write-ahead log stays small.
@@ -265,9 +271,10 @@ impl Filling {
 }
 
 async fn write_messages(tx: &mut Tx, shape: Shape, now: Timestamp) -> Result<(), Failure> {
-    let mut texts = Vec::with_capacity(TEXTS);
-    for number in 0..TEXTS {
-        let draft = Draft::parse(&text(number as u64));
+    let mut texts = Vec::with_capacity(TEXTS + TICKETS);
+    let tickets = (0..TICKETS).map(|number| format!("ticket{number} is fine"));
+    for text in (0..TEXTS).map(|number| text(number as u64)).chain(tickets) {
+        let draft = Draft::parse(&text);
         let draft = draft.map_err(|error| Failure::Broken(error.to_string()))?;
         texts.push(rich_text::render(&draft, &Known::default()));
     }
@@ -313,7 +320,9 @@ fn message(
     texts: &[Rendered],
 ) -> Result<NewMessage, Failure> {
     let id = i64::try_from(number).unwrap_or(i64::MAX);
-    let picked = usize::try_from(scatter(number)).unwrap_or(0) % TEXTS;
+    let drawn = usize::try_from(scatter(number)).unwrap_or(0);
+    let names_ticket = number > TICKETS_AFTER && number.is_multiple_of(TICKET_EVERY);
+    let picked = if names_ticket { TEXTS + drawn % TICKETS } else { drawn % TEXTS };
     let text = texts.get(picked).cloned();
     let text = text.ok_or_else(|| Failure::Broken("no such text".to_owned()))?;
     let client_message_id = ClientMessageId::parse(&client_id(number, total))
