@@ -74,13 +74,8 @@ const FULL: Durability = Durability::Full;
 const NORMAL: Durability = Durability::Normal;
 
 /// Searches in 200,000 and in 2,000,000 messages.
-const SEARCH_200K: &[&str] = &[
-    "search-200k",
-    "search-200k-rare",
-    "search-200k-prefix",
-    "search-200k-tickets",
-    "search-200k-outsider",
-];
+const SEARCH_200K: &[&str] =
+    &["search-200k", "search-200k-rare", "search-200k-prefix", "search-200k-tickets", "search-200k-outsider"];
 const SEARCH_2M: &[&str] =
     &["search-2m", "search-2m-rare", "search-2m-prefix", "search-2m-tickets", "search-2m-outsider"];
 

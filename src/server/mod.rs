@@ -33,6 +33,7 @@ use std::time::Duration;
 use store::messages::{Position, RoomWithPage};
 use store::search::{Nameable, Place};
 use store::{Account, Store};
+use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,11 @@ use tokio_util::task::TaskTracker;
 use writer::Writer;
 use writer::hot::{Hot, Lookup};
 use writer::people::TheirMessages;
+
+/// A page is put together from over a thousand small pieces; with the system's allocator a seventh of
+/// its time went into those.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Asks everything that runs in the background to stop.
 pub type Stop = CancellationToken;

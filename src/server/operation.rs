@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::fs::{File, TryLockError};
 use std::hash::Hash;
 use std::io::IsTerminal;
@@ -28,6 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format;
 
 /// What `--version` says. A debug build says so, because it must not be measured or deployed.
 const VERSION: &str = if cfg!(debug_assertions) {
@@ -264,7 +266,7 @@ fn allow<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) ->
 /// A map that forgets what was used longest ago once its contents weigh too much.
 #[derive(Debug)]
 pub struct Bounded<K, V> {
-    entries: HashMap<K, Entry<V>>,
+    entries: FxHashMap<K, Entry<V>>,
     weight: usize,
     max_weight: usize,
     tick: AtomicU64,
@@ -280,7 +282,7 @@ struct Entry<V> {
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     /// Holds nothing yet, and never more than `max_weight` for long.
     pub fn new(max_weight: usize) -> Self {
-        Self { entries: HashMap::new(), weight: 0, max_weight, tick: AtomicU64::new(0) }
+        Self { entries: FxHashMap::default(), weight: 0, max_weight, tick: AtomicU64::new(0) }
     }
 
     /// Finds a value, which counts as a use.
@@ -449,10 +451,18 @@ pub fn start_logging(filter: &str) {
     };
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Colours are for people who watch, not for files.
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
+    // Colours are for people who watch, not for files; there, looking for them costs a third of a line.
+    let watched = std::io::stderr().is_terminal();
+    let plain = format::debug_fn(|line, field, value| match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name => write!(line, "{name}={value:?}"),
+    });
     // A second subscriber (in tests) is refused; the first one stays, which is all we need.
-    let _started = if json { builder.json().try_init() } else { builder.try_init() };
+    let _started = match (json, watched) {
+        (true, _) => builder.with_ansi(watched).json().try_init(),
+        (false, true) => builder.try_init(),
+        (false, false) => builder.with_ansi(false).fmt_fields(plain.delimited(" ")).try_init(),
+    };
 }
 
 /// The only source of the time of day; tests bring their own.

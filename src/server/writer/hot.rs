@@ -19,7 +19,8 @@ use crate::server::store::Account;
 use crate::server::store::account::{Session, TokenDigest};
 use crate::server::store::messages::RoomWithPage;
 use crate::server::store::rooms::ViewerRooms;
-use std::collections::{HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Rough memory of all cached sessions; one weighs about 400 bytes.
@@ -62,12 +63,12 @@ struct State {
     structure: u64,
     account: Option<Arc<Account>>,
     sessions: Bounded<TokenDigest, Arc<Session>>,
-    memberships: Bounded<UserId, HashMap<RoomId, Membership>>,
+    memberships: Bounded<UserId, FxHashMap<RoomId, Membership>>,
     tails: Bounded<RoomId, Tail>,
     /// Heads of every room that appears in `memberships` or `tails`.
-    rooms: HashMap<RoomId, RoomHead>,
+    rooms: FxHashMap<RoomId, RoomHead>,
     /// The last change of each room since the start; guards fills of heads and tails.
-    changed: HashMap<RoomId, Seq>,
+    changed: FxHashMap<RoomId, Seq>,
 }
 
 /// The newest messages of a room.
@@ -88,8 +89,8 @@ impl Hot {
                 sessions: Bounded::new(MAX_SESSION_BYTES),
                 memberships: Bounded::new(MAX_MEMBERSHIP_BYTES),
                 tails: Bounded::new(MAX_TAIL_BYTES),
-                rooms: HashMap::new(),
-                changed: HashMap::new(),
+                rooms: FxHashMap::default(),
+                changed: FxHashMap::default(),
             }),
         }
     }
@@ -168,7 +169,7 @@ impl Hot {
         for (head, _) in &read.rooms {
             state.rooms.entry(head.room.id).or_insert_with(|| head.clone());
         }
-        let memberships: HashMap<_, _> =
+        let memberships: FxHashMap<_, _> =
             read.rooms.iter().map(|(head, membership)| (head.room.id, membership.clone())).collect();
         let weight = 96 + memberships.len() * MEMBERSHIP_BYTES;
         state.memberships.insert(viewer, memberships, weight);
