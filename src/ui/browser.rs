@@ -306,6 +306,26 @@ pub fn after_next_frame(then: impl FnOnce() + 'static) {
     });
 }
 
+/// Puts an element's new children, as HTML, in place of its old ones, but for those that are the same at
+/// both ends.
+pub fn exchange(list: &HtmlElement, old: &[String], new: &[String]) {
+    let above = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let ends = old.iter().skip(above).rev().zip(new.iter().skip(above).rev());
+    let below = ends.take_while(|(old, new)| old == new).count();
+    let place = u32::try_from(above).unwrap_or(u32::MAX);
+    for _ in above..old.len() - below {
+        if let Some(line) = list.children().item(place) {
+            line.remove();
+        }
+    }
+    let html: String = new.iter().take(new.len() - below).skip(above).map(String::as_str).collect();
+    // Refused only by an element that is not in the document.
+    let _added = match list.children().item(place) {
+        Some(next) => next.insert_adjacent_html("beforebegin", &html),
+        None => list.insert_adjacent_html("beforeend", &html),
+    };
+}
+
 /// An answer that takes longer is not coming; sending again is harmless.
 const ANSWER_TIMEOUT_MS: u32 = 12_000;
 

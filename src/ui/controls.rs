@@ -103,13 +103,10 @@ fn keep_alive(id: &'static str, pieces: Box<dyn Fn() -> Vec<String> + Send + Syn
     drawn.with_value(|pieces| pieces.concat())
 }
 
-/// Exchanges the pieces between those that are the same at both ends. Whoever stands on a link or a
-/// button in one of them stays on it, if there is one with the same address or id afterwards.
+/// Exchanges the pieces that differ. Whoever stands on a link or a button in one of them stays on it, if there is one
+/// with the same address or id afterwards.
 fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
-    let above = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    let ends = old.iter().skip(above).rev().zip(new.iter().skip(above).rev());
-    let below = ends.take_while(|(old, new)| old == new).count();
-    if old.len() == above + below && new.len() == old.len() {
+    if old == new {
         return;
     }
     let stood = browser::focused().filter(|at| list.contains(Some(at)));
@@ -117,18 +114,15 @@ fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
         Some(href) => Some(format!("a[href='{href}']")),
         None => Some(format!("#{}", at.id())).filter(|id| id.len() > 1),
     });
-    let place = u32::try_from(above).unwrap_or(u32::MAX);
-    for _ in above..old.len() - below {
-        if let Some(line) = list.children().item(place) {
-            line.remove();
+    if old.len() == new.len() {
+        for (place, (_, html)) in (0..).zip(old.iter().zip(new)).filter(|(_, (old, new))| old != new) {
+            if let Some(line) = list.children().item(place) {
+                line.set_outer_html(html);
+            }
         }
+    } else {
+        browser::exchange(list, old, new);
     }
-    let html: String = new.iter().take(new.len() - below).skip(above).map(String::as_str).collect();
-    // Refused only by an element that is not in the document.
-    let _added = match list.children().item(place) {
-        Some(next) => next.insert_adjacent_html("beforebegin", &html),
-        None => list.insert_adjacent_html("beforeend", &html),
-    };
     let stood = stood.filter(|_| browser::focused().is_none());
     let again = stood.and_then(|at| list.query_selector(&at).ok().flatten()?.dyn_into().ok());
     if let Some(again) = again {

@@ -210,10 +210,11 @@ impl Chat {
         let reply_to = self.replying.with_untracked(|replying| {
             replying.as_ref().filter(|(room, _)| *room == room_id).map(|(_, quote)| quote.id)
         });
-        self.change(room_id, |timeline| {
+        self.note(room_id, |timeline| {
             timeline.send(id, draft.body(), browser::now());
             timeline.answer(id, reply_to);
         });
+        self.send_pending(room_id);
         if reply_to.is_some() {
             self.replying.set(None);
         }
@@ -221,8 +222,11 @@ impl Chat {
         // Whoever writes has read everything before.
         self.stays_unread.set(false);
         self.say(ClientFrame::TypingStop { room_id });
-        self.jump_to_newest();
-        self.send_pending(room_id);
+        // Behind the request, which is on its way while this is laid out.
+        spawn_local(async move {
+            self.refresh();
+            self.jump_to_newest();
+        });
         Ok(())
     }
 
@@ -379,7 +383,7 @@ impl Chat {
 
     /// Puts the next pending message on the wire, and the one after when it has arrived.
     pub(super) fn send_pending(self, room_id: RoomId) {
-        let Some(outgoing) = self.change(room_id, Timeline::next_to_send).flatten() else {
+        let Some(outgoing) = self.note(room_id, Timeline::next_to_send).flatten() else {
             return;
         };
         spawn_local(async move {

@@ -171,10 +171,16 @@ pub fn localise() {
         time.set_text_content(Some(&text));
         set(&time, "data-local", "");
     }
-    for link in all(&rows, STOPS) {
-        set(&link, "tabindex", "-1");
+}
+
+/// Makes the rows of a page as it came from the server one stop of the Tab key.
+pub fn make_stops() {
+    if let Some(rows) = browser::element(ROWS) {
+        for link in all(&rows, STOPS) {
+            set(&link, "tabindex", "-1");
+        }
+        ensure_stop(&rows);
     }
-    ensure_stop(&rows);
 }
 
 /// The row that an element belongs to.

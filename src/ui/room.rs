@@ -7,7 +7,7 @@ use super::composer::Composer;
 use super::controls::{asset, icon, illustrated, live, svg};
 use super::log;
 use super::sidebar::{RoomBar, menu_button};
-use super::state::Chat;
+use super::state::{COPIED_MS, Chat};
 use super::timeline::{MessageList, UnreadPill};
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::composing::{Boost, QUICK_BOOSTS};
@@ -15,6 +15,7 @@ use crate::domain::message::Message;
 use crate::domain::search::{Emoji, Sound, complete, folded};
 use crate::domain::{MessageId, RoomId, push_all, push_escaped};
 use crate::texts;
+use gloo_timers::future::TimeoutFuture;
 use js_sys::Uint8Array;
 use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
@@ -257,6 +258,26 @@ fn show_reactions(html: &str) {
 }
 
 impl Chat {
+    /// Copies a link, and says for a moment that it did.
+    pub fn copy_link(self, link: &str) {
+        let copying = browser::copy(link);
+        spawn_local(async move {
+            let copied = match copying {
+                Some(copying) => JsFuture::from(copying).await.is_ok(),
+                None => false,
+            };
+            if !copied {
+                return self.complain(texts::notice::NOT_COPIED.to_owned());
+            }
+            let now = browser::now();
+            self.copied.set(Some(now));
+            TimeoutFuture::new(COPIED_MS).await;
+            if self.copied.get_untracked() == Some(now) {
+                self.copied.set(None);
+            }
+        });
+    }
+
     /// Adds a boost to a message of the room on screen, or takes it back if the viewer has added it.
     pub fn toggle_boost(self, id: MessageId, content: String) {
         spawn_local(async move {

@@ -16,15 +16,13 @@ use crate::domain::message::{self, Outgoing, Progress, Quote, Row, RowChange, Ro
 use crate::domain::room::{Room, SidebarRoom};
 use crate::domain::timeline::Timeline;
 use crate::domain::{MessageId, RoomId, Seq, Timestamp};
-use crate::texts;
 use futures::channel::mpsc::UnboundedSender;
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use std::collections::HashMap;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 /// How long it says that a link was copied.
-const COPIED_MS: u32 = 3_000;
+pub(super) const COPIED_MS: u32 = 3_000;
 
 /// How the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,29 +332,11 @@ impl Chat {
     /// The page has been taken over: from now on changes reach the document, in the reader's own
     /// zone; days may move with it.
     pub fn come_alive(self) {
-        log::localise();
+        log::make_stops();
         self.alive.set(true);
         self.refresh();
-    }
-
-    /// Copies a link, and says for a moment that it did.
-    pub fn copy_link(self, link: &str) {
-        let copying = browser::copy(link);
-        spawn_local(async move {
-            let copied = match copying {
-                Some(copying) => JsFuture::from(copying).await.is_ok(),
-                None => false,
-            };
-            if !copied {
-                return self.complain(texts::notice::NOT_COPIED.to_owned());
-            }
-            let now = browser::now();
-            self.copied.set(Some(now));
-            TimeoutFuture::new(COPIED_MS).await;
-            if self.copied.get_untracked() == Some(now) {
-                self.copied.set(None);
-            }
-        });
+        // The first formatter for times takes longer than everything else here; hands come first.
+        browser::after_next_frame(log::localise);
     }
 
     // Inside.
@@ -371,6 +351,15 @@ impl Chat {
 
     /// Changes a room's timeline and shows the result.
     pub(super) fn change<T>(self, room_id: RoomId, change: impl FnOnce(&mut Timeline) -> T) -> Option<T> {
+        let done = self.note(room_id, change);
+        if self.room_id() == Some(room_id) {
+            self.refresh();
+        }
+        done
+    }
+
+    /// Changes a room's timeline; somebody else shows the result.
+    pub(super) fn note<T>(self, room_id: RoomId, change: impl FnOnce(&mut Timeline) -> T) -> Option<T> {
         let mut done = None;
         self.timelines.update_value(|all| {
             if let Some(timeline) = all.get_mut(&room_id) {
@@ -379,9 +368,6 @@ impl Chat {
                 self.keep_outgoing(room_id, &before, timeline.outgoing());
             }
         });
-        if self.room_id() == Some(room_id) {
-            self.refresh();
-        }
         done
     }
 

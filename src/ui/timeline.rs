@@ -173,9 +173,9 @@ impl Chat {
         browser::set_cookie("last_room", &room_id.to_string());
         self.hold_room(room_id);
         self.begin_visit(room_id);
-        // What is in sight first: laying out the rest takes longer than a frame may.
-        self.show(log::above_the_last_screen);
+        // While all is laid out; and what is in sight first: the rest takes longer than a frame may.
         log::to_newest();
+        self.show(log::above_the_last_screen);
         let is_loaded = self.on(room_id, Timeline::is_loaded) == Some(true);
         if is_loaded {
             self.watch(room_id);
