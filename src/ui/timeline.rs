@@ -177,14 +177,14 @@ impl Chat {
         log::to_newest();
         self.show(log::above_the_last_screen);
         let is_loaded = self.on(room_id, Timeline::is_loaded) == Some(true);
-        if is_loaded {
-            self.watch(room_id);
-        } else {
+        if !is_loaded {
             spawn_local(self.start_afresh(room_id));
         }
         browser::after_next_frame(move || {
             if is_loaded && self.room_id() == Some(room_id) {
                 self.refresh();
+                // The answer comes within a frame, and would bring the rest into the first one.
+                self.watch(room_id);
                 self.look_around();
             }
         });
