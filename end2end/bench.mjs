@@ -201,7 +201,7 @@ async function bareSwitches(bare) {
       }
       const times = [];
       for (let lap = 0; lap < laps; lap += 1) {
-        await new Promise((settle) => setTimeout(settle, 5 + Math.random() * 20));
+        await new Promise((settle) => setTimeout(settle, 100 + Math.random() * 20));
         const clicked = performance.now();
         list.innerHTML = screens[lap % screens.length];
         list.lastElementChild.scrollIntoView();
@@ -221,8 +221,8 @@ function switchTo(page, room, message) {
   return page.evaluate(
     async ([room, message]) => {
       const link = document.querySelector(`nav.sidebar a[data-room="${room}"]`);
-      // Not within another frame's work, as a person's click would not be either.
-      await new Promise((settle) => setTimeout(settle, 5 + Math.random() * 20));
+      // Not within the work for the room before, as a person's click would not be either.
+      await new Promise((settle) => setTimeout(settle, 100 + Math.random() * 20));
       const clicked = performance.now();
       link.click();
       await window.bench.until(() => document.getElementById(`m-${message}`) !== null);
