@@ -103,8 +103,8 @@ fn keep_alive(id: &'static str, pieces: Box<dyn Fn() -> Vec<String> + Send + Syn
     drawn.with_value(|pieces| pieces.concat())
 }
 
-/// Exchanges the pieces that differ. Whoever stands on a link or a button in one of them stays on it, if there is one
-/// with the same address or id afterwards.
+/// Exchanges the pieces that differ. Whoever stands on a link or a button in one of them stays on it,
+/// if there is one with the same address or id afterwards.
 fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
     if old == new {
         return;
