@@ -114,8 +114,12 @@ fn patch(list: &HtmlElement, old: &[String], new: &[String]) {
         Some(href) => Some(format!("a[href='{href}']")),
         None => Some(format!("#{}", at.id())).filter(|id| id.len() > 1),
     });
-    if old.len() == new.len() {
-        for (place, (_, html)) in (0..).zip(old.iter().zip(new)).filter(|(_, (old, new))| old != new) {
+    let changed = (0..).zip(old.iter().zip(new)).filter(|(_, (old, new))| old != new);
+    let changed: Vec<(u32, &String)> = changed.map(|(place, (_, html))| (place, html)).collect();
+    // Two far apart: the room that was on screen, and the one that is. More are parsed at once, because
+    // a direct room that moves to the top moves all that stood above it.
+    if old.len() == new.len() && changed.len() <= 2 {
+        for (place, html) in changed {
             if let Some(line) = list.children().item(place) {
                 line.set_outer_html(html);
             }

@@ -7,7 +7,7 @@ use super::composer::Composer;
 use super::controls::{asset, icon, illustrated, live, svg};
 use super::log;
 use super::sidebar::{RoomBar, menu_button};
-use super::state::{COPIED_MS, Chat};
+use super::state::Chat;
 use super::timeline::{MessageList, UnreadPill};
 use super::{ConnectionBanner, RoomScreen, Theme, browser};
 use crate::domain::composing::{Boost, QUICK_BOOSTS};
@@ -121,8 +121,7 @@ pub fn QuietSheet(
 
 /// A button with `data-copy` copies that text, and says so.
 pub fn copied(event: &MouseEvent) {
-    let button = browser::closest(event, "[data-copy]");
-    if let Some(button) = button {
+    if let Some(button) = browser::closest(event, "[data-copy]") {
         let _copying = browser::copy(&button.get_attribute("data-copy").unwrap_or_default());
         // A title that cannot be set leaves the old one, which is true as well.
         let _told = button.set_attribute("aria-label", texts::page::COPIED);
@@ -246,6 +245,8 @@ fn push_choice(html: &mut String, emoji: &str, name: &str) {
 
 /// Emoji found for a reaction at most.
 const MAX_REACTIONS: usize = 16;
+/// How long it says that a link was copied.
+const COPIED_MS: u32 = 3_000;
 
 fn reaction_field() -> Option<HtmlInputElement> {
     browser::find("#react input")

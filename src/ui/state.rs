@@ -21,9 +21,6 @@ use leptos::prelude::*;
 use std::collections::HashMap;
 use wasm_bindgen_futures::spawn_local;
 
-/// How long it says that a link was copied.
-pub(super) const COPIED_MS: u32 = 3_000;
-
 /// How the connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -335,7 +332,7 @@ impl Chat {
         log::make_stops();
         self.alive.set(true);
         self.refresh();
-        // The first formatter for times takes longer than everything else here; hands come first.
+        // Making the first formatter for times takes long; hands come first.
         browser::after_next_frame(log::localise);
     }
 
